@@ -1,0 +1,413 @@
+//! The plan in memory. Made by `parse` from YAML and by `cli` from flags; read by `engine`.
+//!
+//! Everything here is already checked: counts are non-zero where zero makes no sense, every index points somewhere,
+//! every template is a legal request. What cannot be expressed cannot go wrong at run time.
+
+use bytes::Bytes;
+use proto::{Scheme, Template, Want};
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// For people and file names.
+    pub name: String,
+    /// Where connections go. Never empty; index 0 is the default.
+    pub targets: Vec<Target>,
+    /// Which HTTP.
+    pub protocol: Protocol,
+    /// How TLS behaves for `https` targets.
+    pub tls: Tls,
+    /// How many connections, and how they are shared and ended.
+    pub connections: Connections,
+    /// The time limits of a connection and of a request.
+    pub timeouts: Timeouts,
+    /// What users do. Never empty, no scenario without a step.
+    pub scenarios: Vec<Scenario>,
+    /// One after the other. Never empty.
+    pub phases: Vec<Phase>,
+    /// What decides the exit code.
+    pub thresholds: Vec<Threshold>,
+}
+
+impl Plan {
+    /// Every step of every scenario, in the dense order that step indices (results, prepared templates) use.
+    pub fn steps(&self) -> impl Iterator<Item = (&Scenario, &Step)> {
+        self.scenarios.iter().flat_map(|s| s.steps.iter().map(move |step| (s, step)))
+    }
+
+    /// Whether any target is the built-in server, which must be started before the run.
+    pub fn needs_builtin(&self) -> bool {
+        self.targets.iter().any(|t| t.endpoint == Endpoint::Builtin)
+    }
+
+    /// Points every built-in target at the server that was started for it.
+    pub fn bind_builtin(&mut self, clear: SocketAddr, tls: SocketAddr) {
+        for target in &mut self.targets {
+            if target.endpoint == Endpoint::Builtin {
+                target.endpoint = Endpoint::Address(match target.scheme {
+                    Scheme::Http => clear,
+                    Scheme::Https => tls,
+                });
+            }
+        }
+    }
+}
+
+/// A place to connect to, and the name it has there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// In clear or over TLS.
+    pub scheme: Scheme,
+    /// What `host` / `:authority` says: the host, and the port unless it is the scheme's own.
+    pub authority: String,
+    /// The host alone, without brackets: the default server name of TLS.
+    pub host: String,
+    /// Where the connection really goes.
+    pub endpoint: Endpoint,
+}
+
+/// Where a connection goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A name or an address in text (without brackets), resolved once before the start.
+    Name {
+        /// Host name or IP address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// An address.
+    Address(SocketAddr),
+    /// The built-in server, in process.
+    Builtin,
+}
+
+/// Which HTTP the connections speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// What ALPN agrees on over TLS; HTTP/1.1 in clear.
+    Auto,
+    /// HTTP/1.1.
+    #[default]
+    H1,
+    /// HTTP/2 over TLS.
+    H2,
+    /// HTTP/2 in clear, with prior knowledge.
+    H2c,
+    /// HTTP/3.
+    H3,
+}
+
+/// How TLS behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Check the server's certificate.
+    pub verify: bool,
+    /// Trust these certificates (PEM) and no others; the system's store if absent.
+    pub ca: Option<PathBuf>,
+    /// Server name sent and checked, if not the target's host.
+    pub sni: Option<String>,
+    /// Cipher suites by OpenSSL or IANA name in order of preference; empty: the defaults, AES-128-GCM first.
+    pub ciphers: Vec<String>,
+    /// Key-exchange groups by name in order of preference; empty: X25519, P-256, P-384.
+    pub groups: Vec<String>,
+    /// Offer sessions of earlier connections again.
+    pub resumption: bool,
+    /// ALPN list; empty: what the protocol says.
+    pub alpn: Vec<String>,
+}
+
+impl Default for Tls {
+    fn default() -> Tls {
+        Tls {
+            verify: true,
+            ca: None,
+            sni: None,
+            ciphers: vec![],
+            groups: vec![],
+            resumption: false,
+            alpn: vec![],
+        }
+    }
+}
+
+/// How many connections there are and how users share them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Connections of the whole run, over all cores.
+    pub max: NonZeroU32,
+    /// Requests in flight on one: HTTP/1.1 pipelining depth, HTTP/2 and 3 streams.
+    pub streams: NonZeroU32,
+    /// Who uses which.
+    pub share: Share,
+    /// Close after this many requests and open another; 1 is "no keep-alive".
+    pub requests_per_connection: Option<NonZeroU64>,
+    /// Spread the opening of connections evenly over this time.
+    pub ramp_up: Duration,
+    /// `SO_RCVBUF`, `TCP_QUICKACK` and such.
+    pub socket: Socket,
+    /// Which address family to use where a name has both.
+    pub family: Family,
+}
+
+/// Who uses which connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Any user takes any connection with room; who finds none waits in order.
+    Pool,
+    /// `streams` users own one connection for the whole run (flag mode: h2load's client).
+    PerUser,
+}
+
+/// Address family preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Family {
+    /// As the resolver orders them.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// Socket options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Socket {
+    /// Acknowledge at once (`TCP_QUICKACK`), set again whenever the kernel may have reset it.
+    pub quickack: bool,
+}
+
+/// Time limits. `None`: no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP connect.
+    pub connect: Option<Duration>,
+    /// TLS handshake.
+    pub handshake: Option<Duration>,
+    /// From sent to last byte, unless the step has its own.
+    pub request: Option<Duration>,
+    /// A connection without anything in flight is closed after this.
+    pub idle: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        let s = |n| Some(Duration::from_secs(n));
+        Timeouts { connect: s(10), handshake: s(10), request: s(30), idle: None }
+    }
+}
+
+/// What a virtual user does, over and over.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// Share of the users relative to the other scenarios.
+    pub weight: NonZeroU32,
+    /// In order. Never empty.
+    pub steps: Vec<Step>,
+    /// How users walk the steps.
+    pub order: Order,
+}
+
+/// How users walk the steps of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Order {
+    /// First to last: one iteration.
+    #[default]
+    Sequence,
+    /// Each request takes the connection's next step, round robin (h2load with several URIs); an iteration is one request.
+    RoundRobin,
+}
+
+/// One HTTP exchange of a scenario.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its name in results; unique in its scenario.
+    pub name: String,
+    /// Index into [`Plan::targets`].
+    pub target: usize,
+    /// The request.
+    pub template: Template,
+    /// Its body; empty without one.
+    pub body: Bytes,
+    /// What is judged of the response.
+    pub checks: Vec<Check>,
+    /// Overrides [`Timeouts::request`].
+    pub timeout: Option<Duration>,
+    /// What must be looked at in the response.
+    pub want: Want,
+}
+
+impl Step {
+    /// The statuses that make the request a success: the step's status check, else anything below 400.
+    pub fn expected(&self) -> StatusSet {
+        self.checks.iter().map(|Check::Status(set)| set.clone()).next().unwrap_or_else(StatusSet::below_400)
+    }
+}
+
+/// Pass or fail on one response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The status is one of these.
+    Status(StatusSet),
+}
+
+/// A set of status codes: ranges, inclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusSet(pub Vec<(u16, u16)>);
+
+impl StatusSet {
+    /// What counts as success where nobody says otherwise.
+    pub fn below_400() -> StatusSet {
+        StatusSet(vec![(100, 399)])
+    }
+    /// Whether the status is in the set.
+    #[inline]
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.iter().any(|&(lo, hi)| lo <= status && status <= hi)
+    }
+}
+
+impl fmt::Display for StatusSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (lo, hi)) in self.0.iter().enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            match lo == hi {
+                true => write!(f, "{comma}{lo}")?,
+                false => write!(f, "{comma}{lo}..{hi}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A named stretch with its own load and stop rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// Its name; unique.
+    pub name: String,
+    /// Virtual users of the whole run, over all cores.
+    pub users: NonZeroU32,
+    /// When it ends.
+    pub stop: Stop,
+    /// False: a warm-up. Paced like the rest, in the books, not in the result's figures.
+    pub record: bool,
+}
+
+/// What ends a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// After this time.
+    After(Duration),
+    /// When this many iterations were started over all users and have ended.
+    Iterations(NonZeroU64),
+    /// Each user does this many.
+    IterationsPerUser(NonZeroU64),
+}
+
+/// Pass or fail on an aggregate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Threshold {
+    /// As the user wrote it.
+    pub text: String,
+    /// Left side.
+    pub metric: Metric,
+    /// Only this step (by name).
+    pub step: Option<String>,
+    /// Only this phase (by name); else all recorded phases.
+    pub phase: Option<String>,
+    /// How the sides compare.
+    pub op: Op,
+    /// Right side: nanoseconds for times, a fraction for rates of failure, a number for counts, per second for rates.
+    pub value: f64,
+}
+
+/// Left side of a threshold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Metric {
+    /// `p99.9(response_time)`: the quantile (0..=1) of a series.
+    Quantile(f64, SeriesName),
+    /// `mean(...)`.
+    Mean(SeriesName),
+    /// `min(...)`.
+    Min(SeriesName),
+    /// `max(...)`.
+    Max(SeriesName),
+    /// Failed over ended.
+    ErrorRate,
+    /// Succeeded per second.
+    Rate,
+    /// A count of the books.
+    Count(CountName),
+    /// Checks failed over checks made.
+    CheckFailureRate,
+}
+
+/// A series of times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeriesName {
+    /// Due to last byte.
+    ResponseTime,
+    /// Sent to last byte.
+    ServiceTime,
+    /// Due to sent.
+    SendLag,
+    /// Sent to first byte of the response head.
+    FirstByte,
+    /// TCP connect.
+    Connect,
+    /// TLS handshake.
+    Handshake,
+}
+
+/// A count of the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountName {
+    /// Requests begun.
+    Started,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+    /// In flight at the end.
+    Abandoned,
+    /// Arrivals never begun.
+    Dropped,
+    /// Iterations ended.
+    Iterations,
+}
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `<`
+    Less,
+    /// `<=`
+    AtMost,
+    /// `>`
+    More,
+    /// `>=`
+    AtLeast,
+    /// `==`
+    Equal,
+}
+
+impl Op {
+    /// Whether `left op right` holds.
+    pub fn holds(self, left: f64, right: f64) -> bool {
+        match self {
+            Op::Less => left < right,
+            Op::AtMost => left <= right,
+            Op::More => left > right,
+            Op::AtLeast => left >= right,
+            Op::Equal => left == right,
+        }
+    }
+}
