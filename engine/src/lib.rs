@@ -1,1 +1,11 @@
-//! engine
+//! Runs a plan: one pinned thread per core, sharing nothing, each with its own connections, virtual users and statistics.
+//!
+//! The only crate that does I/O on the data plane. `cli` (and later the agent) hands it a checked
+//! [`scenario::Plan`] and [`Options`], watches [`Snapshot`]s go by and gets a [`stats::RunResult`].
+
+mod options;
+mod run;
+pub mod stats;
+
+pub use options::{Io, Options};
+pub use run::{Control, Event, Snapshot, StartError, run};

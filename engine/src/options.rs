@@ -1,0 +1,51 @@
+//! How to run a plan, as opposed to what to run.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything about a run that is the machine's affair and not the plan's.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Cores: OS threads with a ring, connections and users of their own.
+    pub threads: NonZeroUsize,
+    /// CPUs to pin them to, round robin. `None`: the CPUs this process may use.
+    pub cpus: Option<Vec<usize>>,
+    /// The I/O driver.
+    pub io: Io,
+    /// Whether the closed model may wait for several completions (see `batch`).
+    pub batch: bool,
+    /// Let the kernel discard bodies nobody looks at (clear text only): counted, never seen.
+    pub discard_body: bool,
+    /// Time between snapshots.
+    pub interval: Duration,
+    /// How long requests in flight may take to end after an interrupt.
+    pub drain: Duration,
+    /// Append TLS secrets here (`SSLKEYLOGFILE`).
+    pub key_log: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            threads: NonZeroUsize::MIN,
+            cpus: None,
+            io: Io::Auto,
+            batch: true,
+            discard_body: false,
+            interval: Duration::from_secs(1),
+            drain: Duration::from_secs(5),
+            key_log: None,
+        }
+    }
+}
+
+/// The I/O driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Io {
+    /// The ring where the kernel allows it.
+    #[default]
+    Auto,
+    /// The raw ring.
+    Uring,
+}

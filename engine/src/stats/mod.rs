@@ -1,0 +1,16 @@
+//! What is counted and timed. The words are those of the glossary: see each type.
+//!
+//! A core fills a [`Recorder`](recorder::Recorder) without sharing anything; [`Figures`] are what comes out, and one
+//! `merge` serves cores, phases and, later, agents. Percentiles only ever come from merged histograms.
+
+mod books;
+pub(crate) mod recorder;
+mod result;
+mod series;
+
+pub use books::Books;
+pub use result::{
+    Batching, Bytes, ConnectionFigures, Cost, Environment, ErrorCount, Figures, PhaseFigures, RunResult,
+    StepFigures, TlsFacts, Verdict, VerdictLevel,
+};
+pub use series::Series;

@@ -1,0 +1,309 @@
+//! The result of a run, as `report` renders it.
+
+use super::{Books, Series};
+use proto::{Fault, Kind};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+/// Everything a run found out.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// When the first core opened its gate.
+    pub began: SystemTime,
+    /// Whether an interrupt ended the run early.
+    pub interrupted: bool,
+    /// Length of the recorded phases: what rates are per.
+    pub elapsed: Duration,
+    /// From the start of the first phase to the end of the last, warm-up included.
+    pub wall: Duration,
+    /// All recorded phases together.
+    pub totals: Figures,
+    /// Each phase, recorded or not, in order.
+    pub phases: Vec<PhaseFigures>,
+    /// Each step of the plan, recorded phases only, in the plan's dense step order.
+    pub steps: Vec<StepFigures>,
+    /// What the connections did.
+    pub connections: ConnectionFigures,
+    /// Requests per second of each connection ("client") over the recorded time.
+    pub client_rates: Vec<f64>,
+    /// What the run cost the client machine.
+    pub cost: Cost,
+    /// Where it ran.
+    pub environment: Environment,
+    /// What the batching policy chose, per core.
+    pub batching: Vec<Batching>,
+    /// Whether the figures can be trusted, and why not.
+    pub verdict: Verdict,
+}
+
+/// Counts and times of one selection of requests (all, a phase, a step).
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Where every request went.
+    pub books: Books,
+    /// Iterations ended.
+    pub iterations: u64,
+    /// Final responses by status code.
+    pub status: BTreeMap<u16, u64>,
+    /// Failures by cause.
+    pub errors: Vec<ErrorCount>,
+    /// Checks that passed.
+    pub checks_passed: u64,
+    /// Checks that failed.
+    pub checks_failed: u64,
+    /// Due to last byte, of requests that ended well.
+    pub response_time: Series,
+    /// Sent to last byte, of the same.
+    pub service_time: Series,
+    /// Due to sent, of the same.
+    pub send_lag: Series,
+    /// Sent to first byte of the final response head, of the same.
+    pub first_byte: Series,
+    /// Due to failure, of requests that failed.
+    pub failed_time: Series,
+    /// Bytes moved for these requests.
+    pub bytes: Bytes,
+}
+
+/// Bytes moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// Received from the socket (TLS records as they came).
+    pub received: u64,
+    /// Given to the socket.
+    pub sent: u64,
+    /// Response heads as they came.
+    pub headers: u64,
+    /// Response heads after decompression.
+    pub headers_decoded: u64,
+    /// Content of response bodies.
+    pub data: u64,
+}
+
+/// One cause of failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorCount {
+    /// Whose fault.
+    pub fault: Fault,
+    /// Its class.
+    pub kind: Kind,
+    /// What exactly.
+    pub detail: String,
+    /// How many requests ended so.
+    pub count: u64,
+}
+
+/// A phase's figures.
+#[derive(Clone, Debug)]
+pub struct PhaseFigures {
+    /// Its name in the plan.
+    pub name: String,
+    /// False: a warm-up, not in the totals.
+    pub record: bool,
+    /// How long it lasted.
+    pub elapsed: Duration,
+    /// What happened to the requests begun in it.
+    pub figures: Figures,
+}
+
+/// A step's figures.
+#[derive(Clone, Debug)]
+pub struct StepFigures {
+    /// The scenario it belongs to.
+    pub scenario: String,
+    /// Its name.
+    pub name: String,
+    /// What happened to its requests.
+    pub figures: Figures,
+}
+
+/// What the connections did, over the whole run.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionFigures {
+    /// Attempts to open one.
+    pub attempted: u64,
+    /// Opened (TCP established, and TLS where asked).
+    pub opened: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Of the opened: closed by the peer or the network before the end.
+    pub lost: u64,
+    /// TCP connect time.
+    pub connect: Series,
+    /// TLS handshake time.
+    pub handshake: Series,
+    /// Connect start to first byte of the first response body of a connection (h2load's "time to 1st byte").
+    pub connection_first_byte: Series,
+    /// TLS sessions resumed, of those opened.
+    pub resumed: u64,
+    /// Opened connections by remote address.
+    pub by_address: BTreeMap<IpAddr, u64>,
+    /// What TLS agreed on, of the first connection.
+    pub tls: Option<TlsFacts>,
+    /// `http/1.1`, `h2`, `h2c`, `h3`: what was spoken on the first connection.
+    pub application_protocol: Option<&'static str>,
+    /// Connect and handshake failures by cause.
+    pub errors: Vec<ErrorCount>,
+}
+
+/// What TLS agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.3`.
+    pub version: String,
+    /// IANA name of the cipher suite.
+    pub cipher: String,
+    /// Key-exchange group.
+    pub group: String,
+    /// The certificate's key: `RSA 2048 bits`, `ECDSA P-256 256 bits`; empty if unknown.
+    pub certificate: String,
+    /// Whether this session was resumed.
+    pub resumed: bool,
+}
+
+/// What the run cost the client machine, from start gate to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// CPU time in user mode of the core threads.
+    pub user: Duration,
+    /// CPU time in the kernel of the core threads.
+    pub system: Duration,
+    /// Voluntary context switches of the core threads.
+    pub voluntary_switches: u64,
+    /// Involuntary context switches of the core threads.
+    pub involuntary_switches: u64,
+    /// Peak resident set of the process in bytes.
+    pub peak_rss: u64,
+    /// Turns of the cores.
+    pub turns: u64,
+}
+
+/// The machine's fingerprint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// Name and value, in a fixed order: kernel, cpu, cpus, governor, clocksource, congestion control, mitigations...
+    pub facts: Vec<(&'static str, String)>,
+}
+
+/// What the batching policy of one core chose.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Batching {
+    /// Switched off by the user, or not possible on this kernel.
+    pub disabled: bool,
+    /// In force at the end.
+    pub on: bool,
+    /// The nap in microseconds at the end (0: none).
+    pub nap_us: u32,
+    /// Estimated gain of napping, as a fraction (0.05: five per cent).
+    pub gain: f64,
+    /// Turns that napped.
+    pub naps: u64,
+}
+
+/// Whether the figures can be trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// The word.
+    pub level: VerdictLevel,
+    /// Why, one sentence each, with the figures.
+    pub reasons: Vec<String>,
+}
+
+/// The word of a verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VerdictLevel {
+    /// Nothing speaks against the figures.
+    #[default]
+    Valid,
+    /// Something may have distorted them.
+    Suspect,
+    /// They do not say what they seem to.
+    Invalid,
+}
+
+impl VerdictLevel {
+    /// `VALID`, `SUSPECT`, `INVALID`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VerdictLevel::Valid => "VALID",
+            VerdictLevel::Suspect => "SUSPECT",
+            VerdictLevel::Invalid => "INVALID",
+        }
+    }
+}
+
+impl Figures {
+    /// Adds other figures to these.
+    pub fn merge(&mut self, other: &Figures) {
+        self.books.merge(&other.books);
+        self.iterations += other.iterations;
+        for (&code, &n) in &other.status {
+            *self.status.entry(code).or_default() += n;
+        }
+        merge_errors(&mut self.errors, &other.errors);
+        self.checks_passed += other.checks_passed;
+        self.checks_failed += other.checks_failed;
+        self.response_time.merge(&other.response_time);
+        self.service_time.merge(&other.service_time);
+        self.send_lag.merge(&other.send_lag);
+        self.first_byte.merge(&other.first_byte);
+        self.failed_time.merge(&other.failed_time);
+        self.bytes.merge(&other.bytes);
+    }
+
+    /// Failed over ended, 0 if nothing ended.
+    pub fn error_rate(&self) -> f64 {
+        if self.books.ended() == 0 { 0.0 } else { self.books.failed as f64 / self.books.ended() as f64 }
+    }
+
+    /// Final responses of a class: 2 for 2xx.
+    pub fn status_class(&self, class: u16) -> u64 {
+        self.status.range(class * 100..(class + 1) * 100).map(|(_, n)| n).sum()
+    }
+}
+
+impl Bytes {
+    /// Adds other bytes to these.
+    pub fn merge(&mut self, other: &Bytes) {
+        self.received += other.received;
+        self.sent += other.sent;
+        self.headers += other.headers;
+        self.headers_decoded += other.headers_decoded;
+        self.data += other.data;
+    }
+}
+
+impl ConnectionFigures {
+    /// Adds another core's connections to these.
+    pub fn merge(&mut self, other: &ConnectionFigures) {
+        self.attempted += other.attempted;
+        self.opened += other.opened;
+        self.failed += other.failed;
+        self.lost += other.lost;
+        self.connect.merge(&other.connect);
+        self.handshake.merge(&other.handshake);
+        self.connection_first_byte.merge(&other.connection_first_byte);
+        self.resumed += other.resumed;
+        for (&addr, &n) in &other.by_address {
+            *self.by_address.entry(addr).or_default() += n;
+        }
+        if self.tls.is_none() {
+            self.tls.clone_from(&other.tls);
+        }
+        self.application_protocol = self.application_protocol.or(other.application_protocol);
+        merge_errors(&mut self.errors, &other.errors);
+    }
+}
+
+fn merge_errors(mine: &mut Vec<ErrorCount>, theirs: &[ErrorCount]) {
+    for error in theirs {
+        match mine
+            .iter_mut()
+            .find(|e| (e.fault, e.kind, &e.detail) == (error.fault, error.kind, &error.detail))
+        {
+            Some(same) => same.count += error.count,
+            None => mine.push(error.clone()),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! A series of times: a histogram of nanoseconds with exact count, sum, minimum and maximum beside it.
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
+use std::fmt;
+
+/// Above this a value is counted in `over_range` and the exact maximum still holds it.
+pub const HIGHEST_NS: u64 = 3_600_000_000_000;
+/// Significant decimal digits the histogram keeps: a reported percentile is at most 0.1 % above the true value.
+pub const DIGITS: u8 = 3;
+
+/// Times in nanoseconds. Empty series hold no histogram, so a series that never fills costs a few words.
+#[derive(Clone, Default)]
+pub struct Series {
+    hist: Option<Box<Histogram<u64>>>,
+    sum: u128,
+    squares: u128,
+    count: u64,
+    min: u64,
+    max: u64,
+    over_range: u64,
+}
+
+impl Series {
+    /// Records a time in nanoseconds. Allocates at the first value only.
+    #[inline]
+    pub fn record(&mut self, ns: u64) {
+        if self.count == 0 {
+            self.min = ns;
+        }
+        self.count += 1;
+        self.sum += u128::from(ns);
+        self.squares += u128::from(ns) * u128::from(ns);
+        self.min = self.min.min(ns);
+        self.max = self.max.max(ns);
+        let hist = match &mut self.hist {
+            Some(hist) => hist,
+            none => none.insert(new_histogram()),
+        };
+        if ns > HIGHEST_NS || hist.record(ns).is_err() {
+            self.over_range += 1;
+        }
+    }
+
+    /// Adds another series to this one. Percentiles afterwards are those of all values together.
+    pub fn merge(&mut self, other: &Series) {
+        if other.count == 0 {
+            return;
+        }
+        self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
+        self.max = self.max.max(other.max);
+        self.count += other.count;
+        self.sum += other.sum;
+        self.squares += other.squares;
+        self.over_range += other.over_range;
+        match (&mut self.hist, &other.hist) {
+            (Some(mine), Some(theirs)) => mine.add(&**theirs).expect("series have one configuration"),
+            (none @ None, Some(theirs)) => *none = Some(theirs.clone()),
+            (_, None) => {}
+        }
+    }
+
+    /// How many values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+    /// Values above the histogram's range (they are in `count`, `mean` and `max`, and rank above every percentile).
+    pub fn over_range(&self) -> u64 {
+        self.over_range
+    }
+    /// The exact smallest value, 0 if empty.
+    pub fn min_ns(&self) -> u64 {
+        self.min
+    }
+    /// The exact largest value, 0 if empty.
+    pub fn max_ns(&self) -> u64 {
+        self.max
+    }
+    /// The exact mean, 0 if empty.
+    pub fn mean_ns(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 }
+    }
+    /// The exact standard deviation (of the sample, n - 1), 0 below two values.
+    pub fn stdev_ns(&self) -> f64 {
+        if self.count < 2 {
+            return 0.0;
+        }
+        let (n, mean) = (self.count as f64, self.mean_ns());
+        ((self.squares as f64 - n * mean * mean).max(0.0) / (n - 1.0)).sqrt()
+    }
+
+    /// The value at quantile `q` (0..=1): at least this share of the values is equal or smaller, to within the
+    /// histogram's precision. 0 if empty.
+    pub fn quantile_ns(&self, q: f64) -> u64 {
+        let Some(hist) = &self.hist else { return 0 };
+        let rank = (q.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
+        if rank > hist.len() {
+            return self.max; // among the values over range, of which only the largest is known
+        }
+        let q_in_range = rank as f64 / hist.len() as f64;
+        hist.value_at_quantile(q_in_range.min(1.0)).clamp(self.min, self.max)
+    }
+
+    /// The share (0..=1) of values within one standard deviation of the mean (h2load's "+/- sd" column).
+    pub fn within_stdev(&self) -> f64 {
+        let Some(hist) = &self.hist else { return 0.0 };
+        let (mean, sd) = (self.mean_ns(), self.stdev_ns());
+        let (low, high) = ((mean - sd).max(0.0) as u64, (mean + sd) as u64);
+        if sd == 0.0 {
+            return 1.0;
+        }
+        let inside: u64 = hist
+            .iter_recorded()
+            .filter(|v| (low..=high).contains(&v.value_iterated_to().min(self.max)))
+            .map(|v| v.count_at_value())
+            .sum();
+        inside as f64 / self.count as f64
+    }
+
+    /// The histogram in HdrHistogram's V2 deflate encoding, which the standard tools read (values are nanoseconds).
+    pub fn v2_deflate(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let empty;
+        let hist = match &self.hist {
+            Some(hist) => hist,
+            None => {
+                empty = new_histogram();
+                &empty
+            }
+        };
+        V2DeflateSerializer::new().serialize(hist, &mut out).expect("a Vec takes every byte");
+        out
+    }
+}
+
+fn new_histogram() -> Box<Histogram<u64>> {
+    Box::new(Histogram::new_with_bounds(1, HIGHEST_NS, DIGITS).expect("constant bounds are legal"))
+}
+
+impl fmt::Debug for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Series")
+            .field("count", &self.count)
+            .field("min", &self.min)
+            .field("max", &self.max)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small generator, so that the values are the same in every run.
+    fn values(n: u64) -> Vec<u64> {
+        let mut x = 0x9e37_79b9_7f4a_7c15_u64;
+        (0..n)
+            .map(|_| {
+                x ^= x << 13;
+                x ^= x >> 7;
+                x ^= x << 17;
+                50_000 + x % 10_000_000
+            })
+            .collect()
+    }
+
+    #[test]
+    fn percentiles_equal_those_of_the_raw_values_to_three_digits() {
+        let mut raw = values(10_000);
+        let mut series = Series::default();
+        raw.iter().for_each(|&v| series.record(v));
+        raw.sort_unstable();
+        for q in [0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0] {
+            let rank = ((q * raw.len() as f64).ceil() as usize).clamp(1, raw.len());
+            let (want, got) = (raw[rank - 1] as f64, series.quantile_ns(q) as f64);
+            assert!((got - want).abs() <= want * 0.001 + 1.0, "q {q}: {got} is not {want}");
+        }
+        assert_eq!(series.min_ns(), raw[0]);
+        assert_eq!(series.max_ns(), raw[raw.len() - 1]);
+        let mean = raw.iter().sum::<u64>() as f64 / raw.len() as f64;
+        assert!((series.mean_ns() - mean).abs() < 1e-3);
+        let sd =
+            (raw.iter().map(|&v| (v as f64 - mean).powi(2)).sum::<f64>() / (raw.len() - 1) as f64).sqrt();
+        assert!((series.stdev_ns() / sd - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn merging_equals_recording_everything_in_one() {
+        let raw = values(3_000);
+        let mut parts = vec![Series::default(); 3];
+        let mut whole = Series::default();
+        for (i, &v) in raw.iter().enumerate() {
+            parts[i % 3].record(v);
+            whole.record(v);
+        }
+        let mut merged = Series::default();
+        parts.iter().for_each(|p| merged.merge(p));
+        assert_eq!(merged.count(), whole.count());
+        assert_eq!((merged.min_ns(), merged.max_ns()), (whole.min_ns(), whole.max_ns()));
+        for q in [0.001, 0.5, 0.9, 0.99, 0.9999] {
+            assert_eq!(merged.quantile_ns(q), whole.quantile_ns(q));
+        }
+    }
+
+    #[test]
+    fn no_value_vanishes_above_the_range() {
+        let mut series = Series::default();
+        series.record(1_000);
+        series.record(2 * HIGHEST_NS);
+        assert_eq!((series.count(), series.over_range(), series.max_ns()), (2, 1, 2 * HIGHEST_NS));
+        assert_eq!(series.quantile_ns(0.5), 1_000);
+        assert_eq!(series.quantile_ns(1.0), 2 * HIGHEST_NS);
+    }
+
+    #[test]
+    fn an_empty_series_is_all_zero() {
+        let series = Series::default();
+        assert_eq!((series.count(), series.min_ns(), series.max_ns(), series.quantile_ns(0.5)), (0, 0, 0, 0));
+        assert_eq!((series.mean_ns(), series.stdev_ns(), series.within_stdev()), (0.0, 0.0, 0.0));
+        assert!(!series.v2_deflate().is_empty());
+    }
+}
