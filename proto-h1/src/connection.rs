@@ -3,6 +3,7 @@
 use crate::chunked::{Chunked, Next};
 use crate::head::{self, BodyLength, Facts};
 use crate::limits;
+use crate::memo;
 use crate::prepared::{Method, Prepared, Traits};
 use bytes::Bytes;
 use proto::{
@@ -196,15 +197,25 @@ impl Connection {
     }
 
     fn head_input(&mut self, input: &[u8], sink: &mut impl Sink) -> Result<usize, Error> {
-        match &self.front {
-            Some(front) if front.started => {}
+        let (index, want) = match &self.front {
+            Some(front) if front.started => (front.traits.index, front.want),
             _ => return Err(UNSOLICITED),
-        }
+        };
         let max = self.max_head as usize;
-        let (carried, mut carry) = (self.carry.len(), std::mem::take(&mut self.carry));
+        let carried = self.carry.len();
+        if carried == 0 && !want.fields {
+            if let Some((n, facts)) = memo::recall(index, input).filter(|&(n, _)| n <= max) {
+                return self.head(n, facts, &(), sink);
+            }
+        }
+        let mut carry = std::mem::take(&mut self.carry);
         let complete = if carried == 0 {
             let window = &input[..input.len().min(max)];
-            head::parse(window, |n, facts, fields| self.head(n, facts?, &fields, sink))?
+            head::parse(window, |n, facts, fields| {
+                let facts = facts?;
+                memo::learn(index, &window[..n], facts);
+                self.head(n, facts, &fields, sink)
+            })?
         } else {
             carry.extend_from_slice(&input[..input.len().min(max - carried)]);
             head::parse(&carry, |n, facts, fields| self.head(n, facts?, &fields, sink))?
@@ -522,8 +533,8 @@ impl ClientConn for Connection {
     type Transmit = ();
     type Prepared = Prepared;
 
-    fn prepare(_index: u32, template: &Template) -> Prepared {
-        Prepared::new(template)
+    fn prepare(index: u32, template: &Template) -> Prepared {
+        Prepared::new(index, template)
     }
 
     fn submit(&mut self, _now: Time, token: Token, request: Request<'_, Prepared>) -> Result<(), Refused> {

@@ -23,6 +23,11 @@ pub(crate) struct Facts {
     pub(crate) close: bool,
 }
 
+impl Facts {
+    /// What is known before a head was seen.
+    pub(crate) const NONE: Facts = Facts { length: BodyLength::Unsaid, status: 0, close: false };
+}
+
 /// The fields of a head or a trailer section, lent.
 pub(crate) struct Lent<'a>(pub(crate) &'a [Header<'a>]);
 

@@ -7,6 +7,7 @@
 //! - `connection.rs`: the state machine, and every rule about the order of events.
 //! - `prepared.rs`: a template in wire form, rendered at `submit`.
 //! - `head.rs`: what a response head says that framing depends on (httparse does the grammar).
+//! - `memo.rs`: the last heads seen, so that a repeated one is compared instead of parsed.
 //! - `chunked.rs`: the lines between the chunks.
 //! - `limits.rs`: every bound, with its reason.
 //!
@@ -32,6 +33,7 @@ mod chunked;
 mod connection;
 mod head;
 pub mod limits;
+mod memo;
 mod prepared;
 
 pub use connection::{Config, Connection};

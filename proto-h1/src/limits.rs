@@ -20,3 +20,7 @@ pub const MAX_LENGTH: u64 = i64::MAX as u64;
 pub const KEEP_BUFFER: usize = 8 * 1024;
 /// How long a request body waits for `100 (Continue)`. RFC 9110 section 10.1.1 forbids to wait without end; curl waits 1 s.
 pub const EXPECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Heads remembered per thread, one for each template (modulo this number).
+pub const MEMO_SLOTS: usize = 8;
+/// Largest head remembered: with more in it (cookies, policies) heads rarely repeat.
+pub const MEMO_HEAD: usize = 1024;

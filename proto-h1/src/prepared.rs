@@ -22,6 +22,8 @@ pub(crate) struct Traits {
     pub(crate) last: bool,
     /// The request asks for another protocol.
     pub(crate) upgrade: bool,
+    /// The low bits of the template's index: its place in the memo of heads.
+    pub(crate) index: u8,
 }
 
 /// A [`Template`] in HTTP/1.1 wire form. Without slots, writing its head is one copy.
@@ -48,7 +50,7 @@ enum Place {
 }
 
 impl Prepared {
-    pub(crate) fn new(template: &Template) -> Prepared {
+    pub(crate) fn new(index: u32, template: &Template) -> Prepared {
         let method = match template.method() {
             "HEAD" => Method::Head,
             "CONNECT" => Method::Connect,
@@ -80,8 +82,14 @@ impl Prepared {
             // The rest depends on the body: `Prepared::tail`.
             Framing::Length | Framing::Chunked => {}
         }
-        let traits =
-            Traits { method, framing: template.framing(), expect: template.expect_continue(), last, upgrade };
+        let traits = Traits {
+            method,
+            framing: template.framing(),
+            expect: template.expect_continue(),
+            last,
+            upgrade,
+            index: index as u8,
+        };
         Prepared { literal: b.literal.into(), slots: b.slots.into(), traits }
     }
 
