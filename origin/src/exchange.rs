@@ -1,0 +1,39 @@
+//! One request and its response, as the books see them: counted once when the head is there, once when the response
+//! begins, once when it has left. Not what is answered. Made by `service.rs` for each request.
+
+use std::rc::Rc;
+
+use http::{Method, Request, Response, StatusCode};
+
+use crate::body::Body;
+use crate::counters::PathId;
+use crate::link::Link;
+
+/// A request that has been counted.
+pub(crate) struct Exchange {
+    link: Rc<Link>,
+    /// `None`: not counted.
+    path: Option<PathId>,
+    head: bool,
+}
+
+impl Exchange {
+    /// Counts a request whose head has been received.
+    pub(crate) fn begin<B>(link: &Rc<Link>, request: &Request<B>) -> Self {
+        let path = request.uri().path();
+        // Looking must not change what is seen.
+        let counted = !matches!(path, "/stats" | "/stats/reset");
+        let path = counted.then(|| link.worker.counters.request(path));
+        Self { link: link.clone(), path, head: request.method() == Method::HEAD }
+    }
+
+    /// Counts the response, and has its body counted.
+    pub(crate) fn end(self, mut response: Response<Body>) -> Response<Body> {
+        let Some(path) = self.path else { return response };
+        let status = response.status();
+        self.link.worker.counters.response(path, status);
+        let unwanted = self.head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        response.body_mut().counted(self.link, unwanted);
+        response
+    }
+}

@@ -1,0 +1,70 @@
+//! Every bound of this crate, each with its reason.
+//!
+//! Not settings: a load generator's target should need none. Called by every other file.
+
+use std::time::Duration;
+
+/// What one `s=` may ask for. A terabyte keeps a fast link busy for minutes and a client's counter honest.
+pub(crate) const MAX_BODY: u64 = 1 << 40;
+
+/// What one `t=` may ask for: nobody waits longer than an hour for a response on purpose.
+pub(crate) const MAX_DELAY: Duration = Duration::from_secs(3600);
+
+/// Connections one thread keeps open. A thread has no more descriptors than this in any usual setting, and each costs
+/// some 10 kB; past it a new connection is closed at once and counted as refused.
+pub(crate) const MAX_CONNECTIONS_PER_THREAD: usize = 262_144;
+
+/// Length of the accept queue. The kernel lowers it to `net.core.somaxconn`, which is the one place to set it.
+pub(crate) const BACKLOG: i32 = 65_535;
+
+/// Pause after a failed `accept`: out of descriptors is cured by others closing theirs, not by spinning.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// A handshake not finished by then never will be.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most hyper buffers of one HTTP/1 connection, in each direction. It also bounds a request head (431 above), and
+/// is four pieces of [`crate::pattern`], so that a large body leaves in few system calls.
+pub(crate) const H1_BUFFER: usize = 256 * 1024;
+
+/// Fields of one request head; hyper answers 431 above.
+pub(crate) const MAX_HEADERS: usize = 256;
+
+/// What the first read of a clear connection may take while the protocol is being told from it.
+pub(crate) const FIRST_READ: usize = 4096;
+
+/// Streams at once of one HTTP/2 connection: enough for every `-m` in use, few enough to bound memory.
+pub(crate) const H2_STREAMS: u32 = 1000;
+
+/// A decoded HTTP/2 request head.
+pub(crate) const H2_HEADER_LIST: u32 = 64 * 1024;
+
+/// The most hyper buffers for one HTTP/2 stream.
+pub(crate) const H2_SEND_BUFFER: usize = 256 * 1024;
+
+/// Receive windows of HTTP/2: an upload is not held back by a round trip.
+pub(crate) const H2_WINDOW: u32 = 1 << 20;
+
+/// A form or JSON document of the demo site.
+pub(crate) const MAX_FORM: usize = 64 * 1024;
+
+/// Distinct paths counted per thread; the rest share one bucket, so that a client with random paths costs no memory.
+pub(crate) const MAX_PATHS: usize = 1024;
+
+/// A path longer than this goes to the shared bucket too.
+pub(crate) const MAX_PATH_LENGTH: usize = 256;
+
+/// Hops of `/redirect/N`: above what any client follows.
+pub(crate) const MAX_REDIRECTS: u32 = 1000;
+
+/// Bytes of `/fault/slow` and `/fault/partial`.
+pub(crate) const MAX_FAULT_BODY: u64 = 1 << 24;
+
+/// How long a torn response may wait for its first half to leave before the connection is broken anyway.
+pub(crate) const TEAR_WAIT: Duration = Duration::from_millis(100);
+
+/// How long `stop` waits for the threads, in naps of [`STOP_NAP`].
+pub(crate) const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// See [`STOP_WAIT`].
+pub(crate) const STOP_NAP: Duration = Duration::from_micros(200);

@@ -1,0 +1,136 @@
+//! Starting and stopping: everything that can fail is done before [`start`] returns. Called by `cli`, by whoever runs
+//! `target: builtin`, and by tests.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::oneshot;
+
+use crate::config::Config;
+use crate::error::StartError;
+use crate::limits::{STOP_NAP, STOP_WAIT};
+use crate::shared::Shared;
+use crate::stats::Stats;
+use crate::tls::{self, Tls};
+use crate::worker::{self, Task};
+use crate::{listen, pattern};
+
+/// A running server. Stops when dropped.
+pub struct Origin {
+    clear: Option<SocketAddr>,
+    tls: Option<SocketAddr>,
+    ca_pem: String,
+    shared: Arc<Shared>,
+    threads: Vec<Thread>,
+}
+
+/// Starts the server. When this returns, every listener accepts.
+pub fn start(config: Config) -> Result<Origin, StartError> {
+    if config.clear.is_none() && config.tls.is_none() {
+        return Err(StartError::NoListener);
+    }
+    let threads = config.threads.get();
+    let bind = |addr: Option<SocketAddr>| {
+        addr.map(|addr| listen::bind(addr, threads).map_err(|source| StartError::Listen { addr, source }))
+            .transpose()
+    };
+    let (clear_listeners, clear) = bind(config.clear)?.unzip();
+    let (tls_listeners, tls) = bind(config.tls)?.unzip();
+    let settings = tls.map(|_| tls::set_up(config.cert.as_deref())).transpose()?;
+    let (acceptor, ca_pem) = match settings {
+        Some(Tls { acceptor, ca_pem }) => (Some(acceptor), ca_pem),
+        None => (None, String::new()),
+    };
+    // Made now, not by the first request that needs it.
+    std::sync::LazyLock::force(&pattern::NOISE);
+
+    let mut origin =
+        Origin { clear, tls, ca_pem, shared: Arc::new(Shared::new(threads)), threads: Vec::new() };
+    let mut clear_listeners = each(clear_listeners);
+    let mut tls_listeners = each(tls_listeners);
+    let (ready, all_ready) = mpsc::channel();
+    for number in 0..threads {
+        let (stop, stopped) = oneshot::channel();
+        let task = Task {
+            shared: origin.shared.clone(),
+            counters: origin.shared.threads()[number].clone(),
+            cpu: config.cpus.get(number % config.cpus.len().max(1)).copied(),
+            clear: clear_listeners.next(),
+            tls: tls_listeners.next().zip(acceptor.clone()),
+            stop: stopped,
+        };
+        let ready = ready.clone();
+        let run = move || worker::run(task, ready);
+        let handle = thread::Builder::new().name(format!("origin-{number}")).spawn(run);
+        origin.threads.push(Thread { stop, handle: handle.map_err(StartError::Thread)? });
+    }
+    drop(ready);
+    // Ends when every thread has reported and dropped its sender, or with the first error.
+    all_ready.into_iter().take(threads).collect::<Result<(), _>>()?;
+    Ok(origin)
+}
+
+impl Origin {
+    /// Where clear text is served.
+    pub fn clear_addr(&self) -> Option<SocketAddr> {
+        self.clear
+    }
+
+    /// Where TLS is served.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.tls
+    }
+
+    /// The certificate chain in PEM, for clients that are to trust it. Empty without a TLS address.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// What was counted since the start or the last reset.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// Counts from zero again.
+    pub fn reset_stats(&self) {
+        self.shared.reset();
+    }
+
+    /// Closes all listeners and connections and ends the threads. Same as dropping, with a name.
+    pub fn stop(self) {}
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let handles: Vec<JoinHandle<()>> = self.threads.drain(..).map(Thread::stop).collect();
+        // A thread ends within one turn of its runtime. If one hangs all the same, the caller must not.
+        for _ in 0..STOP_WAIT.as_micros() / STOP_NAP.as_micros() {
+            if handles.iter().all(JoinHandle::is_finished) {
+                break;
+            }
+            thread::sleep(STOP_NAP);
+        }
+        for handle in handles.into_iter().filter(JoinHandle::is_finished) {
+            // A panic was printed when it happened; there is nobody to tell again.
+            let _ = handle.join();
+        }
+    }
+}
+
+struct Thread {
+    stop: oneshot::Sender<()>,
+    handle: JoinHandle<()>,
+}
+
+impl Thread {
+    fn stop(self) -> JoinHandle<()> {
+        let _ = self.stop.send(());
+        self.handle
+    }
+}
+
+fn each(listeners: Option<Vec<TcpListener>>) -> impl Iterator<Item = TcpListener> {
+    listeners.unwrap_or_default().into_iter()
+}

@@ -1,0 +1,64 @@
+//! The door between hyper and the pages: every request comes in here, is counted, and goes to its page. Made by
+//! `connection.rs`, called by hyper.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::Service;
+
+use crate::body::Body;
+use crate::exchange::Exchange;
+use crate::link::Link;
+use crate::pages::{self, sized};
+
+/// Serves the requests of one connection.
+pub(crate) struct Pages {
+    link: Rc<Link>,
+}
+
+impl Pages {
+    pub(crate) fn new(link: Rc<Link>) -> Self {
+        Self { link }
+    }
+}
+
+impl Service<Request<Incoming>> for Pages {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Answer {
+        let exchange = Exchange::begin(&self.link, &request);
+        // What a benchmark asks for all the time costs no allocation for its future.
+        if let Some(response) = sized::at_once(&self.link, &request) {
+            return Answer::Now(Some(exchange.end(response)));
+        }
+        let link = self.link.clone();
+        Answer::Later(Box::pin(async move { exchange.end(pages::answer(&link, request).await) }))
+    }
+}
+
+/// The response, now or later.
+pub(crate) enum Answer {
+    Now(Option<Response<Body>>),
+    Later(Pin<Box<dyn Future<Output = Response<Body>>>>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            // A future is not polled again after it was ready, and until then the response is there.
+            Self::Now(response) => {
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+            }
+            Self::Later(future) => future.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
