@@ -203,10 +203,11 @@ impl Connection {
         };
         let max = self.max_head as usize;
         let carried = self.carry.len();
-        if carried == 0 && !want.fields {
-            if let Some((n, facts)) = memo::recall(index, input).filter(|&(n, _)| n <= max) {
-                return self.head(n, facts, &(), sink);
-            }
+        if carried == 0
+            && !want.fields
+            && let Some((n, facts)) = memo::recall(index, input).filter(|&(n, _)| n <= max)
+        {
+            return self.head(n, facts, &(), sink);
         }
         let mut carry = std::mem::take(&mut self.carry);
         let complete = if carried == 0 {
@@ -506,6 +507,9 @@ impl Connection {
                 at += n as u64;
             }
             start = stop;
+            if at < stop {
+                break;
+            }
         }
         self.body_at = at;
         at == start

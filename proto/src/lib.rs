@@ -16,6 +16,8 @@
 //! This crate performs no I/O and knows no protocol; it is called by the protocol crates and by `engine`.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod conn;
 mod error;
 mod request;
