@@ -1,0 +1,149 @@
+//! A result in the words of h2load, to the letter: what scripts written for h2load read.
+//!
+//! How its numbers come from ours:
+//! - `total` is what was asked for (`-n`); with `-D` it is what ended, as in h2load. `done` is what ended.
+//! - `succeeded` are complete 2xx and 3xx responses. `failed` are all others: unexpected status, broken, timed out, never
+//!   begun although asked for. `errored` are those of them that never got a complete response.
+//! - `req/s` of the first line counts every complete response whatever its status, over the time measured (`-D`) or the
+//!   time of the whole run (`-n`), as h2load does.
+//! - row `request` is the service time (sent to last byte). h2load times every complete response; our service time is of
+//!   requests that ended well, so where every failure is one of status, their times are added, and where some failures
+//!   have no response the row is of the successes only.
+//! - row `connect` is until the connection can carry requests: TCP and, over TLS, the handshake after it.
+//! - row `TTFB` is once a connection: from the start of its connect to the first byte of its first response body.
+//! - row `req/s` is of the rates of the single connections.
+
+mod format;
+mod live;
+mod row;
+mod units;
+
+pub use format::Format;
+pub use live::Live;
+
+use engine::stats::{Figures, RunResult, Series};
+use row::Row;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// What ends the run: h2load's two modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `-n`.
+    Count(u64),
+    /// `-D`, after a warm-up that may be zero.
+    Timed {
+        /// `--warm-up-time`.
+        warm_up: Duration,
+        /// `-D`.
+        main: Duration,
+    },
+}
+
+/// How to show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// The version whose text is written.
+    pub format: Format,
+    /// `--histogram`: bars under each row.
+    pub histogram: bool,
+}
+
+/// The text h2load ends with, from the empty line before `finished in` on.
+pub fn render(result: &RunResult, mode: Mode, style: Style) -> String {
+    let mut out = String::from("\n");
+    head(&mut out, result, mode).expect("a String takes every byte");
+    out.push_str(style.format.header());
+    out.push('\n');
+    let [request, connect, first, rate] = style.format.labels();
+    let times = [
+        (request, request_time(&result.totals)),
+        (connect, connect_time(result)),
+        (first, result.connections.connection_first_byte.clone()),
+    ];
+    for (label, series) in &times {
+        let row = Row::of_series(series, style.histogram);
+        style.format.row(&mut out, label, &row, units::duration);
+    }
+    let rates = Row::of_values(&result.client_rates, style.histogram);
+    style.format.row(&mut out, rate, &rates, units::decimal);
+    out
+}
+
+fn head(out: &mut String, result: &RunResult, mode: Mode) -> std::fmt::Result {
+    let (books, bytes) = (&result.totals.books, &result.totals.bytes);
+    let measured = match mode {
+        Mode::Count(_) => result.wall.as_secs_f64(),
+        Mode::Timed { .. } => result.elapsed.as_secs_f64(),
+    };
+    let per_second = |n: u64| if measured > 0.0 { n as f64 / measured } else { 0.0 };
+    let complete = books.succeeded + books.failed_status;
+    let counts = Counts::of(result, mode);
+    writeln!(
+        out,
+        "finished in {}, {:.2} req/s, {}B/s",
+        units::duration(result.wall.as_micros() as f64 / 1e6),
+        per_second(complete),
+        units::bytes(per_second(bytes.received) as u64)
+    )?;
+    writeln!(
+        out,
+        "requests: {} total, {} started, {} done, {} succeeded, {} failed, {} errored, {} timeout",
+        counts.total,
+        books.started,
+        books.ended(),
+        books.succeeded,
+        counts.failed,
+        counts.errored,
+        books.failed_timeout
+    )?;
+    let class = |n| result.totals.status_class(n);
+    writeln!(out, "status codes: {} 2xx, {} 3xx, {} 4xx, {} 5xx", class(2), class(3), class(4), class(5))?;
+    let saved = match bytes.headers_decoded {
+        0 => 0.0,
+        decoded => (1.0 - bytes.headers as f64 / decoded as f64) * 100.0,
+    };
+    let sized = |n: u64| format!("{}B ({n})", units::bytes(n));
+    writeln!(
+        out,
+        "traffic: {} total, {} headers (space savings {saved:.2}%), {} data",
+        sized(bytes.received),
+        sized(bytes.headers),
+        sized(bytes.data)
+    )
+}
+
+struct Counts {
+    total: u64,
+    failed: u64,
+    errored: u64,
+}
+
+impl Counts {
+    fn of(result: &RunResult, mode: Mode) -> Counts {
+        let books = &result.totals.books;
+        let total = match mode {
+            Mode::Count(n) => n,
+            Mode::Timed { .. } => books.ended(),
+        };
+        let never_ended = total.saturating_sub(books.ended());
+        Counts {
+            total,
+            failed: books.failed + never_ended,
+            errored: books.failed - books.failed_status + never_ended,
+        }
+    }
+}
+
+fn request_time(figures: &Figures) -> Series {
+    let mut series = figures.service_time.clone();
+    if figures.books.failed > 0 && figures.books.failed == figures.books.failed_status {
+        series.merge(&figures.failed_time);
+    }
+    series
+}
+
+/// TCP alone in clear; over TLS the engine's connect series is of TCP, and its handshake series of what follows.
+fn connect_time(result: &RunResult) -> Series {
+    result.connections.connect.clone()
+}

@@ -1,0 +1,161 @@
+//! The result as one JSON object. Its fields are a promise: `docs/result.md` names each with its unit and meaning, and a
+//! test compares the two.
+
+mod figures;
+pub mod plan;
+pub(crate) mod series;
+
+use crate::thresholds::{Outcome, Unit};
+use crate::{counts, time};
+use engine::stats::{Batching, ConnectionFigures, Cost, PhaseFigures, RunResult, StepFigures};
+use scenario::Plan;
+use serde_json::{Map, Value, json};
+use std::time::UNIX_EPOCH;
+
+/// The version of the format: raised when a field changes its meaning or goes away, not when one is added.
+pub const FORMAT: u32 = 1;
+
+/// What the result cannot know by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// What was run.
+    pub plan: &'a Plan,
+    /// How its thresholds came out.
+    pub outcomes: &'a [Outcome],
+    /// What the process will exit with.
+    pub exit_code: u8,
+    /// Whether response bodies were counted and thrown away unseen.
+    pub bodies_discarded: bool,
+}
+
+/// The object.
+pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
+    let mut out = Map::new();
+    out.insert("format".into(), json!(FORMAT));
+    out.insert("loadgen".into(), json!(env!("CARGO_PKG_VERSION")));
+    out.insert("verdict".into(), json!(result.verdict.level.as_str()));
+    out.insert("verdict_reasons".into(), json!(result.verdict.reasons));
+    figures::books(&mut out, &result.totals, result.elapsed);
+    out.insert("dropped".into(), json!(counts::dropped(result)));
+    out.insert("wall_s".into(), json!(result.wall.as_secs_f64()));
+    out.insert("began".into(), json!(time::rfc3339(result.began)));
+    let since = result.began.duration_since(UNIX_EPOCH).unwrap_or_default();
+    out.insert("began_unix_s".into(), json!(since.as_secs_f64()));
+    out.insert("interrupted".into(), json!(result.interrupted));
+    out.insert("exit_code".into(), json!(context.exit_code));
+    out.insert("bodies_discarded".into(), json!(context.bodies_discarded));
+    figures::times(&mut out, &result.totals);
+    let connections = &result.connections;
+    out.insert("connect".into(), series::object(&connections.connect));
+    out.insert("handshake".into(), series::object(&connections.handshake));
+    out.insert("connection_first_byte".into(), series::object(&connections.connection_first_byte));
+    figures::rest(&mut out, &result.totals);
+    out.insert("connections".into(), connection_object(connections));
+    out.insert("client_rates".into(), json!(result.client_rates));
+    out.insert("phases".into(), result.phases.iter().map(phase).collect());
+    out.insert("steps".into(), result.steps.iter().map(|s| step(s, result)).collect());
+    out.insert("thresholds".into(), context.outcomes.iter().map(threshold).collect());
+    out.insert("batching".into(), result.batching.iter().map(batching).collect());
+    out.insert("cost".into(), cost(&result.cost, result.totals.books.ended()));
+    out.insert("environment".into(), environment(result));
+    out.insert("plan".into(), plan::object(context.plan));
+    Value::Object(out)
+}
+
+/// The object in text: one line, or many to read.
+pub fn render(result: &RunResult, context: &Context<'_>, pretty: bool) -> String {
+    let value = object(result, context);
+    let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+    text.expect("a value of strings and numbers") + "\n"
+}
+
+fn phase(phase: &PhaseFigures) -> Value {
+    let mut out = Map::new();
+    out.insert("name".into(), json!(phase.name));
+    out.insert("record".into(), json!(phase.record));
+    figures::books(&mut out, &phase.figures, phase.elapsed);
+    figures::times(&mut out, &phase.figures);
+    figures::rest(&mut out, &phase.figures);
+    Value::Object(out)
+}
+
+fn step(step: &StepFigures, result: &RunResult) -> Value {
+    let mut out = Map::new();
+    out.insert("scenario".into(), json!(step.scenario));
+    out.insert("name".into(), json!(step.name));
+    figures::books(&mut out, &step.figures, result.elapsed);
+    figures::times(&mut out, &step.figures);
+    figures::rest(&mut out, &step.figures);
+    Value::Object(out)
+}
+
+fn threshold(outcome: &Outcome) -> Value {
+    json!({
+        "threshold": outcome.text,
+        "holds": outcome.holds,
+        "actual": outcome.actual.map(|v| in_unit(outcome.unit, v)),
+        "limit": in_unit(outcome.unit, outcome.limit),
+        "margin": outcome.margin.map(|v| in_unit(outcome.unit, v)),
+        "unit": match outcome.unit { Unit::Nanoseconds => "us", other => other.as_str() },
+        "note": outcome.note,
+    })
+}
+
+/// Times leave in microseconds, like every other time of the result.
+fn in_unit(unit: Unit, value: f64) -> f64 {
+    match unit {
+        Unit::Nanoseconds => series::micros(value),
+        Unit::Fraction | Unit::PerSecond | Unit::Count => value,
+    }
+}
+
+fn connection_object(c: &ConnectionFigures) -> Value {
+    let by_address: Map<String, Value> =
+        c.by_address.iter().map(|(ip, n)| (ip.to_string(), json!(n))).collect();
+    let tls = c.tls.as_ref().map(|t| {
+        json!({
+            "version": t.version,
+            "cipher": t.cipher,
+            "group": t.group,
+            "certificate": t.certificate,
+            "resumed": t.resumed,
+        })
+    });
+    json!({
+        "attempted": c.attempted,
+        "opened": c.opened,
+        "failed": c.failed,
+        "lost": c.lost,
+        "resumed": c.resumed,
+        "by_address": by_address,
+        "application_protocol": c.application_protocol,
+        "tls": tls,
+        "errors": figures::errors(&c.errors),
+    })
+}
+
+fn batching(b: &Batching) -> Value {
+    json!({ "disabled": b.disabled, "on": b.on, "nap_us": b.nap_us, "gain": b.gain, "naps": b.naps })
+}
+
+fn cost(c: &Cost, ended: u64) -> Value {
+    let per_request = |total: f64| if ended == 0 { Value::Null } else { json!(total / ended as f64) };
+    let (user, system) = (c.user.as_secs_f64(), c.system.as_secs_f64());
+    json!({
+        "user_s": user,
+        "system_s": system,
+        "user_us_per_request": per_request(user * 1e6),
+        "system_us_per_request": per_request(system * 1e6),
+        "cpu_us_per_request": per_request((user + system) * 1e6),
+        "voluntary_switches": c.voluntary_switches,
+        "involuntary_switches": c.involuntary_switches,
+        "switches_per_request": per_request((c.voluntary_switches + c.involuntary_switches) as f64),
+        "peak_rss_bytes": c.peak_rss,
+        "turns": c.turns,
+    })
+}
+
+fn environment(result: &RunResult) -> Value {
+    let facts = result.environment.facts.iter();
+    Value::Object(facts.map(|(name, value)| ((*name).to_owned(), json!(value))).collect())
+}

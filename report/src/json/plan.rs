@@ -1,0 +1,152 @@
+//! The plan as it was run, in JSON. What is secret is masked: results are passed around more freely than plans.
+
+use scenario::Plan;
+use scenario::plan::{
+    Check, Connections, Endpoint, Family, Order, Phase, Protocol, Scenario, Share, Step, Stop, Target,
+    Timeouts, Tls,
+};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+use proto::{Field, Piece, Text};
+
+/// What stands for a secret.
+pub const MASK: &str = "***";
+
+/// The whole plan.
+pub fn object(plan: &Plan) -> Value {
+    json!({
+        "name": plan.name,
+        "protocol": protocol(plan.protocol),
+        "targets": plan.targets.iter().map(target).collect::<Value>(),
+        "tls": tls(&plan.tls),
+        "connections": connections(&plan.connections),
+        "timeouts": timeouts(&plan.timeouts),
+        "scenarios": plan.scenarios.iter().map(|s| scenario(s, plan)).collect::<Value>(),
+        "phases": plan.phases.iter().map(phase).collect::<Value>(),
+        "thresholds": plan.thresholds.iter().map(|t| json!(t.text)).collect::<Value>(),
+    })
+}
+
+/// `auto`, `h1`, `h2`, `h2c`, `h3`.
+pub fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Auto => "auto",
+        Protocol::H1 => "h1",
+        Protocol::H2 => "h2",
+        Protocol::H2c => "h2c",
+        Protocol::H3 => "h3",
+    }
+}
+
+fn target(target: &Target) -> Value {
+    let endpoint = match &target.endpoint {
+        Endpoint::Name { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+        Endpoint::Name { host, port } => format!("{host}:{port}"),
+        Endpoint::Address(address) => address.to_string(),
+        Endpoint::Builtin => "builtin".into(),
+    };
+    json!({ "url": format!("{}://{}", target.scheme.as_str(), target.authority), "connect_to": endpoint })
+}
+
+fn tls(tls: &Tls) -> Value {
+    json!({
+        "verify": tls.verify,
+        "ca": tls.ca.as_ref().map(|p| p.display().to_string()),
+        "sni": tls.sni,
+        "ciphers": tls.ciphers,
+        "groups": tls.groups,
+        "resumption": tls.resumption,
+        "alpn": tls.alpn,
+    })
+}
+
+fn connections(c: &Connections) -> Value {
+    json!({
+        "max": c.max,
+        "streams": c.streams,
+        "share": match c.share { Share::Pool => "pool", Share::PerUser => "per_user" },
+        "requests_per_connection": c.requests_per_connection,
+        "ramp_up_s": c.ramp_up.as_secs_f64(),
+        "quickack": c.socket.quickack,
+        "family": match c.family { Family::Any => "any", Family::V4 => "v4", Family::V6 => "v6" },
+    })
+}
+
+fn timeouts(t: &Timeouts) -> Value {
+    json!({
+        "connect_s": seconds(t.connect),
+        "handshake_s": seconds(t.handshake),
+        "request_s": seconds(t.request),
+        "idle_s": seconds(t.idle),
+    })
+}
+
+fn scenario(scenario: &Scenario, plan: &Plan) -> Value {
+    json!({
+        "name": scenario.name,
+        "weight": scenario.weight,
+        "order": match scenario.order { Order::Sequence => "sequence", Order::RoundRobin => "round_robin" },
+        "steps": scenario.steps.iter().map(|s| step(s, plan)).collect::<Value>(),
+    })
+}
+
+fn step(step: &Step, plan: &Plan) -> Value {
+    let template = &step.template;
+    let headers: Vec<Value> = template.fields().iter().map(header).collect();
+    let checks: Vec<Value> =
+        step.checks.iter().map(|Check::Status(set)| json!(format!("status {set}"))).collect();
+    let target = &plan.targets[step.target];
+    json!({
+        "name": step.name,
+        "request": format!("{} {}", template.method(), text(template.path())),
+        "target": format!("{}://{}", target.scheme.as_str(), target.authority),
+        "authority": text(template.authority()),
+        "headers": headers,
+        "body_bytes": step.body.len(),
+        "checks": checks,
+        "timeout_s": seconds(step.timeout.or(plan.timeouts.request)),
+    })
+}
+
+fn header(field: &Field) -> Value {
+    let secret = field.secret || is_secret(&field.name);
+    let value = if secret { MASK.to_owned() } else { text(&field.value) };
+    json!({ "name": field.name, "value": value })
+}
+
+/// Whether a header field carries a credential whatever the plan says of it.
+pub fn is_secret(name: &str) -> bool {
+    ["authorization", "proxy-authorization", "cookie", "x-api-key"]
+        .iter()
+        .any(|s| name.eq_ignore_ascii_case(s))
+}
+
+/// Literal parts as they are, places for values as `{{n}}`.
+fn text(text: &Text) -> String {
+    text.pieces()
+        .iter()
+        .map(|piece| match piece {
+            Piece::Literal(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Piece::Slot(n) => format!("{{{{{n}}}}}"),
+        })
+        .collect()
+}
+
+fn phase(phase: &Phase) -> Value {
+    let mut object = Map::new();
+    object.insert("name".into(), json!(phase.name));
+    object.insert("users".into(), json!(phase.users));
+    let (name, value) = match phase.stop {
+        Stop::After(time) => ("for_s", json!(time.as_secs_f64())),
+        Stop::Iterations(n) => ("iterations", json!(n)),
+        Stop::IterationsPerUser(n) => ("iterations_per_user", json!(n)),
+    };
+    object.insert(name.into(), value);
+    object.insert("record".into(), json!(phase.record));
+    Value::Object(object)
+}
+
+fn seconds(time: Option<Duration>) -> Value {
+    json!(time.map(|t| t.as_secs_f64()))
+}

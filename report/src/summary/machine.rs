@@ -1,0 +1,83 @@
+//! The sections about the client machine: connections, cost, batching, and what must be known to read the figures.
+
+use super::units::{bytes, percent, time};
+use crate::counts;
+use engine::stats::{Batching, RunResult};
+
+pub(super) fn connections(result: &RunResult) -> String {
+    let c = &result.connections;
+    let mut out = format!("connections   {} opened", c.opened);
+    for (n, what) in [(c.failed, "failed"), (c.lost, "lost"), (c.resumed, "resumed")] {
+        if n > 0 {
+            out += &format!(", {n} {what}");
+        }
+    }
+    if let Some(protocol) = c.application_protocol {
+        out += &format!("; {protocol}");
+    }
+    if let Some(tls) = &c.tls {
+        out += &format!(" over {} {} {}", tls.version, tls.cipher, tls.group);
+    }
+    out.push('\n');
+    if c.by_address.len() > 1 {
+        let list: Vec<String> = c.by_address.iter().map(|(ip, n)| format!("{ip}: {n}")).collect();
+        out += &format!("              {}\n", list.join("   "));
+    }
+    out
+}
+
+/// The line begins with a space: it belongs to the lines above.
+pub(super) fn cost(result: &RunResult) -> String {
+    let cost = &result.cost;
+    let ended = result.totals.books.ended().max(1) as f64;
+    let per_request = |t: std::time::Duration| time(t.as_nanos() as f64 / ended);
+    let switches = cost.voluntary_switches + cost.involuntary_switches;
+    let mut out = format!(
+        " client cost   {} CPU per request ({} user + {} system), {:.3} context switches per request",
+        per_request(cost.user + cost.system),
+        per_request(cost.user),
+        per_request(cost.system),
+        counts::share(switches, ended as u64)
+    );
+    if cost.peak_rss > 0 {
+        out += &format!(", peak memory {}", bytes(cost.peak_rss as f64));
+    }
+    out.push('\n');
+    out
+}
+
+pub(super) fn notes(result: &RunResult, bodies_discarded: bool) -> String {
+    let mut out = String::new();
+    if let Some(line) = batching(&result.batching) {
+        out += &format!(" batching      {line}\n");
+    }
+    if bodies_discarded {
+        out += if out.is_empty() { " " } else { "" };
+        out += "bodies        discarded in the kernel (--discard-body): counted, never seen\n";
+    }
+    out
+}
+
+/// The cores together: how many nap, how long on average, what it gains.
+fn batching(cores: &[Batching]) -> Option<String> {
+    if cores.is_empty() {
+        return None;
+    }
+    let napping: Vec<&Batching> = cores.iter().filter(|b| b.on && b.nap_us > 0).collect();
+    if napping.is_empty() {
+        let all_off = cores.iter().all(|b| b.disabled);
+        return Some(
+            if all_off { "switched off" } else { "none: waiting for more brings nothing here" }.into(),
+        );
+    }
+    let n = napping.len() as f64;
+    let nap = napping.iter().map(|b| f64::from(b.nap_us)).sum::<f64>() / n;
+    let gain = napping.iter().map(|b| b.gain).sum::<f64>() / n;
+    let cores = if napping.len() == cores.len() {
+        String::new()
+    } else {
+        format!(" on {n} of {} cores", cores.len())
+    };
+    let sign = if gain < 0.0 { "-" } else { "+" };
+    Some(format!("{nap:.0} us, gain {sign}{}{cores}", percent(gain.abs())))
+}

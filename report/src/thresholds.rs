@@ -1,0 +1,161 @@
+//! Thresholds judged: which of them hold, by how much. What was never measured does not hold.
+
+use crate::counts;
+use engine::stats::{Figures, RunResult, Series};
+use scenario::Plan;
+use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
+use std::time::Duration;
+
+/// How a threshold came out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// As the user wrote it.
+    pub text: String,
+    /// What its two sides are measured in.
+    pub unit: Unit,
+    /// Left side; `None` if nothing was measured.
+    pub actual: Option<f64>,
+    /// Right side.
+    pub limit: f64,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Distance to the limit on the good side, in the unit; negative where it does not hold.
+    pub margin: Option<f64>,
+    /// Why there is no left side.
+    pub note: Option<&'static str>,
+}
+
+/// What the sides of a threshold are measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A time.
+    Nanoseconds,
+    /// A share, 0..=1.
+    Fraction,
+    /// A rate.
+    PerSecond,
+    /// A number.
+    Count,
+}
+
+impl Unit {
+    /// As JSON names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Unit::Nanoseconds => "ns",
+            Unit::Fraction => "fraction",
+            Unit::PerSecond => "per_second",
+            Unit::Count => "count",
+        }
+    }
+}
+
+/// Judges every threshold of the plan, in its order.
+pub fn judge(plan: &Plan, result: &RunResult) -> Vec<Outcome> {
+    plan.thresholds.iter().map(|t| judge_one(t, result)).collect()
+}
+
+fn judge_one(threshold: &Threshold, result: &RunResult) -> Outcome {
+    let measured = Selection::of(threshold, result).and_then(|s| measure(threshold.metric, &s, result));
+    let actual = measured.ok();
+    Outcome {
+        text: threshold.text.clone(),
+        unit: unit(threshold.metric),
+        actual,
+        limit: threshold.value,
+        holds: actual.is_some_and(|a| threshold.op.holds(a, threshold.value)),
+        margin: actual.map(|a| margin(threshold.op, a, threshold.value)),
+        note: measured.err(),
+    }
+}
+
+/// The requests a threshold speaks of.
+struct Selection<'a> {
+    figures: &'a Figures,
+    elapsed: Duration,
+}
+
+impl<'a> Selection<'a> {
+    fn of(threshold: &Threshold, result: &'a RunResult) -> Result<Selection<'a>, &'static str> {
+        match (&threshold.step, &threshold.phase) {
+            (None, None) => Ok(Selection { figures: &result.totals, elapsed: result.elapsed }),
+            (None, Some(name)) => result
+                .phases
+                .iter()
+                .find(|p| p.name == *name)
+                .map(|p| Selection { figures: &p.figures, elapsed: p.elapsed })
+                .ok_or("the phase was not reached"),
+            (Some(name), None) => result
+                .steps
+                .iter()
+                .find(|s| s.name == *name)
+                .map(|s| Selection { figures: &s.figures, elapsed: result.elapsed })
+                .ok_or("the step was not reached"),
+            (Some(_), Some(_)) => Err("a step within a phase is not measured yet"),
+        }
+    }
+}
+
+fn measure(metric: Metric, selection: &Selection<'_>, result: &RunResult) -> Result<f64, &'static str> {
+    let figures = selection.figures;
+    let series = |name| filled(series(name, figures, result));
+    Ok(match metric {
+        Metric::Quantile(q, name) => series(name)?.quantile_ns(q) as f64,
+        Metric::Mean(name) => series(name)?.mean_ns(),
+        Metric::Min(name) => series(name)?.min_ns() as f64,
+        Metric::Max(name) => series(name)?.max_ns() as f64,
+        Metric::ErrorRate if figures.books.ended() == 0 => return Err("no request ended"),
+        Metric::ErrorRate => figures.error_rate(),
+        Metric::Rate => counts::rate(figures, selection.elapsed),
+        Metric::Count(name) => count(name, figures, result) as f64,
+        Metric::CheckFailureRate => match figures.checks_passed + figures.checks_failed {
+            0 => return Err("no check was made"),
+            all => counts::share(figures.checks_failed, all),
+        },
+    })
+}
+
+fn filled(series: &Series) -> Result<&Series, &'static str> {
+    if series.count() == 0 { Err("no value was recorded") } else { Ok(series) }
+}
+
+/// Connections belong to no phase and no step, so their series are of the whole run.
+fn series<'a>(name: SeriesName, figures: &'a Figures, result: &'a RunResult) -> &'a Series {
+    match name {
+        SeriesName::ResponseTime => &figures.response_time,
+        SeriesName::ServiceTime => &figures.service_time,
+        SeriesName::SendLag => &figures.send_lag,
+        SeriesName::FirstByte => &figures.first_byte,
+        SeriesName::Connect => &result.connections.connect,
+        SeriesName::Handshake => &result.connections.handshake,
+    }
+}
+
+fn count(name: CountName, figures: &Figures, result: &RunResult) -> u64 {
+    match name {
+        CountName::Started => figures.books.started,
+        CountName::Succeeded => figures.books.succeeded,
+        CountName::Failed => figures.books.failed,
+        CountName::Abandoned => figures.books.abandoned,
+        CountName::Dropped => counts::dropped(result),
+        CountName::Iterations => figures.iterations,
+    }
+}
+
+fn unit(metric: Metric) -> Unit {
+    match metric {
+        Metric::Quantile(..) | Metric::Mean(_) | Metric::Min(_) | Metric::Max(_) => Unit::Nanoseconds,
+        Metric::ErrorRate | Metric::CheckFailureRate => Unit::Fraction,
+        Metric::Rate => Unit::PerSecond,
+        Metric::Count(_) => Unit::Count,
+    }
+}
+
+fn margin(op: Op, actual: f64, limit: f64) -> f64 {
+    match op {
+        Op::Less | Op::AtMost => limit - actual,
+        Op::More | Op::AtLeast => actual - limit,
+        Op::Equal if actual == limit => 0.0,
+        Op::Equal => -(actual - limit).abs(),
+    }
+}
