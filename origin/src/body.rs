@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 use crate::counters::Count;
-use crate::limits::TEAR_WAIT;
+use crate::limits::{TEAR_PAUSE, TEAR_WAIT};
 use crate::link::{Break, Link};
 use crate::pattern::{LINES, NOISE};
 use crate::timers::Sleep;
@@ -37,9 +37,18 @@ pub(crate) enum BodyError {
 enum Source {
     Whole(Bytes),
     Repeated { bytes: &'static [u8], offset: usize, left: u64, chunked: bool },
-    Echo { incoming: Incoming, ended: bool },
+    Echo(Echo),
     Drip { left: u64, every: Duration, pause: Option<Sleep> },
     Torn(Torn),
+}
+
+/// Repeats what comes in.
+struct Echo {
+    first: Bytes,
+    incoming: Incoming,
+    size: SizeHint,
+    /// The end of a chunked body is only seen by asking for more.
+    ended: bool,
 }
 
 /// Promises `size`, gives half, and ends the connection (HTTP/1) or the stream (HTTP/2).
@@ -65,9 +74,9 @@ impl Body {
         Self::new(Source::Repeated { bytes, offset: 0, left: size, chunked })
     }
 
-    /// What the client sends, as it comes.
-    pub(crate) fn echo(incoming: Incoming) -> Self {
-        Self::new(Source::Echo { incoming, ended: false })
+    /// What the client sends, as it comes: the piece already read, and the rest. `size` is of both.
+    pub(crate) fn echo(first: Bytes, incoming: Incoming, size: SizeHint) -> Self {
+        Self::new(Source::Echo(Echo { first, incoming, size, ended: false }))
     }
 
     /// `size` bytes one by one, with a pause before each.
@@ -95,11 +104,7 @@ impl Body {
         let bytes = match &mut self.source {
             Source::Whole(bytes) => std::mem::take(bytes),
             Source::Repeated { bytes, offset, left, .. } => piece(bytes, offset, left),
-            Source::Echo { incoming, ended } => {
-                let frame = ready!(Pin::new(incoming).poll_frame(cx));
-                *ended = frame.is_none();
-                return Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Echo)));
-            }
+            Source::Echo(echo) => return echo.poll_frame(cx, self.link.as_deref()),
             Source::Drip { left, every, pause } => match (&*left, &self.link) {
                 (0, _) | (_, None) => Bytes::new(),
                 (_, Some(link)) => {
@@ -124,19 +129,45 @@ impl Body {
             || match &self.source {
                 Source::Whole(bytes) => bytes.is_empty(),
                 Source::Repeated { left, .. } | Source::Drip { left, .. } => *left == 0,
-                Source::Echo { incoming, ended } => *ended || incoming.is_end_stream(),
+                Source::Echo(echo) => echo.ended || echo.is_complete(),
                 Source::Torn(_) => false,
             }
+    }
+}
+
+impl Echo {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        link: Option<&Link>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if !self.first.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.first)))));
+        }
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.ended = frame.is_none();
+        if let (Some(Ok(frame)), Some(link)) = (&frame, link)
+            && let Some(data) = frame.data_ref()
+        {
+            link.worker.counters.add(Count::BodyBytesReceived, data.len() as u64);
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Echo)))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.first.is_empty() && self.incoming.is_end_stream()
     }
 }
 
 impl Torn {
     /// The half has been given to the protocol, so what is left is to end it.
     fn poll_tear<T>(&mut self, cx: &mut Context<'_>, link: &Link) -> Poll<Option<Result<T, BodyError>>> {
+        // An error at once would make the protocol drop what it still buffers; going idle makes it flush first.
         if self.stream_only {
+            let pause = self.patience.get_or_insert_with(|| link.worker.timers.sleep(TEAR_PAUSE));
+            ready!(Future::poll(Pin::new(pause), cx));
             return Poll::Ready(Some(Err(BodyError::Torn)));
         }
-        // An error here would make hyper drop what it still buffers. Going idle makes it flush first.
         link.tear_after_flush();
         let patience = self.patience.get_or_insert_with(|| link.worker.timers.sleep(TEAR_WAIT));
         if Future::poll(Pin::new(patience), cx).is_ready() {
@@ -170,9 +201,6 @@ impl HttpBody for Body {
         {
             let count = data.len() as u64;
             link.worker.counters.add(Count::BodyBytesSent, count);
-            if matches!(self.source, Source::Echo { .. }) {
-                link.worker.counters.add(Count::BodyBytesReceived, count);
-            }
         }
         Poll::Ready(frame)
     }
@@ -181,7 +209,7 @@ impl HttpBody for Body {
         match &self.source {
             Source::Whole(bytes) => bytes.is_empty(),
             Source::Repeated { left, .. } | Source::Drip { left, .. } => *left == 0,
-            Source::Echo { incoming, .. } => incoming.is_end_stream(),
+            Source::Echo(echo) => echo.is_complete(),
             Source::Torn(_) => false,
         }
     }
@@ -191,7 +219,7 @@ impl HttpBody for Body {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Repeated { chunked: true, .. } => SizeHint::default(),
             Source::Repeated { left, .. } | Source::Drip { left, .. } => SizeHint::with_exact(*left),
-            Source::Echo { incoming, .. } => incoming.size_hint(),
+            Source::Echo(echo) => echo.size,
             Source::Torn(torn) => SizeHint::with_exact(torn.left + torn.missing),
         }
     }

@@ -63,6 +63,10 @@ pub(crate) const MAX_FAULT_BODY: u64 = 1 << 24;
 /// How long a torn response may wait for its first half to leave before the connection is broken anyway.
 pub(crate) const TEAR_WAIT: Duration = Duration::from_millis(100);
 
+/// How long the first half of a torn HTTP/2 response is given to leave before the stream is reset. A reset takes back
+/// what is still queued, and nothing tells when a stream's share of it has left.
+pub(crate) const TEAR_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long `stop` waits for the threads, in naps of [`STOP_NAP`].
 pub(crate) const STOP_WAIT: Duration = Duration::from_secs(5);
 

@@ -44,6 +44,10 @@ impl Service<Request<Incoming>> for Pages {
 }
 
 /// The response, now or later.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and a box would be one more allocation"
+)]
 pub(crate) enum Answer {
     Now(Option<Response<Body>>),
     Later(Pin<Box<dyn Future<Output = Response<Body>>>>),

@@ -3,17 +3,29 @@
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
 use serde_json::{Map, Value};
 
 use crate::body::Body;
+use crate::counters::Count;
+use crate::link::Link;
 use crate::pages::reply;
 
 const X_ECHO_METHOD: HeaderName = HeaderName::from_static("x-echo-method");
 
 /// The request body as it comes in, with its type and the request's method.
-pub(crate) fn body(parts: &Parts, body: Incoming) -> Response<Body> {
-    let mut response = Response::new(Body::echo(body));
+pub(crate) async fn body(link: &Link, parts: &Parts, mut incoming: Incoming) -> Response<Body> {
+    let size = incoming.size_hint();
+    // A client that expects `100 Continue` gets it when its body is first asked for, which has to be before the response
+    // begins. The rest is passed on as it comes.
+    let first = if incoming.is_end_stream() { None } else { incoming.frame().await };
+    let first = match first.transpose() {
+        Ok(first) => first.and_then(|frame| frame.into_data().ok()).unwrap_or_default(),
+        Err(_) => return reply::text(StatusCode::BAD_REQUEST, "the body broke off\n"),
+    };
+    link.worker.counters.add(Count::BodyBytesReceived, first.len() as u64);
+    let mut response = Response::new(Body::echo(first, incoming, size));
     if let Ok(method) = HeaderValue::from_str(parts.method.as_str()) {
         response.headers_mut().insert(X_ECHO_METHOD, method);
     }

@@ -35,7 +35,8 @@ pub(crate) async fn page(link: &Rc<Link>, parts: &Parts, kind: &str) -> Response
                 Ok(ask) => ask,
                 Err(error) => return reply::text(StatusCode::BAD_REQUEST, format!("{error}\n")),
             };
-            let size = ask.size.unwrap_or(if kind == "partial" { 1000 } else { 100 }).min(MAX_FAULT_BODY);
+            let size =
+                ask.size.unwrap_or(if kind == "partial" { 1000 } else { 100 }).clamp(1, MAX_FAULT_BODY);
             if kind == "partial" {
                 Response::new(Body::torn(size, parts.version == Version::HTTP_2))
             } else {

@@ -26,7 +26,7 @@ pub(crate) async fn answer(link: &Rc<Link>, request: Request<Incoming>) -> Respo
     match path {
         _ if parts.method == Method::CONNECT => reply::text(StatusCode::NOT_IMPLEMENTED, "no tunnels here\n"),
         "/" => sized::page(link, &parts, body).await,
-        "/echo" => echo::body(&parts, body),
+        "/echo" => echo::body(link, &parts, body).await,
         "/login" | "/logout" | "/inbox" => site::page(link, &parts, body).await,
         _ if path.starts_with("/any/") => sized::page(link, &parts, body).await,
         _ if path.starts_with("/api/") => site::page(link, &parts, body).await,
