@@ -1,0 +1,148 @@
+//! What a header field means in a response, decided once per field: at insertion into the dynamic table, not at each use.
+
+/// The kinds of field name that a client has to tell apart (RFC 9113 sections 8.2 and 8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Nothing special.
+    Plain,
+    /// `:status`.
+    Status,
+    /// `content-length`.
+    ContentLength,
+    /// Another name that starts with a colon: illegal in a response.
+    Pseudo,
+    /// Connection-specific: illegal in HTTP/2 (section 8.2.2).
+    Forbidden,
+    /// `te`: legal only as `trailers`.
+    Te,
+    /// An empty name, or one with an upper-case letter or another byte that section 8.2.1 excludes.
+    BadName,
+}
+
+/// Class and what was learnt from the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Info {
+    class: Class,
+    value_ok: bool,
+    status: u16,
+}
+
+/// Bytes that a name must not hold (section 8.2.1): 0x00-0x20, `A`-`Z`, 0x7f-0xff, and the colon.
+static NAME_EXCLUDED: [bool; 256] = {
+    let mut t = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        t[b] = b <= 0x20 || b >= 0x7f || (b >= 0x41 && b <= 0x5a) || b == 0x3a;
+        b += 1;
+    }
+    t
+};
+
+impl Class {
+    /// The class of a name.
+    pub(crate) fn of(name: &[u8]) -> Class {
+        let (colon, rest) = match name {
+            [b':', rest @ ..] => (true, rest),
+            _ => (false, name),
+        };
+        if rest.is_empty() || rest.iter().fold(false, |bad, &b| bad | NAME_EXCLUDED[usize::from(b)]) {
+            return Class::BadName;
+        }
+        if colon {
+            return if rest == b"status" { Class::Status } else { Class::Pseudo };
+        }
+        match name {
+            b"content-length" => Class::ContentLength,
+            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade" => {
+                Class::Forbidden
+            }
+            b"te" => Class::Te,
+            _ => Class::Plain,
+        }
+    }
+}
+
+impl Info {
+    /// A field of a class whose value is legal.
+    pub(super) const fn of_name(class: Class) -> Info {
+        Info { class, value_ok: true, status: 0 }
+    }
+    /// A `:status` field.
+    pub(super) const fn status(status: u16) -> Info {
+        Info { class: Class::Status, value_ok: true, status }
+    }
+    /// Looks at a value once.
+    #[inline]
+    pub(crate) fn new(class: Class, value: &[u8]) -> Info {
+        match class {
+            Class::Status => {
+                let status = parse_status(value);
+                Info { class, value_ok: status != 0, status }
+            }
+            Class::Te if value.eq_ignore_ascii_case(b"trailers") => Info::of_name(Class::Plain),
+            Class::Te => Info::of_name(Class::Forbidden),
+            _ => Info { class, value_ok: is_legal_value(value), status: 0 },
+        }
+    }
+    /// The class.
+    pub(crate) fn class(self) -> Class {
+        self.class
+    }
+    /// Whether the value is one that this name may have.
+    pub(crate) fn value_ok(self) -> bool {
+        self.value_ok
+    }
+    /// The three digits of a `:status` field, otherwise 0.
+    pub(crate) fn status_code(self) -> u16 {
+        self.status
+    }
+}
+
+/// Three digits from 100 up, or 0.
+fn parse_status(value: &[u8]) -> u16 {
+    match *value {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+            u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0')
+        }
+        _ => 0,
+    }
+}
+
+/// RFC 9113 section 8.2.1: no NUL, LF or CR anywhere, no space or tab at either end. One pass without an early exit,
+/// which the compiler turns into vector code.
+fn is_legal_value(value: &[u8]) -> bool {
+    let bad = value.iter().fold(false, |bad, &b| bad | (b == 0) | (b == b'\n') | (b == b'\r'));
+    let blank = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
+    !(bad || blank(value.first()) || blank(value.last()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(Class::of(b"x-a"), Class::Plain);
+        assert_eq!(Class::of(b":status"), Class::Status);
+        assert_eq!(Class::of(b":path"), Class::Pseudo);
+        assert_eq!(Class::of(b"transfer-encoding"), Class::Forbidden);
+        for bad in [&b""[..], b":", b"X-a", b"a b", b"a:b", b"\xff", b"a\r", b":Status", b"a\0"] {
+            assert_eq!(Class::of(bad), Class::BadName, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn values() {
+        assert!(Info::new(Class::Plain, b"a b\tc").value_ok());
+        assert!(Info::new(Class::Plain, b"").value_ok());
+        for bad in [&b" a"[..], b"a\t", b"a\nb", b"\0", b"a\rb"] {
+            assert!(!Info::new(Class::Plain, bad).value_ok(), "{bad:?}");
+        }
+        assert_eq!(Info::new(Class::Status, b"404").status_code(), 404);
+        for bad in [&b"099"[..], b"20", b"2000", b"2x0", b""] {
+            assert!(!Info::new(Class::Status, bad).value_ok(), "{bad:?}");
+        }
+        assert_eq!(Info::new(Class::Te, b"Trailers").class(), Class::Plain);
+        assert_eq!(Info::new(Class::Te, b"gzip").class(), Class::Forbidden);
+    }
+}
