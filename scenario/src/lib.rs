@@ -1,9 +1,36 @@
 //! What is to be run: a YAML plan or a set of flags becomes a [`Plan`], and a `Plan` in memory is a legal plan.
 //!
-//! Pure: no I/O but reading the files a plan names (in `parse`), no clock, no threads. `cli` builds plans, `engine` runs
+//! Pure: no I/O but reading the files a plan names, no clock, no threads. `cli` builds plans, `engine` runs
 //! them, `report` shows what they said.
+//!
+//! The way of a plan: `load` takes the text, `parse` makes a tree of it in which every value knows its place,
+//! `overrides` changes single values, `resolve` turns the tree into a [`Plan`] or collects what is wrong as [`Errors`].
+//! `place` holds the words of the language, `limits` its bounds. `describe` goes back from a plan to text.
 #![forbid(unsafe_code)]
 
+pub mod limits;
 pub mod plan;
 
+mod describe;
+mod duration;
+mod error;
+mod load;
+mod overrides;
+mod parse;
+mod place;
+mod reader;
+mod resolve;
+mod source;
+mod target;
+mod templates;
+mod threshold;
+mod tree;
+
+pub use describe::describe;
+pub use duration::{DurationError, parse_duration, show_duration};
+pub use error::{Diagnostic, Errors};
+pub use load::{load, parse};
+pub use overrides::Overrides;
 pub use plan::Plan;
+pub use source::Excerpt;
+pub use target::{UrlError, UrlErrorKind};

@@ -1,0 +1,186 @@
+//! A [`Plan`] as text, for `loadgen check`: everything resolved, defaults filled in, secrets masked.
+
+use crate::duration::show_duration;
+use crate::plan::{
+    Check, Connections, Endpoint, Family, Order, Phase, Plan, Protocol, Scenario, Share, Step, Stop, Target,
+    Timeouts, Tls,
+};
+use proto::{Field, Framing, Piece, Text};
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// The resolved plan, in the shape of the plan language. Bodies are shown by size, secret headers as `***`.
+pub fn describe(plan: &Plan) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_plan(&mut out, plan);
+    out
+}
+
+fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
+    writeln!(out, "version: 1")?;
+    writeln!(out, "name: {}", plain(&plan.name))?;
+    if let Some(first) = plan.targets.first() {
+        writeln!(out, "target: {}", origin(first))?;
+    }
+    writeln!(out, "protocol: {}", protocol(plan.protocol))?;
+    write_tls(out, &plan.tls)?;
+    write_connections(out, &plan.connections)?;
+    write_timeouts(out, &plan.timeouts)?;
+    writeln!(out, "scenarios:")?;
+    for scenario in &plan.scenarios {
+        write_scenario(out, plan, scenario)?;
+    }
+    writeln!(out, "phases:")?;
+    plan.phases.iter().try_for_each(|phase| write_phase(out, phase))?;
+    if !plan.thresholds.is_empty() {
+        writeln!(out, "thresholds:")?;
+    }
+    plan.thresholds.iter().try_for_each(|t| writeln!(out, "  - {}", plain(&t.text)))
+}
+
+fn origin(target: &Target) -> String {
+    match (&target.endpoint, target.scheme) {
+        (Endpoint::Builtin, proto::Scheme::Http) => "builtin".to_owned(),
+        (Endpoint::Builtin, proto::Scheme::Https) => "builtin+tls".to_owned(),
+        _ => format!("{}://{}", target.scheme.as_str(), target.authority),
+    }
+}
+
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Auto => "auto",
+        Protocol::H1 => "h1",
+        Protocol::H2 => "h2",
+        Protocol::H2c => "h2c",
+        Protocol::H3 => "h3",
+    }
+}
+
+fn write_tls(out: &mut String, tls: &Tls) -> fmt::Result {
+    write!(out, "tls: {{ verify: {}, resumption: {}", tls.verify, tls.resumption)?;
+    if let Some(ca) = &tls.ca {
+        write!(out, ", ca: {}", plain(&ca.display().to_string()))?;
+    }
+    if let Some(sni) = &tls.sni {
+        write!(out, ", sni: {sni}")?;
+    }
+    for (key, names) in [("ciphers", &tls.ciphers), ("groups", &tls.groups), ("alpn", &tls.alpn)] {
+        if !names.is_empty() {
+            write!(out, ", {key}: [{}]", names.join(", "))?;
+        }
+    }
+    writeln!(out, " }}")
+}
+
+fn write_connections(out: &mut String, c: &Connections) -> fmt::Result {
+    let share = match c.share {
+        Share::Pool => "pool",
+        Share::PerUser => "per_user",
+    };
+    write!(out, "connections: {{ max: {}, streams: {}, share: {share}", c.max, c.streams)?;
+    match c.requests_per_connection {
+        None => write!(out, ", keep_alive: true")?,
+        Some(n) if n.get() == 1 => write!(out, ", keep_alive: false")?,
+        Some(n) => write!(out, ", requests_per_connection: {n}")?,
+    }
+    let family = match c.family {
+        Family::Any => "any",
+        Family::V4 => "v4",
+        Family::V6 => "v6",
+    };
+    writeln!(out, ", ramp_up: {}, family: {family} }}", show_duration(c.ramp_up))
+}
+
+fn write_timeouts(out: &mut String, t: &Timeouts) -> fmt::Result {
+    let show = |limit: Option<Duration>| limit.map_or("none".to_owned(), show_duration);
+    writeln!(
+        out,
+        "timeouts: {{ connect: {}, handshake: {}, request: {}, idle: {} }}",
+        show(t.connect),
+        show(t.handshake),
+        show(t.request),
+        show(t.idle)
+    )
+}
+
+fn write_scenario(out: &mut String, plan: &Plan, scenario: &Scenario) -> fmt::Result {
+    writeln!(out, "  {}:", plain(&scenario.name))?;
+    writeln!(out, "    weight: {}", scenario.weight)?;
+    if scenario.order == Order::RoundRobin {
+        writeln!(out, "    # each request takes the next step in turn")?;
+    }
+    writeln!(out, "    steps:")?;
+    scenario.steps.iter().try_for_each(|step| write_step(out, plan, step))
+}
+
+fn write_step(out: &mut String, plan: &Plan, step: &Step) -> fmt::Result {
+    let template = &step.template;
+    let host = match plan.targets.get(step.target) {
+        Some(target) if step.target != 0 => origin(target),
+        _ => String::new(),
+    };
+    writeln!(out, "      - request: {} {host}{}", template.method(), text(template.path()))?;
+    writeln!(out, "        name: {}", plain(&step.name))?;
+    if !template.fields().is_empty() {
+        writeln!(out, "        headers:")?;
+    }
+    for field in template.fields() {
+        writeln!(out, "          {}: {}", field.name, value(field))?;
+    }
+    match template.framing() {
+        Framing::None => {}
+        Framing::Length => writeln!(out, "        body: {} bytes", step.body.len())?,
+        Framing::Chunked => writeln!(out, "        body: {} bytes, chunked", step.body.len())?,
+    }
+    for check in &step.checks {
+        match check {
+            Check::Status(set) => writeln!(out, "        check: {{ status: [{set}] }}")?,
+        }
+    }
+    match step.timeout {
+        Some(timeout) => writeln!(out, "        timeout: {}", show_duration(timeout)),
+        None => Ok(()),
+    }
+}
+
+fn value(field: &Field) -> String {
+    match field.secret {
+        true => "***".to_owned(),
+        false => plain(&text(&field.value)),
+    }
+}
+
+/// A text with its slots marked.
+fn text(text: &Text) -> String {
+    let mut out = String::new();
+    for piece in text.pieces() {
+        match piece {
+            Piece::Literal(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
+            Piece::Slot(n) => {
+                let _ = write!(out, "{{{{{n}}}}}");
+            }
+        }
+    }
+    out
+}
+
+fn write_phase(out: &mut String, phase: &Phase) -> fmt::Result {
+    let stop = match phase.stop {
+        Stop::After(time) => format!("for: {}", show_duration(time)),
+        Stop::Iterations(n) => format!("iterations: {n}"),
+        Stop::IterationsPerUser(n) => format!("iterations_per_user: {n}"),
+    };
+    let name = plain(&phase.name);
+    writeln!(out, "  - {{ name: {name}, users: {}, {stop}, record: {} }}", phase.users, phase.record)
+}
+
+/// A text as a YAML scalar: in quotes if it would otherwise read as something else.
+fn plain(text: &str) -> String {
+    let safe = |c: char| c.is_alphanumeric() || " _-./()<>=%+*;?&~@".contains(c);
+    let starts_well = text.starts_with(|c: char| c.is_alphabetic() || c == '/');
+    match starts_well && text.chars().all(safe) && !text.ends_with(' ') {
+        true => text.to_owned(),
+        false => format!("{text:?}"),
+    }
+}

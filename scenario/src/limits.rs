@@ -1,0 +1,54 @@
+//! Every bound of the plan parser, with its reason.
+
+use std::time::Duration;
+
+/// Bytes of plan text. Plans are written by people and generators; bulk data belongs in files beside them.
+pub const MAX_PLAN_BYTES: usize = 16 * 1024 * 1024;
+/// YAML nodes after aliases are written out: an alias bomb ends here.
+pub const MAX_NODES: u64 = 1_000_000;
+/// Bytes of YAML scalars after aliases are written out: an alias to a large text repeated ends here.
+pub const MAX_EXPANDED_BYTES: u64 = 64 * 1024 * 1024;
+/// Nesting of the plan: the walk over it recurses.
+pub const MAX_DEPTH: u32 = 64;
+/// Errors shown in one go: more than a screen helps nobody.
+pub const MAX_ERRORS: usize = 20;
+/// Entries of `check.status`, ciphers, groups and the like.
+pub const MAX_LIST: usize = 100;
+/// Scenarios of a plan.
+pub const MAX_SCENARIOS: usize = 1_000;
+/// Steps of a plan, over all scenarios: each has its own series, a histogram per core.
+pub const MAX_STEPS: usize = 10_000;
+/// Phases of a plan.
+pub const MAX_PHASES: usize = 1_000;
+/// Thresholds of a plan.
+pub const MAX_THRESHOLDS: usize = 1_000;
+/// Different hosts in one plan: each has its own connections.
+pub const MAX_TARGETS: usize = 1_000;
+/// Characters of a name of a plan, scenario, step or phase: it becomes a column and a label.
+pub const MAX_NAME: usize = 100;
+/// Header fields of a request: servers refuse more (nginx and Apache: 100).
+pub const MAX_HEADERS: usize = 100;
+/// Bytes of names and values of a request's header: what an HTTP/2 peer may well refuse.
+pub const MAX_HEADER_BYTES: usize = 256 * 1024;
+/// Bytes of a path with its query.
+pub const MAX_PATH_BYTES: usize = 64 * 1024;
+/// Bytes of one body, read from a file or written in the plan: it is kept in memory for the whole run.
+pub const MAX_BODY_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of all body files of a plan.
+pub const MAX_ALL_BODY_BYTES: u64 = 1024 * 1024 * 1024;
+/// Virtual users of a phase.
+pub const MAX_USERS: u64 = 1_000_000;
+/// Connections of a run.
+pub const MAX_CONNECTIONS: u64 = 1_000_000;
+/// Requests in flight on one connection: HTTP/2 itself allows 2^31, no server does.
+pub const MAX_STREAMS: u64 = 100_000;
+/// Weight of a scenario: sums of weights stay small integers.
+pub const MAX_WEIGHT: u64 = 1_000_000;
+/// The longest time that can be written: a deadline stays representable.
+pub const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Settings given beside the plan (`--set`).
+pub const MAX_OVERRIDES: usize = 1_000;
+/// Characters of a user's text repeated in a message.
+pub const MAX_QUOTED: usize = 60;
+/// Characters of a source line shown in an error.
+pub const MAX_SNIPPET: usize = 120;

@@ -1,0 +1,216 @@
+//! `tls`, `connections` and `timeouts`.
+
+use crate::limits;
+use crate::place;
+use crate::plan::{Connections, Family, Phase, Share, Socket, Timeouts, Tls};
+use crate::reader::{Fields, Reader};
+use crate::source::quote;
+use crate::tree::{Entry, Kind};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Whether the user decided on verification.
+pub(crate) fn says_verify(tls: &Entry) -> bool {
+    match &tls.value.kind {
+        Kind::Map(entries) => entries.iter().any(|e| matches!(e.key.as_str(), "verify" | "insecure" | "ca")),
+        _ => false,
+    }
+}
+
+/// Reads `tls`.
+pub(crate) fn tls(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<Tls> {
+    let mut tls = Tls::default();
+    let Some(entry) = plan.get("tls") else { return Some(tls) };
+    let fields = reader.map(entry, &place::TLS)?;
+    if let Some(entry) = fields.get("verify") {
+        tls.verify = reader.boolean(entry).unwrap_or_default();
+    }
+    if let Some(entry) = fields.get("insecure") {
+        if fields.get("verify").is_some() {
+            let message = "`verify` and `insecure` say the same thing";
+            reader.problems.add(entry.key_span, message, "leave one of them out");
+        }
+        tls.verify = !reader.boolean(entry).unwrap_or_default();
+    }
+    if let Some(entry) = fields.get("ca") {
+        tls.ca = certificates(reader, entry);
+    }
+    if let Some(entry) = fields.get("sni") {
+        tls.sni = server_name(reader, entry);
+    }
+    if let Some(entry) = fields.get("ciphers") {
+        tls.ciphers = names(reader, entry, "cipher suites").unwrap_or_default();
+    }
+    if let Some(entry) = fields.get("groups") {
+        tls.groups = names(reader, entry, "key-exchange groups").unwrap_or_default();
+    }
+    if let Some(entry) = fields.get("resumption") {
+        tls.resumption = reader.boolean(entry).unwrap_or_default();
+    }
+    Some(tls)
+}
+
+fn certificates(reader: &mut Reader<'_>, entry: &Entry) -> Option<PathBuf> {
+    let name = reader.text(entry)?;
+    let path = reader.base_dir.join(name);
+    match std::fs::metadata(&path) {
+        Ok(meta) if meta.is_file() => Some(path),
+        Ok(_) => reader.fail(entry.value.span, format!("{} is not a file", quote(name)), ""),
+        Err(error) => super::body::unreadable(reader, entry.value.span, name, &error),
+    }
+}
+
+fn server_name(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
+    let name = reader.text(entry)?;
+    match url::Host::parse(name) {
+        Ok(url::Host::Domain(name)) => Some(name),
+        _ => reader.fail(
+            entry.value.span,
+            format!("{} is not a server name", quote(name)),
+            "expected a DNS name",
+        ),
+    }
+}
+
+/// A list of names, or one text with `:` between them, as OpenSSL writes it.
+fn names(reader: &mut Reader<'_>, entry: &Entry, of: &str) -> Option<Vec<String>> {
+    if let Some(text) = entry.value.as_text() {
+        let names: Vec<String> = text.split(':').map(|n| n.trim().to_owned()).collect();
+        return match names.len() <= limits::MAX_LIST && names.iter().all(|n| is_algorithm(n)) {
+            true => Some(names),
+            false => reader.mismatch(entry, &format!("names of {of}")),
+        };
+    }
+    let mut names = Vec::new();
+    for item in reader.list(entry, of, limits::MAX_LIST)? {
+        match item.as_text().filter(|text| is_algorithm(text)) {
+            Some(text) => names.push(text.to_owned()),
+            None => {
+                let found = Reader::found(item);
+                reader.problems.add(
+                    item.span,
+                    format!("{} must be names of {of}", quote(&entry.key)),
+                    format!("found {found}"),
+                );
+            }
+        }
+    }
+    Some(names)
+}
+
+fn is_algorithm(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= limits::MAX_NAME
+        && name.bytes().all(|b| b.is_ascii_graphic() && b != b':')
+}
+
+/// Reads `timeouts` and, since it means the same as `timeouts.request`, `defaults.timeout`.
+pub(crate) fn timeouts(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<Timeouts> {
+    let mut timeouts = Timeouts::default();
+    let default = default_timeout(plan);
+    if let Some(entry) = default {
+        timeouts.request = reader.time_limit(entry).unwrap_or_default();
+    }
+    let Some(entry) = plan.get("timeouts") else { return Some(timeouts) };
+    let fields = reader.map(entry, &place::TIMEOUTS)?;
+    let places: [(&str, &mut Option<Duration>); 4] = [
+        ("connect", &mut timeouts.connect),
+        ("handshake", &mut timeouts.handshake),
+        ("request", &mut timeouts.request),
+        ("idle", &mut timeouts.idle),
+    ];
+    for (key, place) in places {
+        if let Some(entry) = fields.get(key) {
+            *place = reader.time_limit(entry).unwrap_or_default();
+        }
+    }
+    if let (Some(_), Some(entry)) = (default, fields.get("request")) {
+        let message = "`timeouts.request` and `defaults.timeout` say the same thing";
+        reader.problems.add(entry.key_span, message, "leave one of them out");
+    }
+    Some(timeouts)
+}
+
+fn default_timeout<'n>(plan: &Fields<'n>) -> Option<&'n Entry> {
+    match &plan.get("defaults")?.value.kind {
+        Kind::Map(entries) => entries.iter().find(|e| e.key == "timeout"),
+        _ => None,
+    }
+}
+
+/// Reads `connections`; what it leaves open follows from the phases.
+pub(crate) fn connections(
+    reader: &mut Reader<'_>,
+    plan: &Fields<'_>,
+    phases: &[Phase],
+) -> Option<Connections> {
+    let users = phases.iter().map(|p| p.users).max().unwrap_or(NonZeroU32::MIN);
+    let mut connections = Connections {
+        max: users,
+        streams: NonZeroU32::MIN,
+        share: Share::Pool,
+        requests_per_connection: None,
+        ramp_up: Duration::ZERO,
+        socket: Socket::default(),
+        family: Family::Any,
+    };
+    let Some(entry) = plan.get("connections") else { return Some(connections) };
+    if matches!(entry.value.kind, Kind::Scalar { .. }) {
+        connections.max = count(reader, entry, limits::MAX_CONNECTIONS)?;
+        return Some(connections);
+    }
+    let fields = reader.map(entry, &place::CONNECTIONS)?;
+    if let Some(entry) = fields.get("max") {
+        connections.max = count(reader, entry, limits::MAX_CONNECTIONS)?;
+    }
+    if let Some(entry) = fields.get("streams") {
+        connections.streams = count(reader, entry, limits::MAX_STREAMS)?;
+    }
+    if let Some(entry) = fields.get("ramp_up") {
+        connections.ramp_up = reader.duration(entry)?;
+    }
+    if let Some(entry) = fields.get("family") {
+        let words = [("any", Family::Any), ("v4", Family::V4), ("v6", Family::V6)];
+        connections.family = reader.word(entry, &words)?;
+    }
+    connections.requests_per_connection = lifetime(reader, &fields);
+    if let Some(entry) = fields.get("share") {
+        connections.share = reader.word(entry, &[("pool", Share::Pool), ("per_user", Share::PerUser)])?;
+        check_share(reader, entry, &connections, users)?;
+    }
+    Some(connections)
+}
+
+fn count(reader: &mut Reader<'_>, entry: &Entry, most: u64) -> Option<NonZeroU32> {
+    reader.integer(entry, 1..=most).and_then(|n| u32::try_from(n).ok()).and_then(NonZeroU32::new)
+}
+
+/// `keep_alive: false` is one request per connection.
+fn lifetime(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<NonZeroU64> {
+    let limit = fields
+        .get("requests_per_connection")
+        .and_then(|entry| reader.integer(entry, 1..=u64::MAX))
+        .and_then(NonZeroU64::new);
+    let Some(entry) = fields.get("keep_alive") else { return limit };
+    match (reader.boolean(entry), limit) {
+        (Some(false), Some(limit)) if limit.get() > 1 => reader.fail(
+            entry.key_span,
+            format!("`keep_alive: false` contradicts `requests_per_connection: {limit}`"),
+            "leave one of them out",
+        ),
+        (Some(false), _) => Some(NonZeroU64::MIN),
+        _ => limit,
+    }
+}
+
+/// Where each user owns a place on a connection there must be one for each.
+fn check_share(reader: &mut Reader<'_>, entry: &Entry, c: &Connections, users: NonZeroU32) -> Option<()> {
+    let places = u64::from(c.max.get()) * u64::from(c.streams.get());
+    if c.share == Share::Pool || places >= u64::from(users.get()) {
+        return Some(());
+    }
+    let message = format!("`share: per_user` with {users} users needs as many places on connections");
+    let label = format!("max {} x streams {} gives {places}", c.max, c.streams);
+    reader.fail(entry.value.span, message, label)
+}

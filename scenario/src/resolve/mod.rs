@@ -1,0 +1,115 @@
+//! The tree into a [`Plan`]: what the keys mean, and everything that must hold between them.
+
+mod body;
+mod connections;
+mod headers;
+mod phases;
+mod scenarios;
+mod status;
+mod step;
+mod targets;
+mod thresholds;
+
+use crate::place;
+use crate::plan::{Plan, Protocol};
+use crate::reader::{Fields, Reader};
+use crate::source::Span;
+use crate::tree::{Kind, Node};
+
+/// What a newcomer is shown where the plan is empty or has no phases.
+const EXAMPLE_PHASES: &str = "for example:\nphases:\n  - { name: steady, users: 16, for: 30s }";
+
+/// Checks the whole tree. `None`: there are errors.
+pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) -> Option<Plan> {
+    let whole = first_place(root);
+    let Kind::Map(_) = &root.kind else {
+        let found = Reader::found(root);
+        let label = "expected `version: 1` and further keys";
+        return reader.fail(root.span, format!("a plan is a map, found {found}"), label);
+    };
+    let fields = reader.map_node(root, &place::PLAN)?;
+    version(reader, &fields, whole);
+    let name = name(reader, &fields, fallback_name);
+    let protocol = protocol(reader, &fields);
+    let mut targets = targets::Targets::default();
+    targets.read_default(reader, &fields);
+    let tls = connections::tls(reader, &fields);
+    let timeouts = connections::timeouts(reader, &fields);
+    let defaults = headers::defaults(reader, &fields);
+
+    let before = reader.problems.count();
+    let scenarios = scenarios::read(reader, &fields, whole, defaults, &mut targets);
+    let phases = phases::read(reader, &fields, whole);
+    let names_known = reader.problems.count() == before;
+    let connections = connections::connections(reader, &fields, phases.as_deref().unwrap_or(&[]));
+    targets.check_protocol(reader, fields.get("protocol"), protocol.unwrap_or(Protocol::Auto));
+    let names = thresholds::Names {
+        scenarios: scenarios.as_deref().unwrap_or(&[]),
+        phases: phases.as_deref().unwrap_or(&[]),
+        known: names_known,
+    };
+    let thresholds = thresholds::read(reader, &fields, &names);
+
+    if reader.problems.count() > 0 {
+        return None;
+    }
+    let mut tls = tls?;
+    if !fields.get("tls").is_some_and(connections::says_verify) && targets.tls_only_builtin() {
+        // The built-in server makes its own certificate at start.
+        tls.verify = false;
+    }
+    Some(Plan {
+        name: name?,
+        targets: targets.list,
+        protocol: protocol?,
+        tls,
+        connections: connections?,
+        timeouts: timeouts?,
+        scenarios: scenarios?,
+        phases: phases?,
+        thresholds: thresholds?,
+    })
+}
+
+/// Where an error about something missing points: the first line of the plan's content.
+fn first_place(root: &Node) -> Span {
+    match &root.kind {
+        Kind::Map(entries) => entries.first().map_or(root.span, |e| e.key_span),
+        _ => root.span,
+    }
+}
+
+fn version(reader: &mut Reader<'_>, fields: &Fields<'_>, whole: Span) {
+    let Some(entry) = fields.get("version") else {
+        reader.problems.add(whole, "the plan has no `version`", "begin it with `version: 1`");
+        return;
+    };
+    if entry.value.as_plain() != Some("1") {
+        let message = format!("this loadgen reads plans of version 1, found {}", Reader::found(&entry.value));
+        reader.problems.add(entry.value.span, message, "write `version: 1`");
+    }
+}
+
+fn name(reader: &mut Reader<'_>, fields: &Fields<'_>, fallback: &str) -> Option<String> {
+    match fields.get("name") {
+        None => Some(fallback.to_owned()),
+        Some(entry) => {
+            let text = reader.text(entry)?;
+            reader.name(text, entry.value.span).map(str::to_owned)
+        }
+    }
+}
+
+fn protocol(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Protocol> {
+    const WORDS: &[(&str, Protocol)] = &[
+        ("auto", Protocol::Auto),
+        ("h1", Protocol::H1),
+        ("h2", Protocol::H2),
+        ("h2c", Protocol::H2c),
+        ("h3", Protocol::H3),
+    ];
+    match fields.get("protocol") {
+        None => Some(Protocol::Auto),
+        Some(entry) => reader.word(entry, WORDS),
+    }
+}

@@ -1,0 +1,161 @@
+//! Where requests go: the plan's `target`, and the hosts of steps with an absolute URL.
+
+use crate::limits;
+use crate::place;
+use crate::plan::{Endpoint, Protocol, Target};
+use crate::reader::{Fields, Reader};
+use crate::source::{Span, quote};
+use crate::target::path_and_query;
+use crate::tree::{Entry, Node};
+use proto::Scheme;
+
+/// The targets so far; index 0 is the plan's own.
+#[derive(Default)]
+pub(crate) struct Targets {
+    pub list: Vec<Target>,
+    places: Vec<Span>,
+    /// Relative steps have no meaning: there is no `target`, or it is wrong.
+    no_default: bool,
+    missing_noted: bool,
+}
+
+impl Targets {
+    /// Reads the key `target`.
+    pub fn read_default(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) {
+        let target = match fields.get("target") {
+            None => None,
+            Some(entry) => {
+                // Said once; steps without a host need no second error.
+                self.missing_noted = true;
+                read(reader, entry).map(|t| (t, entry.value.span))
+            }
+        };
+        match target {
+            Some((target, place)) => {
+                self.list.push(target);
+                self.places.push(place);
+            }
+            None => self.no_default = true,
+        }
+    }
+
+    /// The target and the path that a step's URL means.
+    pub fn of_step(
+        &mut self,
+        reader: &mut Reader<'_>,
+        node: &Node,
+        options: bool,
+    ) -> Option<(usize, String)> {
+        let text = node.as_text().unwrap_or_default();
+        if text.len() > limits::MAX_PATH_BYTES {
+            let message = format!("a path has at most {} bytes", limits::MAX_PATH_BYTES);
+            return reader.fail(node.span, message, format!("this one has {}", text.len()));
+        }
+        if text.contains("://") && !text.starts_with('/') {
+            return match Target::from_url(text) {
+                Ok((target, path)) => Some((self.index(reader, target, node.span)?, path)),
+                Err(error) => url_fault(reader, node, &error),
+            };
+        }
+        let is_path = text.starts_with('/') || (options && text == "*");
+        if !is_path {
+            let message = format!("{} is neither a path nor a URL", quote(text));
+            let label = match text.is_empty() {
+                true => "a path begins with `/`".to_owned(),
+                false => format!("a path begins with `/`: did you mean {}?", quote(&format!("/{text}"))),
+            };
+            return reader.fail(node.span, message, label);
+        }
+        let path = match path_and_query(text) {
+            Ok(path) => path,
+            Err(error) => return url_fault(reader, node, &error),
+        };
+        if self.no_default {
+            if !self.missing_noted {
+                self.missing_noted = true;
+                let message = "the plan has no `target`, and this step names no host";
+                reader.problems.add(node.span, message, "add `target: http://...` or `target: builtin`");
+            }
+            return None;
+        }
+        Some((0, path))
+    }
+
+    fn index(&mut self, reader: &mut Reader<'_>, target: Target, place: Span) -> Option<usize> {
+        if let Some(at) = self.list.iter().position(|t| *t == target) {
+            return Some(at);
+        }
+        if self.list.len() >= limits::MAX_TARGETS {
+            let message = format!("a plan has at most {} different hosts", limits::MAX_TARGETS);
+            return reader.fail(place, message, "");
+        }
+        self.list.push(target);
+        self.places.push(place);
+        Some(self.list.len() - 1)
+    }
+
+    /// Whether the protocol can be spoken with every target.
+    pub fn check_protocol(&self, reader: &mut Reader<'_>, entry: Option<&Entry>, protocol: Protocol) {
+        let needs = match protocol {
+            Protocol::Auto | Protocol::H1 => return,
+            Protocol::H2 | Protocol::H3 => Scheme::Https,
+            Protocol::H2c => Scheme::Http,
+        };
+        let (Some(entry), Some(at)) = (entry, self.list.iter().position(|t| t.scheme != needs)) else {
+            return;
+        };
+        let name = entry.value.as_text().unwrap_or_default();
+        let target = &self.list[at];
+        let label = match (needs, &target.endpoint) {
+            (Scheme::Https, Endpoint::Builtin) => "use `target: builtin+tls`",
+            (Scheme::Http, Endpoint::Builtin) => "use `target: builtin`, or `protocol: h2`",
+            (Scheme::Https, _) if protocol == Protocol::H2 => "use `https://`, or `protocol: h2c`",
+            (Scheme::Https, _) => "use `https://`",
+            (Scheme::Http, _) => "use `http://`, or `protocol: h2`",
+        };
+        let message = match needs {
+            Scheme::Https => format!("`protocol: {name}` needs TLS, and this target is in clear"),
+            Scheme::Http => format!("`protocol: {name}` is in clear, and this target is TLS"),
+        };
+        reader.problems.add(self.places[at], message, label);
+    }
+
+    /// Whether TLS is spoken with the built-in server and nobody else.
+    pub fn tls_only_builtin(&self) -> bool {
+        let mut tls = self.list.iter().filter(|t| t.scheme == Scheme::Https).peekable();
+        tls.peek().is_some() && tls.all(|t| t.endpoint == Endpoint::Builtin)
+    }
+}
+
+fn read(reader: &mut Reader<'_>, entry: &Entry) -> Option<Target> {
+    let text = match entry.value.as_text() {
+        Some(text) => text,
+        None => return reader.mismatch(entry, "a URL, `builtin` or `builtin+tls`"),
+    };
+    match text {
+        "builtin" => return Some(Target::builtin(Scheme::Http)),
+        "builtin+tls" => return Some(Target::builtin(Scheme::Https)),
+        _ => {}
+    }
+    if !text.contains("://") {
+        let label = match place::nearest(text, &["builtin", "builtin+tls"]) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "write `http://HOST:PORT`, `https://HOST`, `builtin` or `builtin+tls`".to_owned(),
+        };
+        return reader.fail(entry.value.span, format!("{} is not a target", quote(text)), label);
+    }
+    match Target::from_url(text) {
+        Ok((target, path)) if path == "/" => Some(target),
+        Ok((_, path)) => {
+            let at = text.len().saturating_sub(path.len());
+            let span = reader.part(&entry.value, at, text.len());
+            reader.fail(span, "a target has no path", "put the path into the steps")
+        }
+        Err(error) => url_fault(reader, &entry.value, &error),
+    }
+}
+
+fn url_fault<T>(reader: &mut Reader<'_>, node: &Node, error: &crate::target::UrlError) -> Option<T> {
+    let span = reader.part(node, error.at.start, error.at.end);
+    reader.fail(span, error.to_string(), error.kind.advice())
+}

@@ -1,0 +1,91 @@
+//! `thresholds`: the list, and whether the steps and phases it names exist.
+
+use crate::limits;
+use crate::place;
+use crate::plan::{Phase, Scenario, Threshold};
+use crate::reader::{Fields, Reader};
+use crate::source::{Span, quote};
+use crate::threshold::{self, Parsed};
+use crate::tree::{Kind, Node};
+
+/// The names that a threshold may use.
+pub(crate) struct Names<'p> {
+    pub scenarios: &'p [Scenario],
+    pub phases: &'p [Phase],
+    /// False: some were not understood, so that nothing can be said about missing ones.
+    pub known: bool,
+}
+
+/// Reads all thresholds; none are fine.
+pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, names: &Names<'_>) -> Option<Vec<Threshold>> {
+    let Some(entry) = plan.get("thresholds") else { return Some(vec![]) };
+    let mut thresholds = Vec::new();
+    for node in reader.list(entry, "thresholds", limits::MAX_THRESHOLDS)? {
+        thresholds.extend(one(reader, node, names));
+    }
+    Some(thresholds)
+}
+
+fn one(reader: &mut Reader<'_>, node: &Node, names: &Names<'_>) -> Option<Threshold> {
+    let node = match &node.kind {
+        Kind::Map(_) => {
+            let fields = reader.map_node(node, &place::THRESHOLD)?;
+            match fields.get("that") {
+                Some(entry) => &*entry.value,
+                None => {
+                    return reader.fail(
+                        fields.span,
+                        "the threshold has no `that`",
+                        "`{ that: error_rate < 1% }`",
+                    );
+                }
+            }
+        }
+        _ => node,
+    };
+    let Some(text) = node.as_text() else {
+        let message = format!("a threshold must be text, found {}", Reader::found(node));
+        return reader.fail(node.span, message, "for example `p99(response_time) < 250ms`");
+    };
+    let parsed = match threshold::parse(text) {
+        Ok(parsed) => parsed,
+        Err(bad) => {
+            let span = reader.part(node, bad.at.start, bad.at.end);
+            return reader.fail(span, bad.message, bad.label);
+        }
+    };
+    check_names(reader, node, &parsed, names);
+    Some(parsed.threshold)
+}
+
+fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Names<'_>) {
+    if !names.known {
+        return;
+    }
+    if let (Some(step), Some(at)) = (&parsed.threshold.step, &parsed.step_at) {
+        let steps: Vec<&str> =
+            names.scenarios.iter().flat_map(|s| s.steps.iter()).map(|s| s.name.as_str()).collect();
+        let span = reader.part(node, at.start, at.end);
+        unknown(reader, span, "step", step, &steps);
+    }
+    if let (Some(phase), Some(at)) = (&parsed.threshold.phase, &parsed.phase_at) {
+        let phases: Vec<&str> = names.phases.iter().map(|p| p.name.as_str()).collect();
+        let span = reader.part(node, at.start, at.end);
+        unknown(reader, span, "phase", phase, &phases);
+        if names.phases.iter().any(|p| p.name == *phase && !p.record) {
+            let message = format!("the phase {} is not recorded", quote(phase));
+            reader.problems.add(span, message, "it has no figures to judge");
+        }
+    }
+}
+
+fn unknown(reader: &mut Reader<'_>, span: Span, kind: &str, name: &str, known: &[&str]) {
+    if known.contains(&name) {
+        return;
+    }
+    let label = match place::nearest(name, known) {
+        Some(meant) => format!("did you mean {}?", quote(meant)),
+        None => format!("the plan has {}", place::list(known)),
+    };
+    reader.problems.add(span, format!("there is no {kind} {}", quote(name)), label);
+}

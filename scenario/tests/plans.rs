@@ -1,0 +1,210 @@
+//! Plans as users write them: every plan of `configs/` is a legal plan, and what a plan means is what its `Plan` says.
+
+use scenario::plan::{Check, Endpoint, Metric, Protocol, SeriesName, Share, StatusSet, Stop};
+use scenario::{Overrides, Plan};
+use std::path::Path;
+use std::time::Duration;
+
+fn configs() -> Vec<std::path::PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
+    let mut files: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn every_config_is_a_legal_plan() {
+    for path in configs() {
+        let plan = scenario::load(&path, &Overrides::default()).unwrap_or_else(|e| panic!("\n{e}"));
+        assert!(plan.needs_builtin(), "{}: everybody can run it", path.display());
+        assert!(scenario::describe(&plan).starts_with("version: 1\n"));
+    }
+}
+
+fn parse(text: &str) -> Plan {
+    parse_with(text, &[])
+}
+
+fn parse_with(text: &str, set: &[&str]) -> Plan {
+    let overrides = Overrides { set: set.iter().map(|s| (*s).to_owned()).collect() };
+    scenario::parse(text, "plan.yaml", Path::new(env!("CARGO_MANIFEST_DIR")), &overrides)
+        .unwrap_or_else(|e| panic!("\n{e}"))
+}
+
+/// A plan with these top-level lines, one step and one phase of 8 users.
+fn with(lines: &str) -> Plan {
+    parse(&format!(
+        "version: 1\n{lines}\nscenarios: {{ s: {{ steps: [ get: / ] }} }}\nphases: [ {{ users: 8, for: 1s }} ]\n"
+    ))
+}
+
+#[test]
+fn quickstart() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/quickstart.yaml");
+    let plan = scenario::load(&path, &Overrides::default()).unwrap();
+    assert_eq!(plan.name, "quickstart");
+    assert_eq!(plan.connections.max.get(), 16);
+    let steps: Vec<_> = plan.steps().map(|(_, step)| step).collect();
+    assert_eq!(steps.len(), 3);
+    assert_eq!(&steps[0].body[..], br#"{"user":"demo","password":"demo"}"#);
+    assert_eq!(steps[0].template.fields()[0].name, "content-type");
+    assert!(steps[2].template.fields()[0].secret);
+    assert_eq!(plan.phases[0].stop, Stop::After(Duration::from_secs(1)));
+    assert!(!plan.phases[0].record && plan.phases[1].record);
+    assert_eq!(plan.thresholds[1].metric, Metric::Quantile(0.99, SeriesName::ResponseTime));
+    assert!(!scenario::describe(&plan).contains("demo-token"), "secrets are masked");
+}
+
+#[test]
+fn defaults_of_a_small_plan() {
+    let plan = with("target: https://[::1]:8443");
+    assert_eq!((plan.name.as_str(), plan.protocol), ("plan", Protocol::Auto));
+    assert!(plan.tls.verify && !plan.tls.resumption);
+    assert_eq!(plan.targets[0].endpoint, Endpoint::Name { host: "::1".into(), port: 8443 });
+    assert_eq!(plan.targets[0].authority, "[::1]:8443");
+    assert_eq!((plan.connections.max.get(), plan.connections.share), (8, Share::Pool));
+    assert_eq!(plan.timeouts, scenario::plan::Timeouts::default());
+    assert_eq!((plan.phases[0].name.as_str(), plan.phases[0].record), ("phase-1", true));
+    let (_, step) = plan.steps().next().unwrap();
+    assert_eq!((step.name.as_str(), step.expected()), ("GET /", StatusSet::below_400()));
+}
+
+#[test]
+fn the_builtin_server_is_not_verified_unless_told() {
+    assert!(!with("target: builtin+tls").tls.verify);
+    assert!(with("target: builtin+tls\ntls: { verify: true }").tls.verify);
+    assert!(with("target: builtin").tls.verify);
+}
+
+#[test]
+fn connections() {
+    let plan = with("target: builtin\nconnections: 3");
+    assert_eq!(plan.connections.max.get(), 3);
+    let plan = with(
+        "target: builtin\nconnections: { max: 2, streams: 4, share: per_user, keep_alive: false, family: v6 }",
+    );
+    assert_eq!(plan.connections.share, Share::PerUser);
+    assert_eq!(plan.connections.requests_per_connection.unwrap().get(), 1);
+}
+
+#[test]
+fn headers_and_bodies() {
+    let plan = parse(
+        r#"
+version: 1
+target: builtin
+defaults: { headers: { User-Agent: loadgen, accept: "*/*" }, timeout: none }
+scenarios:
+  s:
+    steps:
+      - get: /
+        headers: { user-agent: other, x-number: 1.10, x-two: [a, b], Cookie: a=b }
+      - post: /f
+        form: { a: 1, b: "x y&", c: [1, 2] }
+      - put: /b
+        body: |
+          two
+          lines
+        headers: { content-type: text/plain }
+      - patch: /file
+        file: tests/plans.rs
+      - post: /empty
+      - request: { method: PURGE, path: "http://other.example/x?y" }
+        check: { status: [200, 4xx, 500..502] }
+        timeout: 1.5s
+      - get: /
+      - options: "*"
+phases: [ { name: a, users: 1, iterations: 10 }, { name: b, users: 2, iterations_per_user: 5 } ]
+"#,
+    );
+    let steps: Vec<_> = plan.steps().map(|(_, step)| step).collect();
+    let field = |i: usize, name: &str| -> Vec<String> {
+        let fields = steps[i].template.fields().iter().filter(|f| f.name.eq_ignore_ascii_case(name));
+        fields.map(|f| String::from_utf8(f.value.as_literal().unwrap()).unwrap()).collect()
+    };
+    assert_eq!(plan.timeouts.request, None);
+    assert_eq!(field(0, "user-agent"), ["other"]);
+    assert_eq!(field(0, "x-number"), ["1.10"], "as it is written");
+    assert_eq!(field(0, "x-two"), ["a", "b"]);
+    assert_eq!(steps[0].template.fields().iter().filter(|f| f.secret).count(), 1);
+    assert_eq!(field(1, "user-agent"), ["loadgen"]);
+    assert_eq!(&steps[1].body[..], b"a=1&b=x+y%26&c=1&c=2");
+    assert_eq!(field(1, "content-type"), ["application/x-www-form-urlencoded"]);
+    assert_eq!(&steps[2].body[..], b"two\nlines\n");
+    assert_eq!(field(2, "content-type"), ["text/plain"]);
+    assert!(steps[3].body.starts_with(b"//! Plans as users"));
+    assert_eq!(steps[4].template.framing(), proto::Framing::Length);
+    assert_eq!((steps[5].name.as_str(), steps[5].target), ("PURGE /x?y", 1));
+    assert_eq!(steps[5].checks, [Check::Status(StatusSet(vec![(200, 200), (400, 499), (500, 502)]))]);
+    assert_eq!(steps[5].timeout, Some(Duration::from_millis(1500)));
+    assert_eq!((steps[6].name.as_str(), steps[7].name.as_str()), ("GET / #2", "OPTIONS *"));
+    assert_eq!(plan.phases[1].stop, Stop::IterationsPerUser(5.try_into().unwrap()));
+    assert_eq!(plan.connections.max.get(), 2);
+}
+
+#[test]
+fn json_keeps_what_is_written() {
+    let plan = parse(
+        r#"
+version: 1
+target: builtin
+scenarios:
+  s:
+    steps:
+      - post: /
+        json: { b: 1.10, a: [true, null, "1", yes], c: { d: "\"\n", "e f": -0.5e3 }, n: }
+phases: [ { users: 1, for: 1s } ]
+"#,
+    );
+    let (_, step) = plan.steps().next().unwrap();
+    let expected = r#"{"b":1.10,"a":[true,null,"1","yes"],"c":{"d":"\"\n","e f":-0.5e3},"n":null}"#;
+    assert_eq!(std::str::from_utf8(&step.body).unwrap(), expected);
+}
+
+#[test]
+fn anchors_and_merge_keys() {
+    let plan = parse(
+        r#"
+version: 1
+x-shared: &auth { authorization: Bearer a, accept: text/html }
+target: builtin
+scenarios:
+  s:
+    steps:
+      - get: /
+        headers: { <<: *auth, accept: "*/*" }
+      - get: /b
+        headers: *auth
+phases: [ { users: 1, for: 1s } ]
+"#,
+    );
+    let fields = plan.steps().next().unwrap().1.template.fields().to_vec();
+    assert_eq!(fields.len(), 2);
+    assert_eq!(fields.iter().find(|f| f.name == "accept").unwrap().value.as_literal().unwrap(), b"*/*");
+}
+
+#[test]
+fn settings_beside_the_plan() {
+    let text = "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ get: / ] } }\n\
+                phases: [ { name: a, users: 1, for: 1s }, { name: b, users: 1, for: 1s } ]\n";
+    let plan = parse_with(
+        text,
+        &[
+            "target=http://other:81",
+            "connections.max=5",
+            "phases.b.users=7",
+            "phases.0.for=2s",
+            "tls={ insecure: true }",
+        ],
+    );
+    assert_eq!(plan.targets[0].authority, "other:81");
+    assert_eq!(plan.connections.max.get(), 5);
+    assert_eq!(plan.phases[1].users.get(), 7);
+    assert_eq!(plan.phases[0].stop, Stop::After(Duration::from_secs(2)));
+    assert!(!plan.tls.verify);
+}
