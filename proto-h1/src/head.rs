@@ -115,6 +115,9 @@ fn facts(version: Option<u8>, code: Option<u16>, fields: &[Header<'_>]) -> Resul
             }
             17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
                 codings = list(field.value).fold(codings, Codings::then);
+                if let Codings::None = codings {
+                    codings = Codings::Wrong;
+                }
             }
             _ => {}
         }
