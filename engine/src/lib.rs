@@ -3,9 +3,18 @@
 //! The only crate that does I/O on the data plane. `cli` (and later the agent) hands it a checked
 //! [`scenario::Plan`] and [`Options`], watches [`Snapshot`]s go by and gets a [`stats::RunResult`].
 
+mod batch;
+mod clock;
+mod core;
+mod io;
+mod limits;
+mod merge;
 mod options;
+mod prepare;
 mod run;
 pub mod stats;
+mod timers;
+mod tls;
 
 pub use options::{Io, Options};
 pub use run::{Control, Event, Snapshot, StartError, run};

@@ -23,6 +23,8 @@ pub struct Options {
     pub drain: Duration,
     /// Append TLS secrets here (`SSLKEYLOGFILE`).
     pub key_log: Option<PathBuf>,
+    /// Somebody watches the snapshots: keep the response times of each interval (a few ns per request).
+    pub live: bool,
 }
 
 impl Default for Options {
@@ -36,6 +38,7 @@ impl Default for Options {
             interval: Duration::from_secs(1),
             drain: Duration::from_secs(5),
             key_log: None,
+            live: false,
         }
     }
 }

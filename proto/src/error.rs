@@ -45,6 +45,8 @@ pub enum Kind {
     GoAway(u32),
     /// No answer within a timeout of ours.
     Timeout,
+    /// A complete response whose status was not expected (judged by the engine).
+    Status,
     /// Cancelled by the caller.
     Cancelled,
     /// Not sent because of a limit or an invalid value of ours.

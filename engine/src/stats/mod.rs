@@ -4,6 +4,8 @@
 //! `merge` serves cores, phases and, later, agents. Percentiles only ever come from merged histograms.
 
 mod books;
+pub(crate) mod cost;
+pub(crate) mod environment;
 pub(crate) mod recorder;
 mod result;
 mod series;

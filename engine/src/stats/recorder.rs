@@ -1,1 +1,203 @@
-//! placeholder
+//! What a core writes down: one cell per phase and step, so that a request is recorded once and everything else is merged
+//! from cells at the end.
+
+use super::{Books, Bytes, ConnectionFigures, ErrorCount, Figures, Series};
+use crate::limits;
+use proto::Error;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Status codes 0..STATUS have a counter each; no parser lets a larger one through.
+const STATUSES: usize = 1000;
+
+/// The record of one core.
+pub(crate) struct Recorder {
+    steps: usize,
+    cells: Vec<Cell>,
+    /// Bytes by phase.
+    pub(crate) bytes: Vec<Bytes>,
+    /// Iterations ended, by phase.
+    pub(crate) iterations: Vec<u64>,
+    /// What the connections did.
+    pub(crate) connections: ConnectionFigures,
+    /// Response times since the last snapshot, where somebody watches.
+    interval: Option<Series>,
+    /// Requests ended, all phases: what the batching policy counts.
+    pub(crate) ended: u64,
+    /// Body bytes received, all phases.
+    pub(crate) data_bytes: u64,
+}
+
+/// The clocks of a request that ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// Due to last byte.
+    pub(crate) response: u64,
+    /// Sent to last byte.
+    pub(crate) service: u64,
+    /// Due to sent.
+    pub(crate) lag: u64,
+    /// Sent to first byte of the head.
+    pub(crate) first_byte: u64,
+}
+
+/// One step in one phase.
+#[derive(Default)]
+pub(crate) struct Cell {
+    pub(crate) books: Books,
+    status: Vec<u64>,
+    errors: Vec<(Error, u64)>,
+    pub(crate) checks_passed: u64,
+    pub(crate) checks_failed: u64,
+    pub(crate) data: u64,
+    /// Requests sent at their due time: response and service time are one value, recorded once.
+    punctual: Series,
+    response: Series,
+    service: Series,
+    lag: Series,
+    first_byte: Series,
+    failed: Series,
+}
+
+impl Recorder {
+    pub(crate) fn new(phases: usize, steps: usize, live: bool) -> Recorder {
+        Recorder {
+            steps,
+            cells: (0..phases * steps).map(|_| Cell::default()).collect(),
+            bytes: vec![Bytes::default(); phases],
+            iterations: vec![0; phases],
+            connections: ConnectionFigures::default(),
+            interval: live.then(Series::default),
+            ended: 0,
+            data_bytes: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn cell(&mut self, phase: u16, step: u32) -> &mut Cell {
+        &mut self.cells[usize::from(phase) * self.steps + step as usize]
+    }
+
+    /// A request ended well.
+    #[inline]
+    pub(crate) fn succeeded(&mut self, phase: u16, step: u32, times: Times) {
+        self.ended += 1;
+        if let Some(interval) = &mut self.interval {
+            interval.record(times.response);
+        }
+        let cell = self.cell(phase, step);
+        cell.books.succeeded += 1;
+        cell.first_byte.record(times.first_byte);
+        if times.lag == 0 {
+            cell.punctual.record(times.response);
+        } else {
+            cell.response.record(times.response);
+            cell.service.record(times.service);
+            cell.lag.record(times.lag);
+        }
+    }
+
+    /// A request ended badly, `ns` after it was due.
+    pub(crate) fn failed(&mut self, phase: u16, step: u32, error: Error, ns: u64) {
+        self.ended += 1;
+        let cell = self.cell(phase, step);
+        cell.books.failed += 1;
+        cell.failed.record(ns);
+        let full = cell.errors.len() >= limits::ERROR_CAUSES;
+        match cell.errors.iter_mut().position(|(e, _)| *e == error) {
+            Some(i) => cell.errors[i].1 += 1,
+            None if full => cell.errors[limits::ERROR_CAUSES - 1].1 += 1,
+            None => cell.errors.push((error, 1)),
+        }
+    }
+
+    /// The books of all phases and steps. `in_flight` is counted elsewhere, so that the balance proves something.
+    pub(crate) fn books(&self, in_flight: u64) -> Books {
+        let mut books = Books { in_flight, ..Books::default() };
+        self.cells.iter().for_each(|c| books.merge(&c.books));
+        books
+    }
+
+    /// The response times since the last call.
+    pub(crate) fn take_interval(&mut self) -> Series {
+        self.interval.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The figures of one phase, and of each step in it.
+    pub(crate) fn figures(&self, phase: usize) -> (Figures, Vec<Figures>) {
+        let steps: Vec<Figures> =
+            self.cells[phase * self.steps..(phase + 1) * self.steps].iter().map(Cell::figures).collect();
+        let mut all = Figures::default();
+        steps.iter().for_each(|f| all.merge(f));
+        all.bytes = self.bytes[phase];
+        all.iterations = self.iterations[phase];
+        (all, steps)
+    }
+}
+
+impl Cell {
+    #[inline]
+    pub(crate) fn status(&mut self, code: u16) {
+        if self.status.is_empty() {
+            self.status = vec![0; STATUSES];
+        }
+        self.status[usize::from(code).min(STATUSES - 1)] += 1;
+    }
+
+    fn figures(&self) -> Figures {
+        let mut response_time = self.punctual.clone();
+        let mut service_time = self.punctual.clone();
+        let mut send_lag = self.lag.clone();
+        response_time.merge(&self.response);
+        service_time.merge(&self.service);
+        send_lag.record_zeros(self.punctual.count());
+        let status: BTreeMap<u16, u64> = self
+            .status
+            .iter()
+            .enumerate()
+            .filter(|(_, n)| **n > 0)
+            .map(|(code, &n)| (code as u16, n))
+            .collect();
+        let errors = self
+            .errors
+            .iter()
+            .map(|(e, count)| ErrorCount {
+                fault: e.fault,
+                kind: e.kind,
+                detail: e.to_string(),
+                count: *count,
+            })
+            .collect();
+        Figures {
+            books: self.books,
+            iterations: 0,
+            status,
+            errors,
+            checks_passed: self.checks_passed,
+            checks_failed: self.checks_failed,
+            response_time,
+            service_time,
+            send_lag,
+            first_byte: self.first_byte.clone(),
+            failed_time: self.failed.clone(),
+            bytes: Bytes { data: self.data, ..Bytes::default() },
+        }
+    }
+}
+
+/// Notes a failed attempt to open a connection.
+pub(crate) fn note_connection_error(figures: &mut ConnectionFigures, error: Error, detail: String) {
+    let errors = &mut figures.errors;
+    match errors.iter().position(|e| e.kind == error.kind && e.detail == detail) {
+        Some(i) => errors[i].count += 1,
+        None if errors.len() < limits::ERROR_CAUSES => {
+            errors.push(ErrorCount { fault: error.fault, kind: error.kind, detail, count: 1 });
+        }
+        None => errors[limits::ERROR_CAUSES - 1].count += 1,
+    }
+}
+
+/// Requests per second over a time that may be zero.
+pub(crate) fn per_second(count: u64, elapsed: Duration) -> f64 {
+    if elapsed.is_zero() { 0.0 } else { count as f64 / elapsed.as_secs_f64() }
+}

@@ -42,6 +42,17 @@ impl Series {
         }
     }
 
+    /// Records `n` times the value 0.
+    pub(crate) fn record_zeros(&mut self, n: u64) {
+        if n == 0 {
+            return;
+        }
+        self.count += n;
+        self.min = 0;
+        let hist = self.hist.get_or_insert_with(new_histogram);
+        hist.record_n(0, n).expect("zero is in range");
+    }
+
     /// Adds another series to this one. Percentiles afterwards are those of all values together.
     pub fn merge(&mut self, other: &Series) {
         if other.count == 0 {

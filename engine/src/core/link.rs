@@ -1,0 +1,191 @@
+//! A link: one place of a pool, its socket, its TLS and its HTTP connection, over and over as connections come and go.
+
+use crate::io::Sock;
+use crate::tls::TlsSession;
+use proto::{ByteInput, ClientConn, CloseReason, ConnStats, Refused, Sink, Time, Token};
+
+/// Where a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkState {
+    /// No socket. `Link::reopen_at` says when there may be one again.
+    Down,
+    /// TCP is connecting.
+    Connecting,
+    /// TLS is shaking hands.
+    Handshaking,
+    /// HTTP.
+    Open,
+}
+
+/// What the sink noted about the connection itself.
+#[derive(Debug, Default)]
+pub(super) struct Tidings {
+    pub(super) ready: bool,
+    pub(super) draining: bool,
+    pub(super) closed: Option<CloseReason>,
+    pub(super) body_seen: bool,
+    pub(super) opened_at: Time,
+    /// This connection has ended a request well.
+    pub(super) served: bool,
+    /// When a request last ended well.
+    pub(super) last_end: Time,
+    /// Requests that ended well on this link in the recorded phases, over all its connections.
+    pub(super) succeeded: u64,
+}
+
+/// One link.
+pub(super) struct Link {
+    pub(super) state: LinkState,
+    pub(super) target: u16,
+    pub(super) sock: Option<Sock>,
+    pub(super) http: Option<Http>,
+    pub(super) tls: Option<Box<TlsSession>>,
+    pub(super) tidings: Tidings,
+    /// When it may be opened (again).
+    pub(super) reopen_at: Time,
+    /// When the present state began.
+    pub(super) since: Time,
+    /// Its earliest entry among the timers.
+    pub(super) timer_at: Time,
+    /// Attempts to open it that failed in a row.
+    pub(super) failures: u32,
+    /// Which address of the target comes next.
+    pub(super) next_address: u32,
+    /// Requests this connection may still take.
+    pub(super) budget: u64,
+    /// Next step, for scenarios that go round robin.
+    pub(super) cursor: u32,
+    pub(super) low_water: u32,
+    /// A send is in the kernel.
+    pub(super) sending: bool,
+    /// In the list of links to flush.
+    pub(super) touched: bool,
+    /// In the queue of links with room.
+    pub(super) pooled: bool,
+    /// No receive is armed (discard mode arms one at a time).
+    pub(super) unarmed: bool,
+    /// Counters of this connection that are already in the record.
+    pub(super) harvested: ConnStats,
+}
+
+impl Link {
+    pub(super) fn new(target: u16, reopen_at: Time, first_address: u32) -> Link {
+        Link {
+            state: LinkState::Down,
+            target,
+            sock: None,
+            http: None,
+            tls: None,
+            tidings: Tidings::default(),
+            reopen_at,
+            since: Time::ZERO,
+            timer_at: Time::NEVER,
+            failures: 0,
+            next_address: first_address,
+            budget: u64::MAX,
+            cursor: 0,
+            low_water: 1,
+            sending: false,
+            touched: false,
+            pooled: false,
+            unarmed: false,
+            harvested: ConnStats::default(),
+        }
+    }
+
+    /// How many requests it takes now.
+    #[inline]
+    pub(super) fn room(&self) -> u32 {
+        match (&self.http, self.state) {
+            (Some(http), LinkState::Open) => u64::from(http.capacity()).min(self.budget) as u32,
+            _ => 0,
+        }
+    }
+}
+
+/// The HTTP connection of a link, whichever version.
+#[allow(clippy::large_enum_variant)]
+pub(super) enum Http {
+    H1(proto_h1::Connection),
+}
+
+/// A step's request in the wire form of each version.
+pub(crate) struct Prepared {
+    pub(super) h1: proto_h1::Prepared,
+}
+
+macro_rules! each {
+    ($self:expr, $conn:ident => $call:expr) => {
+        match $self {
+            Http::H1($conn) => $call,
+        }
+    };
+}
+
+impl Http {
+    #[inline]
+    pub(super) fn submit(
+        &mut self,
+        now: Time,
+        token: Token,
+        prepared: &Prepared,
+        body: bytes::Bytes,
+        want: proto::Want,
+    ) -> Result<(), Refused> {
+        match self {
+            Http::H1(conn) => {
+                conn.submit(now, token, proto::Request { prepared: &prepared.h1, values: &[], body, want })
+            }
+        }
+    }
+    pub(super) fn cancel(&mut self, now: Time, token: Token, sink: &mut impl Sink) {
+        each!(self, conn => conn.cancel(now, token, sink));
+    }
+    pub(super) fn close(&mut self, now: Time, sink: &mut impl Sink) {
+        each!(self, conn => conn.close(now, sink));
+    }
+    #[inline]
+    pub(super) fn handle_input(&mut self, now: Time, input: ByteInput<'_>, sink: &mut impl Sink) {
+        each!(self, conn => conn.handle_input(now, input, sink));
+    }
+    pub(super) fn handle_timeout(&mut self, now: Time, sink: &mut impl Sink) {
+        each!(self, conn => conn.handle_timeout(now, sink));
+    }
+    #[inline]
+    pub(super) fn poll_transmit(
+        &mut self,
+        now: Time,
+        limit: usize,
+        out: &mut Vec<u8>,
+        sink: &mut impl Sink,
+    ) -> Option<()> {
+        each!(self, conn => conn.poll_transmit(now, limit, out, sink))
+    }
+    pub(super) fn poll_timeout(&mut self) -> Option<Time> {
+        each!(self, conn => conn.poll_timeout())
+    }
+    #[inline]
+    pub(super) fn capacity(&self) -> u32 {
+        each!(self, conn => conn.capacity())
+    }
+    #[inline]
+    pub(super) fn due_bytes(&self) -> Option<u64> {
+        each!(self, conn => conn.due_bytes())
+    }
+    pub(super) fn in_flight(&self) -> u32 {
+        each!(self, conn => conn.in_flight())
+    }
+    #[inline]
+    pub(super) fn wants_transmit(&self) -> bool {
+        each!(self, conn => conn.wants_transmit())
+    }
+    pub(super) fn stats(&self) -> ConnStats {
+        each!(self, conn => conn.stats())
+    }
+    /// As ALPN and h2load write it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Http::H1(_) => "http/1.1",
+        }
+    }
+}

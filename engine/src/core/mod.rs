@@ -1,0 +1,399 @@
+//! One core: its turn, its connections, its users. The clock and the I/O are passed in, so a core also runs in a
+//! simulation.
+//!
+//! The turn: wait for completions, read the clock once, handle the completions, fire timers, let users go on, flush each
+//! touched link once.
+
+mod link;
+mod notes;
+mod traffic;
+mod users;
+
+use crate::batch::Batch;
+use crate::clock::Clock;
+use crate::io::socket::SocketOptions;
+use crate::io::{Driver, Wait, What};
+use crate::limits;
+use crate::stats::recorder::Recorder;
+use crate::stats::{Batching, Books, Bytes, Series, TlsFacts};
+use crate::timers::{Owner, Timers};
+use crate::tls::{ServerName, TlsSetup};
+use crate::{Control, Options};
+use link::{Link, Prepared};
+use proto::{ClientConn, Field, Template, Text, Time, Want};
+use scenario::Plan;
+use scenario::plan::{Order, Share, Step};
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+pub(crate) use users::{CoreShare, shares};
+use users::{PhaseRun, User, Wheel};
+
+/// What all cores of a run share, made before the start and never changed.
+pub(crate) struct Setup {
+    pub(crate) plan: Plan,
+    pub(crate) options: Options,
+    pub(crate) steps: Vec<StepSetup>,
+    pub(crate) scenarios: Vec<ScenarioSetup>,
+    pub(crate) targets: Vec<TargetSetup>,
+    pub(crate) tls: Option<TlsSetup>,
+    pub(crate) sockets: SocketOptions,
+    pub(crate) h1: proto_h1::Config,
+    /// Somebody watches: keep the response times of each interval.
+    pub(crate) live: bool,
+}
+
+/// A scenario's part of the dense step list.
+pub(crate) struct ScenarioSetup {
+    pub(crate) first: u32,
+    pub(crate) len: u32,
+    pub(crate) order: Order,
+}
+
+/// A step, ready to be sent.
+pub(crate) struct StepSetup {
+    target: u16,
+    prepared: Prepared,
+    body: bytes::Bytes,
+    want: Want,
+    expected: StatusMap,
+    checks: u32,
+    /// Nanoseconds; `u64::MAX`: none.
+    timeout: u64,
+}
+
+/// Where connections of a target go.
+pub(crate) struct TargetSetup {
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The server name where it is `https`.
+    pub(crate) tls: Option<ServerName<'static>>,
+}
+
+/// A set of status codes that answers in one look.
+struct StatusMap([u64; 16]);
+
+impl StatusMap {
+    fn new(set: &scenario::plan::StatusSet) -> StatusMap {
+        let mut bits = [0; 16];
+        for code in (0..1000_u16).filter(|&c| set.contains(c)) {
+            bits[usize::from(code / 64)] |= 1 << (code % 64);
+        }
+        StatusMap(bits)
+    }
+    #[inline]
+    fn contains(&self, code: u16) -> bool {
+        code < 1000 && self.0[usize::from(code / 64)] >> (code % 64) & 1 == 1
+    }
+}
+
+impl StepSetup {
+    /// `index` is the step's place in the dense list.
+    pub(crate) fn new(index: u32, step: &Step, plan: &Plan) -> StepSetup {
+        let template = match plan.connections.requests_per_connection.map(|n| n.get()) {
+            Some(1) => closing(&step.template),
+            _ => step.template.clone(),
+        };
+        let timeout = step.timeout.or(plan.timeouts.request);
+        StepSetup {
+            target: step.target as u16,
+            prepared: Prepared { h1: proto_h1::Connection::prepare(index, &template) },
+            body: step.body.clone(),
+            want: step.want,
+            expected: StatusMap::new(&step.expected()),
+            checks: step.checks.len() as u32,
+            timeout: timeout.map_or(u64::MAX, |d| d.as_nanos() as u64),
+        }
+    }
+}
+
+/// With one request per connection the request says so: the server then closes first and keeps the TIME_WAIT.
+fn closing(template: &Template) -> Template {
+    if template.fields().iter().any(|f| f.name.eq_ignore_ascii_case("connection")) {
+        return template.clone();
+    }
+    let field = Field { name: "connection".into(), value: Text::literal("close"), secret: false };
+    template.clone().field(field).expect("a constant field is legal")
+}
+
+/// Lists that events and the turn pass users through.
+#[derive(Default)]
+struct Queues {
+    /// Users whose request ended, or is to be sent again.
+    ready: Vec<u32>,
+    /// Users waiting for a link, by target.
+    waiting: Vec<VecDeque<u32>>,
+    /// Links with room, by target.
+    pooled: Vec<VecDeque<u32>>,
+    /// Requests begun and not ended: counted on its own, so that the balance of the books proves something.
+    in_flight: u64,
+}
+
+/// What a core tells the run while it goes.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// The first connection is up.
+    Connected(Option<TlsFacts>, &'static str),
+    /// A phase began.
+    PhaseBegan(usize),
+    /// A phase ended.
+    PhaseEnded(usize),
+    /// Taking stock. Boxed: it is large and rare.
+    Snapshot(Box<CoreSnapshot>),
+}
+
+/// A core at one moment.
+#[derive(Debug)]
+pub(crate) struct CoreSnapshot {
+    pub(crate) at: Time,
+    pub(crate) phase: usize,
+    pub(crate) finished: bool,
+    pub(crate) books: Books,
+    pub(crate) open: u64,
+    pub(crate) response_time: Series,
+    pub(crate) attempted: u64,
+    pub(crate) opened: u64,
+    pub(crate) failed: u64,
+    pub(crate) data_bytes: u64,
+}
+
+/// What a core found out.
+pub(crate) struct CoreResult {
+    pub(crate) recorder: Recorder,
+    /// When each phase began and ended; `None`: never begun.
+    pub(crate) phases: Vec<Option<(Time, Time)>>,
+    /// Requests that ended well on each link.
+    pub(crate) client_requests: Vec<u64>,
+    pub(crate) batching: Batching,
+    pub(crate) turns: u64,
+    pub(crate) overflows: u64,
+    pub(crate) driver: String,
+    /// Why it ended before its time, if it did.
+    pub(crate) gave_up: Option<String>,
+    pub(crate) interrupted: bool,
+}
+
+/// One core.
+pub(crate) struct Core<'a, D, C> {
+    setup: &'a Setup,
+    share: CoreShare,
+    io: D,
+    clock: C,
+    links: Vec<Link>,
+    users: Vec<User>,
+    queues: Queues,
+    timers: Timers,
+    batch: Batch,
+    recorder: Recorder,
+    wheel: Wheel,
+    phase: PhaseRun,
+    phases: Vec<Option<(Time, Time)>>,
+    /// Links to flush at the end of the turn.
+    touched: Vec<u32>,
+    /// Plaintext on its way into TLS.
+    scratch: Vec<u8>,
+    told: Vec<Told>,
+    /// Users in an iteration.
+    running: u64,
+    /// Links in state `Open`.
+    open: u32,
+    stopping: bool,
+    /// Since when no connection could be opened.
+    down_since: Option<Time>,
+    bytes: Bytes,
+    turns: u64,
+}
+
+impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
+    pub(crate) fn new(setup: &'a Setup, share: CoreShare, io: D, clock: C) -> Core<'a, D, C> {
+        let now = clock.now();
+        let targets = setup.targets.len();
+        let users = share.phases.iter().map(|p| p.users).max().unwrap_or(0);
+        let all_links = u64::from(setup.plan.connections.max.get());
+        let ramp = setup.plan.connections.ramp_up.as_nanos() as u64;
+        let links = (0..targets as u16)
+            .flat_map(|target| (0..share.links).map(move |i| (target, share.first_link + i)))
+            .map(|(target, global)| {
+                let at =
+                    now.as_nanos() + (u128::from(ramp) * u128::from(global) / u128::from(all_links)) as u64;
+                Link::new(target, Time::from_nanos(at), global)
+            })
+            .collect();
+        let batch = Batch::new(setup.options.batch && io.can_nap(), now);
+        Core {
+            recorder: Recorder::new(setup.plan.phases.len(), setup.steps.len(), setup.live),
+            wheel: Wheel::new(setup.plan.scenarios.iter().map(|s| s.weight.get())),
+            phase: PhaseRun { index: 0, began: now, ends: Time::NEVER, budget: 0, per_user: 0, active: 0 },
+            phases: vec![None; setup.plan.phases.len()],
+            links,
+            users: (0..users).map(|_| User::new()).collect(),
+            queues: Queues {
+                waiting: vec![VecDeque::new(); targets],
+                pooled: vec![VecDeque::new(); targets],
+                ..Queues::default()
+            },
+            timers: Timers::default(),
+            batch,
+            touched: Vec::new(),
+            scratch: Vec::new(),
+            told: Vec::new(),
+            running: 0,
+            open: 0,
+            stopping: false,
+            down_since: None,
+            bytes: Bytes::default(),
+            turns: 0,
+            setup,
+            share,
+            io,
+            clock,
+        }
+    }
+
+    /// Runs all phases. `tell` hands news to the run; it must not block for long.
+    pub(crate) fn run(mut self, control: &Control, tell: &mut dyn FnMut(Told)) -> io::Result<CoreResult> {
+        let mut now = self.clock.now();
+        let interval = self.setup.options.interval;
+        let mut stock_at = now.after(interval);
+        let mut gave_up = None;
+        let mut drain_until = Time::NEVER;
+        (0..self.links.len() as u32).for_each(|link| self.start_link(link, now));
+        'phases: for index in 0..self.setup.plan.phases.len() {
+            self.begin_phase(index, now);
+            self.advance_users(now);
+            self.flush(now);
+            while !self.phase_over(now) {
+                self.told.drain(..).for_each(&mut *tell);
+                now = self.turn(now, stock_at.min(drain_until))?;
+                if now >= stock_at {
+                    let snapshot = Box::new(self.snapshot(now));
+                    self.told.push(Told::Snapshot(snapshot));
+                    stock_at = now.after(interval);
+                }
+                if control.interrupts() > 0 && !self.stopping {
+                    self.stopping = true;
+                    drain_until = now.after(self.setup.options.drain);
+                }
+                let leave =
+                    self.stopping && (self.running == 0 || now >= drain_until || control.interrupts() > 1);
+                if !leave && self.server_gone(now) {
+                    gave_up = Some(format!("no connection could be opened for {:?}", limits::GIVE_UP));
+                }
+                if !leave && self.never_opened() {
+                    gave_up = Some("no connection could be opened".into());
+                }
+                if leave || gave_up.is_some() {
+                    self.end_phase(now);
+                    break 'phases;
+                }
+            }
+            self.end_phase(now);
+        }
+        self.abandon_all();
+        let mut end = self.snapshot(now);
+        end.finished = true;
+        assert!(end.books.balance() && end.books.in_flight == 0, "the books do not balance: {:?}", end.books);
+        self.told.push(Told::Snapshot(Box::new(end)));
+        self.told.drain(..).for_each(&mut *tell);
+        Ok(CoreResult {
+            phases: self.phases,
+            client_requests: self.links.iter().map(|l| l.tidings.succeeded).collect(),
+            batching: self.batch.report(),
+            turns: self.turns,
+            overflows: self.io.overflows(),
+            driver: self.io.describe(),
+            recorder: self.recorder,
+            gave_up,
+            interrupted: self.stopping,
+        })
+    }
+
+    /// One turn. Returns the time of its batch.
+    fn turn(&mut self, before: Time, deadline: Time) -> io::Result<Time> {
+        self.turns += 1;
+        let tick = before.after(limits::TICK);
+        let deadline = deadline.min(self.timers.next()).min(self.phase.ends).min(tick);
+        let in_flight = self.queues.in_flight as u32;
+        let nap = self.batch.nap(in_flight);
+        // All that may answer, but never so many that the memory to receive into runs out.
+        let want =
+            if nap.is_zero() { 1 } else { self.open.min(in_flight).min(self.io.receive_capacity() / 2) };
+        self.io.wait(before, Wait { deadline, want, nap })?;
+        let now = self.clock.now().max(before);
+        while let Some(completion) = self.io.next() {
+            let link = completion.tag;
+            match completion.what {
+                What::Received(chunk) => self.received(link, chunk, now),
+                What::Skipped(n) => self.skipped(link, n, now),
+                What::Sent(buffer) => self.sent(link, buffer, now),
+                What::Connected(Ok(())) => self.connected(link, now),
+                What::Connected(Err(error)) => self.connect_failed(link, &error, now),
+                What::Eof => self.eof(link, now),
+                What::ReceiveFailed(error) => self.broken(link, &error, now),
+                What::SendFailed(error, buffer) => {
+                    self.io.recycle(buffer);
+                    self.broken(link, &error, now);
+                }
+            }
+        }
+        while let Some(owner) = self.timers.expired(now) {
+            match owner {
+                Owner::User(user) => self.user_timer(user, now),
+                Owner::Link(link) => self.link_timer(link, now),
+            }
+        }
+        self.advance_users(now);
+        self.flush(now);
+        let (clock, ended) = (&self.clock, self.recorder.ended);
+        self.batch.after_turn(now, ended, in_flight, || clock.thread_cpu());
+        Ok(now)
+    }
+
+    fn end_phase(&mut self, now: Time) {
+        let index = self.phase.index;
+        // What is still to be counted of open connections belongs to this phase.
+        (0..self.links.len() as u32).for_each(|link| self.harvest(link));
+        self.recorder.bytes[index].merge(&std::mem::take(&mut self.bytes));
+        let ended = if self.phase.ends == Time::NEVER { now } else { now.min(self.phase.ends) };
+        self.phases[index] = Some((self.phase.began, ended));
+        self.told.push(Told::PhaseEnded(index));
+    }
+
+    fn snapshot(&mut self, now: Time) -> CoreSnapshot {
+        let books = self.recorder.books(self.queues.in_flight);
+        assert!(books.balance(), "the books do not balance: {books:?}");
+        CoreSnapshot {
+            at: now,
+            phase: self.phase.index,
+            finished: false,
+            books,
+            open: u64::from(self.open),
+            response_time: self.recorder.take_interval(),
+            attempted: self.recorder.connections.attempted,
+            opened: self.recorder.connections.opened,
+            failed: self.recorder.connections.failed,
+            data_bytes: self.recorder.data_bytes,
+        }
+    }
+
+    /// A run that counts would never end where the server is gone for good.
+    fn server_gone(&self, now: Time) -> bool {
+        let counting = self.phase.ends == Time::NEVER;
+        counting && self.down_since.is_some_and(|since| now.since(since) > limits::GIVE_UP)
+    }
+
+    /// Every link has tried and failed and none was ever open: there is nothing to measure.
+    fn never_opened(&self) -> bool {
+        let connections = &self.recorder.connections;
+        connections.opened == 0 && connections.failed >= self.links.len() as u64
+    }
+
+    fn pooling(&self) -> bool {
+        self.setup.plan.connections.share == Share::Pool
+    }
+}
+
+/// How long a link waits before its next attempt after so many failures in a row.
+fn backoff(failures: u32) -> Duration {
+    limits::BACKOFF_MIN.saturating_mul(1 << failures.min(16)).min(limits::BACKOFF_MAX)
+}

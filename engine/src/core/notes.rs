@@ -1,0 +1,128 @@
+//! What a core notes while a connection tells it what happened.
+//!
+//! The sink of every connection: it writes clocks and statuses into the virtual user, records the end, and queues the
+//! user for what comes next. It never calls back into the connection.
+
+use super::link::Tidings;
+use super::users::{State, User};
+use super::{Queues, StepSetup};
+use crate::limits;
+use crate::stats::recorder::{Recorder, Times};
+use proto::{CloseReason, Error, Fields, Kind, Sink, Time, Token};
+
+/// A sink over the parts of a core that events concern.
+pub(super) struct Notes<'a> {
+    pub(super) now: Time,
+    pub(super) users: &'a mut [User],
+    pub(super) steps: &'a [StepSetup],
+    pub(super) recorder: &'a mut Recorder,
+    pub(super) queues: &'a mut Queues,
+    pub(super) tidings: &'a mut Tidings,
+}
+
+const TIMED_OUT: Error = Error::local(Kind::Timeout, "no complete answer within the request timeout");
+const STATUS: Error = Error::peer(Kind::Status, "a status that was not expected");
+
+impl Notes<'_> {
+    /// Ends a request badly; `unseen`: the server certainly did not process it.
+    pub(super) fn fail(&mut self, index: u32, error: Error, unseen: bool) {
+        let user = &mut self.users[index as usize];
+        user.state = State::Ended;
+        let cell = self.recorder.cell(user.phase, user.step);
+        cell.books.failed_timeout += u64::from(error.kind == Kind::Timeout);
+        cell.books.never_sent += u64::from(unseen);
+        self.recorder.failed(user.phase, user.step, error, self.now.nanos_since(user.due));
+        self.queues.in_flight -= 1;
+        self.queues.ready.push(index);
+    }
+}
+
+impl Sink for Notes<'_> {
+    fn ready(&mut self) {
+        self.tidings.ready = true;
+    }
+
+    #[inline]
+    fn sent(&mut self, token: Token) {
+        self.users[token.0 as usize].sent = self.now;
+    }
+
+    fn head(&mut self, token: Token, status: u16, _fields: &dyn Fields) {
+        let user = &mut self.users[token.0 as usize];
+        user.status = status;
+        user.first_byte = self.now;
+        let (phase, step) = (user.phase, user.step);
+        self.recorder.cell(phase, step).status(status);
+    }
+
+    #[inline]
+    fn body(&mut self, token: Token, len: u64, _bytes: &[u8]) {
+        let user = &self.users[token.0 as usize];
+        self.recorder.cell(user.phase, user.step).data += len;
+        self.recorder.data_bytes += len;
+        if !self.tidings.body_seen {
+            self.tidings.body_seen = true;
+            self.recorder
+                .connections
+                .connection_first_byte
+                .record(self.now.nanos_since(self.tidings.opened_at));
+        }
+    }
+
+    fn done(&mut self, token: Token) {
+        let index = token.0 as u32;
+        let user = &mut self.users[index as usize];
+        debug_assert_eq!(user.state, State::InFlight);
+        let step = &self.steps[user.step as usize];
+        let expected = step.expected.contains(user.status);
+        if step.checks > 0 {
+            let cell = self.recorder.cell(user.phase, user.step);
+            cell.checks_passed += u64::from(expected);
+            cell.checks_failed += u64::from(!expected);
+        }
+        if !expected {
+            self.recorder.cell(user.phase, user.step).books.failed_status += 1;
+            self.fail(index, STATUS, false);
+            return;
+        }
+        user.state = State::Ended;
+        // An early answer comes before the request was sent to its end.
+        let sent = if user.sent == Time::NEVER { self.now } else { user.sent };
+        let times = Times {
+            response: self.now.nanos_since(user.due),
+            service: self.now.nanos_since(sent),
+            lag: sent.nanos_since(user.due),
+            first_byte: user.first_byte.nanos_since(sent),
+        };
+        self.recorder.succeeded(user.phase, user.step, times);
+        self.tidings.succeeded += 1;
+        (self.tidings.served, self.tidings.last_end) = (true, self.now);
+        self.queues.in_flight -= 1;
+        self.queues.ready.push(index);
+    }
+
+    fn failed(&mut self, token: Token, error: Error, unprocessed: bool) {
+        let index = token.0 as u32;
+        let user = &mut self.users[index as usize];
+        debug_assert_eq!(user.state, State::InFlight);
+        if user.timed_out {
+            self.fail(index, TIMED_OUT, unprocessed);
+        } else if unprocessed && user.attempts < limits::RETRIES {
+            user.attempts += 1;
+            user.state = State::Again;
+            let (phase, step) = (user.phase, user.step);
+            self.recorder.cell(phase, step).books.retried += 1;
+            self.queues.ready.push(index);
+        } else {
+            self.fail(index, error, unprocessed);
+        }
+    }
+
+    fn draining(&mut self) {
+        self.tidings.draining = true;
+    }
+
+    fn closed(&mut self, reason: CloseReason) {
+        self.tidings.closed = Some(reason);
+    }
+}

@@ -1,0 +1,641 @@
+//! Links at work: opening, receiving, sending, closing.
+
+use super::link::{Http, Link, LinkState, Tidings};
+use super::notes::Notes;
+use super::users::State;
+use super::{Core, Told, backoff};
+use crate::clock::Clock;
+use crate::io::{Chunk, Driver, Farewell, Receive};
+use crate::limits;
+use crate::stats::recorder::note_connection_error;
+use crate::timers::Owner;
+use proto::{ByteInput, CloseReason, ConnStats, Error, Kind, Time};
+use std::io;
+use std::time::Duration;
+
+/// The parts of a core that the events of one link concern, borrowed side by side.
+macro_rules! notes {
+    ($core:expr, $link:ident, $now:expr) => {
+        Notes {
+            now: $now,
+            users: &mut $core.users,
+            steps: &$core.setup.steps,
+            recorder: &mut $core.recorder,
+            queues: &mut $core.queues,
+            tidings: &mut $link.tidings,
+        }
+    };
+}
+
+const NO_CONNECTION: Error = Error::network(Kind::Connect, "no connection could be opened");
+const TLS_BROKEN: Error = Error::peer(Kind::Tls, "a TLS record that cannot be read");
+
+impl<D: Driver, C: Clock> Core<'_, D, C> {
+    // ---- opening ----
+
+    /// Opens a link now, or arms its timer for the time it may be.
+    pub(super) fn start_link(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        if link.state != LinkState::Down || self.stopping {
+            return;
+        }
+        if link.reopen_at > now {
+            let at = link.reopen_at;
+            self.arm_link(index, at);
+            return;
+        }
+        let target = &self.setup.targets[usize::from(link.target)];
+        let address = target.addresses[link.next_address as usize % target.addresses.len()];
+        link.next_address = link.next_address.wrapping_add(1);
+        self.recorder.connections.attempted += 1;
+        match self.io.open(index, address, &self.setup.sockets) {
+            Ok(sock) => {
+                link.sock = Some(sock);
+                (link.state, link.since) = (LinkState::Connecting, now);
+                let succeeded = link.tidings.succeeded;
+                link.tidings = Tidings { opened_at: now, succeeded, ..Tidings::default() };
+                if let Some(limit) = self.setup.plan.timeouts.connect {
+                    self.arm_link(index, now.after(limit));
+                }
+            }
+            Err(error) => self.connect_failed(index, &error, now),
+        }
+    }
+
+    /// A user wants this link: opens it if nothing else is under way.
+    pub(super) fn want_link(&mut self, index: u32, now: Time) {
+        if self.links[index as usize].state == LinkState::Down {
+            self.start_link(index, now);
+        }
+    }
+
+    /// A user wants any link of a target: one that was closed while idle is opened again.
+    pub(super) fn want_any_link(&mut self, target: u16, now: Time) {
+        if self.open as usize == self.links.len() {
+            return;
+        }
+        let mut range = self.links_of(target);
+        if let Some(down) = range.find(|&l| self.links[l as usize].state == LinkState::Down) {
+            self.start_link(down, now);
+        }
+    }
+
+    fn links_of(&self, target: u16) -> std::ops::Range<u32> {
+        let first = u32::from(target) * self.share.links;
+        first..first + self.share.links
+    }
+
+    pub(super) fn connected(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        self.recorder.connections.connect.record(now.nanos_since(link.since));
+        let target = &self.setup.targets[usize::from(link.target)];
+        let sock = link.sock.expect("a connecting link has a socket");
+        let session = match (&self.setup.tls, &target.tls) {
+            (Some(setup), Some(name)) => Some(setup.session(name)),
+            _ => None,
+        };
+        match session {
+            None => {
+                self.receive(index);
+                self.open_http(index, now);
+            }
+            Some(Ok(session)) => {
+                link.tls = Some(Box::new(session));
+                (link.state, link.since) = (LinkState::Handshaking, now);
+                self.io.receive(sock, Receive::Stream);
+                if let Some(limit) = self.setup.plan.timeouts.handshake {
+                    self.arm_link(index, now.after(limit));
+                }
+                self.touch(index);
+            }
+            Some(Err(detail)) => self.open_failed(index, TLS_BROKEN, detail, now),
+        }
+    }
+
+    fn open_http(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        if let Some(tls) = &link.tls {
+            self.recorder.connections.handshake.record(now.nanos_since(link.since));
+            self.recorder.connections.resumed += u64::from(tls.resumed());
+        }
+        let http = Http::H1(proto_h1::Connection::new(self.setup.h1));
+        let first = self.recorder.connections.opened == 0;
+        if first {
+            let facts = link.tls.as_ref().map(|t| t.facts());
+            self.recorder.connections.tls.clone_from(&facts);
+            self.recorder.connections.application_protocol = Some(http.name());
+            self.told.push(Told::Connected(facts, http.name()));
+        }
+        link.http = Some(http);
+        (link.state, link.since, link.failures) = (LinkState::Open, now, 0);
+        (link.low_water, link.harvested) = (1, ConnStats::default());
+        link.budget = self.setup.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get());
+        self.recorder.connections.opened += 1;
+        let targets = &self.setup.targets[usize::from(link.target)].addresses;
+        let used = targets[link.next_address.wrapping_sub(1) as usize % targets.len()];
+        *self.recorder.connections.by_address.entry(used.ip()).or_default() += 1;
+        self.open += 1;
+        self.down_since = None;
+        self.arm_idle(index, now);
+        self.serve_waiting(index, now);
+    }
+
+    /// A link has room: whoever waits for it is served, and then it joins the pool.
+    fn serve_waiting(&mut self, index: u32, now: Time) {
+        if self.pooling() {
+            let target = usize::from(self.links[index as usize].target);
+            while self.links[index as usize].room() > 0 {
+                let Some(user) = self.queues.waiting[target].pop_front() else { break };
+                self.pool_front(index);
+                self.place(user, now);
+            }
+            self.pool(index);
+        } else {
+            self.serve_own(index, now);
+        }
+    }
+
+    fn serve_own(&mut self, index: u32, now: Time) {
+        let (links, own) = (self.share.links, index % self.share.links);
+        let mut user = own;
+        while (user as usize) < self.users.len() && self.links[index as usize].room() > 0 {
+            let u = &self.users[user as usize];
+            if u.state == State::Waiting && u.link == index {
+                self.place(user, now);
+            }
+            user += links;
+        }
+    }
+
+    pub(super) fn connect_failed(&mut self, index: u32, error: &io::Error, now: Time) {
+        let link = &self.links[index as usize];
+        let addresses = &self.setup.targets[usize::from(link.target)].addresses;
+        let address = addresses[link.next_address.wrapping_sub(1) as usize % addresses.len()];
+        let detail = format!("connect to {address}: {}", explain(error));
+        self.open_failed(index, Error::network(Kind::Connect, "connect failed"), detail, now);
+    }
+
+    /// An attempt to open a link failed: whoever waited for it fails, and the link tries again later.
+    fn open_failed(&mut self, index: u32, error: Error, detail: String, now: Time) {
+        let connections = &mut self.recorder.connections;
+        connections.failed += 1;
+        note_connection_error(connections, error, detail);
+        let link = &mut self.links[index as usize];
+        let pause = backoff(link.failures);
+        link.failures += 1;
+        self.reset(index, now, now.after(pause), Farewell::Abort);
+        if self.open == 0 && self.down_since.is_none() {
+            self.down_since = Some(now);
+        }
+        let cause = Error {
+            detail: if error.kind == Kind::Tls { error.detail } else { NO_CONNECTION.detail },
+            ..error
+        };
+        self.fail_waiting(index, cause, now);
+        self.start_link(index, now);
+    }
+
+    fn fail_waiting(&mut self, index: u32, error: Error, now: Time) {
+        let target = self.links[index as usize].target;
+        if self.pooling() {
+            let hope = |l: &Link| l.state != LinkState::Down || (l.failures == 0 && l.reopen_at > now);
+            if self.links_of(target).any(|l| hope(&self.links[l as usize])) {
+                return; // another connection may still serve them
+            }
+            while let Some(user) = self.queues.waiting[usize::from(target)].pop_front() {
+                self.fail_user(user, error, now);
+            }
+            return;
+        }
+        let mut user = index % self.share.links;
+        while (user as usize) < self.users.len() {
+            if self.users[user as usize].state == State::Waiting && self.users[user as usize].link == index {
+                self.fail_user(user, error, now);
+            }
+            user += self.share.links;
+        }
+    }
+
+    // ---- pool ----
+
+    /// Puts a link with room at the end of its target's queue.
+    pub(super) fn pool(&mut self, index: u32) {
+        if !self.pooling() {
+            return;
+        }
+        let link = &mut self.links[index as usize];
+        if !link.pooled && link.room() > 0 {
+            link.pooled = true;
+            self.queues.pooled[usize::from(link.target)].push_back(index);
+        }
+    }
+
+    fn pool_front(&mut self, index: u32) {
+        let link = &mut self.links[index as usize];
+        if !link.pooled {
+            link.pooled = true;
+            self.queues.pooled[usize::from(link.target)].push_front(index);
+        }
+    }
+
+    /// Takes the link with room that has waited longest.
+    pub(super) fn take_pooled(&mut self, target: u16) -> Option<u32> {
+        while let Some(index) = self.queues.pooled[usize::from(target)].pop_front() {
+            let link = &mut self.links[index as usize];
+            link.pooled = false;
+            if link.room() > 0 {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    // ---- receiving ----
+
+    fn receive(&mut self, index: u32) {
+        let discarding = self.setup.options.discard_body && self.setup.tls.is_none();
+        let link = &mut self.links[index as usize];
+        let sock = link.sock.expect("a connected link has a socket");
+        if discarding {
+            let due = link.http.as_ref().and_then(|h| h.due_bytes()).unwrap_or(0);
+            let how = if due > 0 { Receive::Discard(due) } else { Receive::Once };
+            link.unarmed = false;
+            self.io.receive(sock, how);
+        } else {
+            self.io.receive(sock, Receive::Stream);
+        }
+    }
+
+    pub(super) fn received(&mut self, index: u32, chunk: Chunk, now: Time) {
+        self.bytes.received += u64::from(chunk.len);
+        let link = &mut self.links[index as usize];
+        link.unarmed = true;
+        match (&mut link.tls, &mut link.http) {
+            (None, Some(http)) => {
+                let mut notes = notes!(self, link, now);
+                http.handle_input(now, ByteInput::Bytes(self.io.bytes(&chunk)), &mut notes);
+                self.io.release(chunk);
+                self.after_events(index, now);
+            }
+            (Some(_), _) => self.received_tls(index, chunk, now),
+            (None, None) => self.io.release(chunk),
+        }
+    }
+
+    fn received_tls(&mut self, index: u32, chunk: Chunk, now: Time) {
+        let link = &mut self.links[index as usize];
+        let tls = link.tls.as_mut().expect("called for links with TLS");
+        let fed = match &mut link.http {
+            Some(http) => {
+                let mut notes = notes!(self, link, now);
+                let bytes = self.io.bytes(&chunk);
+                tls.feed(bytes, |plain| http.handle_input(now, ByteInput::Bytes(plain), &mut notes))
+            }
+            None => {
+                // Before the handshake is over no application data is handed out by TLS.
+                let mut early = false;
+                let fed = tls.feed(self.io.bytes(&chunk), |_| early = true);
+                debug_assert!(!early || !tls.is_handshaking());
+                fed
+            }
+        };
+        self.io.release(chunk);
+        let (done, wants) = (!tls.is_handshaking(), tls.wants_output());
+        match fed {
+            Ok(fed) => {
+                if wants {
+                    self.touch(index);
+                }
+                if done && self.links[index as usize].state == LinkState::Handshaking {
+                    self.open_http(index, now);
+                }
+                if fed.closed {
+                    self.eof(index, now);
+                } else {
+                    self.after_events(index, now);
+                }
+            }
+            Err(error) => self.tls_failed(index, error, now),
+        }
+    }
+
+    fn tls_failed(&mut self, index: u32, error_text: String, now: Time) {
+        self.flush_link(index, now); // the alert that says why
+        if self.links[index as usize].http.is_none() {
+            self.open_failed(index, Error::peer(Kind::Tls, "the TLS handshake failed"), error_text, now);
+            return;
+        }
+        note_connection_error(&mut self.recorder.connections, TLS_BROKEN, error_text);
+        self.eof(index, now);
+    }
+
+    pub(super) fn skipped(&mut self, index: u32, n: u64, now: Time) {
+        self.bytes.received += n;
+        self.links[index as usize].unarmed = true;
+        self.with_http(index, now, |http, notes| http.handle_input(now, ByteInput::Skipped(n), notes));
+        self.after_events(index, now);
+    }
+
+    /// The peer will send nothing more.
+    pub(super) fn eof(&mut self, index: u32, now: Time) {
+        match self.links[index as usize].state {
+            LinkState::Down => {}
+            LinkState::Connecting | LinkState::Handshaking => {
+                let detail = "the server closed the connection during the TLS handshake".to_owned();
+                self.open_failed(index, Error::peer(Kind::Tls, "the TLS handshake failed"), detail, now);
+            }
+            LinkState::Open => {
+                self.with_http(index, now, |http, notes| http.handle_input(now, ByteInput::Eof, notes));
+                self.after_events(index, now);
+            }
+        }
+    }
+
+    /// The path failed.
+    pub(super) fn broken(&mut self, index: u32, error: &io::Error, now: Time) {
+        match self.links[index as usize].state {
+            LinkState::Down => {}
+            LinkState::Connecting => self.connect_failed(index, error, now),
+            LinkState::Handshaking => {
+                let detail = format!("TLS handshake: {}", explain(error));
+                self.open_failed(index, Error::network(Kind::Tls, "the TLS handshake failed"), detail, now);
+            }
+            LinkState::Open => self.eof(index, now),
+        }
+    }
+
+    /// Calls the connection of a link with the sink that writes into this core.
+    pub(super) fn with_http(&mut self, index: u32, now: Time, call: impl FnOnce(&mut Http, &mut Notes<'_>)) {
+        let link = &mut self.links[index as usize];
+        if let Some(http) = &mut link.http {
+            let mut notes = notes!(self, link, now);
+            call(http, &mut notes);
+        }
+    }
+
+    /// After a connection was given anything: what follows from what it said.
+    pub(super) fn after_events(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        let Some(http) = &link.http else { return };
+        if link.tidings.closed.is_some() {
+            self.closed(index, false, now);
+            return;
+        }
+        if http.wants_transmit() {
+            self.touch(index);
+        }
+        let link = &mut self.links[index as usize];
+        let Some(http) = &mut link.http else { return };
+        if link.budget == 0 && http.in_flight() == 0 {
+            self.with_http(index, now, |http, notes| http.close(now, notes));
+            self.closed(index, true, now);
+            return;
+        }
+        if let Some(at) = http.poll_timeout() {
+            self.arm_link(index, at);
+        }
+        self.tune_receive(index);
+        if self.pooling() {
+            let target = usize::from(self.links[index as usize].target);
+            if !self.queues.waiting[target].is_empty() && self.links[index as usize].room() > 0 {
+                self.serve_waiting(index, now);
+            } else {
+                self.pool(index);
+            }
+        } else if self.links[index as usize].tidings.ready {
+            self.links[index as usize].tidings.ready = false;
+            self.serve_own(index, now);
+        }
+    }
+
+    /// Large bodies: fewer wake-ups by `SO_RCVLOWAT`, or none of the bytes at all by discarding.
+    fn tune_receive(&mut self, index: u32) {
+        let link = &mut self.links[index as usize];
+        let (Some(http), Some(sock)) = (&link.http, link.sock) else { return };
+        let due = http.due_bytes().unwrap_or(0);
+        let on_wire = if link.tls.is_some() { due.saturating_sub(limits::TLS_RECORD) } else { due };
+        let low = if on_wire < limits::LOW_WATER_MIN { 1 } else { on_wire.min(limits::LOW_WATER_MAX) as u32 };
+        if low != link.low_water {
+            link.low_water = low;
+            self.io.set_low_water(sock, low);
+        }
+        if self.setup.options.discard_body && link.unarmed && self.setup.tls.is_none() {
+            self.receive(index);
+        }
+    }
+
+    // ---- sending ----
+
+    #[inline]
+    pub(super) fn touch(&mut self, index: u32) {
+        let link = &mut self.links[index as usize];
+        if !link.touched {
+            link.touched = true;
+            self.touched.push(index);
+        }
+    }
+
+    /// Gives every touched link's bytes to the kernel, one send each.
+    pub(super) fn flush(&mut self, now: Time) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for index in touched.drain(..) {
+            self.links[index as usize].touched = false;
+            self.flush_link(index, now);
+        }
+        self.touched = touched;
+    }
+
+    fn flush_link(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        let Some(sock) = link.sock else { return };
+        if link.sending || link.state == LinkState::Connecting {
+            return;
+        }
+        let mut out = self.io.buffer();
+        match (&mut link.tls, &mut link.http) {
+            (None, Some(http)) => {
+                let mut notes = notes!(self, link, now);
+                while out.len() < limits::SEND_CHUNK
+                    && http.poll_transmit(now, limits::SEND_CHUNK - out.len(), &mut out, &mut notes).is_some()
+                {
+                }
+            }
+            (Some(tls), http) => {
+                if let Some(http) = http {
+                    let mut notes = notes!(self, link, now);
+                    self.scratch.clear();
+                    while self.scratch.len() < limits::SEND_CHUNK
+                        && http
+                            .poll_transmit(
+                                now,
+                                limits::SEND_CHUNK - self.scratch.len(),
+                                &mut self.scratch,
+                                &mut notes,
+                            )
+                            .is_some()
+                    {}
+                    if !self.scratch.is_empty() {
+                        tls.seal(&self.scratch);
+                    }
+                }
+                tls.take_output(&mut out);
+            }
+            (None, None) => {}
+        }
+        if out.is_empty() {
+            self.io.recycle(out);
+            return;
+        }
+        link.sending = true;
+        self.bytes.sent += out.len() as u64;
+        self.io.send(sock, out);
+    }
+
+    pub(super) fn sent(&mut self, index: u32, buffer: Vec<u8>, _now: Time) {
+        self.io.recycle(buffer);
+        let link = &mut self.links[index as usize];
+        link.sending = false;
+        let more = link.http.as_ref().is_some_and(Http::wants_transmit)
+            || link.tls.as_ref().is_some_and(|t| t.wants_output());
+        if more {
+            self.touch(index);
+        }
+    }
+
+    // ---- closing ----
+
+    /// The HTTP connection is over: takes the link down and opens it again where there is work.
+    fn closed(&mut self, index: u32, by_us: bool, now: Time) {
+        let graceful = self.links[index as usize].tidings.closed == Some(CloseReason::Graceful);
+        if !graceful {
+            self.recorder.connections.lost += 1;
+        }
+        self.say_goodbye(index, now);
+        let link = &mut self.links[index as usize];
+        // A connection lost before it served anything is like a failed attempt: without a pause it would be opened in a
+        // loop.
+        let barren = !graceful && !link.tidings.served;
+        let pause = if barren { backoff(link.failures) } else { Duration::ZERO };
+        link.failures = if barren { link.failures + 1 } else { 0 };
+        let farewell = match (graceful, by_us) {
+            (false, _) => Farewell::Abort,
+            (true, false) => Farewell::Await,
+            (true, true) => Farewell::Finish,
+        };
+        self.open -= 1;
+        self.reset(index, now, now.after(pause), farewell);
+        self.start_link(index, now);
+    }
+
+    /// Closed for being idle: opened again only when a user wants it.
+    fn closed_idle(&mut self, index: u32, now: Time) {
+        self.say_goodbye(index, now);
+        self.open -= 1;
+        self.reset(index, now, now, Farewell::Finish);
+    }
+
+    fn say_goodbye(&mut self, index: u32, now: Time) {
+        if let Some(tls) = &mut self.links[index as usize].tls {
+            tls.close();
+        }
+        self.flush_link(index, now);
+    }
+
+    /// Forgets the socket and everything above it.
+    fn reset(&mut self, index: u32, now: Time, reopen_at: Time, farewell: Farewell) {
+        self.harvest(index);
+        let link = &mut self.links[index as usize];
+        if let Some(sock) = link.sock.take() {
+            self.io.retire(sock, now, farewell);
+        }
+        (link.http, link.tls) = (None, None);
+        (link.state, link.since, link.reopen_at) = (LinkState::Down, now, reopen_at);
+        (link.sending, link.unarmed) = (false, false);
+    }
+
+    /// Adds what the connection counted since the last time to the bytes of the phase.
+    pub(super) fn harvest(&mut self, index: u32) {
+        let link = &mut self.links[index as usize];
+        let Some(http) = &link.http else { return };
+        let (stats, before) = (http.stats(), link.harvested);
+        self.bytes.headers += stats.header_bytes - before.header_bytes;
+        self.bytes.headers_decoded += stats.header_bytes_decoded - before.header_bytes_decoded;
+        self.bytes.data += stats.data_bytes - before.data_bytes;
+        link.harvested = stats;
+    }
+
+    // ---- timers ----
+
+    fn arm_link(&mut self, index: u32, at: Time) {
+        let link = &mut self.links[index as usize];
+        if at < link.timer_at {
+            link.timer_at = at;
+            self.timers.arm(at, Owner::Link(index));
+        }
+    }
+
+    fn arm_idle(&mut self, index: u32, now: Time) {
+        if let Some(idle) = self.setup.plan.timeouts.idle {
+            self.arm_link(index, now.after(idle));
+        }
+    }
+
+    /// A link's timer fired: something of it may be due, or the timer may be from an earlier state.
+    pub(super) fn link_timer(&mut self, index: u32, now: Time) {
+        let timeouts = self.setup.plan.timeouts;
+        let link = &mut self.links[index as usize];
+        if link.timer_at > now {
+            return;
+        }
+        link.timer_at = Time::NEVER;
+        let (state, since) = (link.state, link.since);
+        let limit = match state {
+            LinkState::Down => return self.start_link(index, now),
+            LinkState::Connecting => timeouts.connect,
+            LinkState::Handshaking => timeouts.handshake,
+            LinkState::Open => return self.open_timer(index, now),
+        };
+        let Some(limit) = limit else { return };
+        if now < since.after(limit) {
+            self.arm_link(index, since.after(limit));
+            return;
+        }
+        let what = if state == LinkState::Connecting { "connect" } else { "TLS handshake" };
+        let error = Error::local(Kind::Timeout, "no connection within the connect or handshake timeout");
+        self.open_failed(index, error, format!("{what}: no answer within {limit:?}"), now);
+    }
+
+    fn open_timer(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        let Some(http) = &mut link.http else { return };
+        if let Some(at) = http.poll_timeout() {
+            if at > now {
+                self.arm_link(index, at);
+                return;
+            }
+            self.with_http(index, now, |http, notes| http.handle_timeout(now, notes));
+            self.after_events(index, now);
+            return;
+        }
+        let busy = http.in_flight() > 0;
+        let Some(idle) = self.setup.plan.timeouts.idle else { return };
+        let idle_since = if busy { now } else { link.since.max(link.tidings.last_end) };
+        if now < idle_since.after(idle) {
+            self.arm_link(index, idle_since.after(idle));
+            return;
+        }
+        self.with_http(index, now, |http, notes| http.close(now, notes));
+        self.closed_idle(index, now);
+    }
+}
+
+/// A system error in the words of a remedy where there is one.
+fn explain(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EADDRNOTAVAIL) => "no local port is free: widen the range (sysctl -w \
+             net.ipv4.ip_local_port_range='1024 65535') or allow reuse (sysctl -w net.ipv4.tcp_tw_reuse=1)"
+            .into(),
+        Some(libc::EMFILE | libc::ENFILE) => "no descriptor is free: raise the limit (ulimit -n)".into(),
+        _ => error.to_string(),
+    }
+}

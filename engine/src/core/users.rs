@@ -1,0 +1,425 @@
+//! Virtual users: what each does next, and the phases that say how many there are and until when.
+
+use super::{Core, Setup, StepSetup};
+use crate::clock::Clock;
+use crate::core::notes::Notes;
+use crate::io::Driver;
+use crate::timers::Owner;
+use proto::{Error, Kind, Time, Token};
+use scenario::plan::{Order, Share, Stop};
+
+/// Where a user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing to do: not in this phase, or the work is used up.
+    Idle,
+    /// Its request waits for a connection with room.
+    Waiting,
+    /// Its request is on a connection.
+    InFlight,
+    /// Its request ended; queued for the next step.
+    Ended,
+    /// Its request was not processed by the server; queued to be sent again.
+    Again,
+}
+
+/// One virtual user and the request it is at.
+pub(super) struct User {
+    pub(super) state: State,
+    /// No complete answer in time: the cancel that follows is a timeout.
+    pub(super) timed_out: bool,
+    pub(super) attempts: u8,
+    pub(super) phase: u16,
+    pub(super) scenario: u16,
+    pub(super) status: u16,
+    /// Dense index of the step it is at.
+    pub(super) step: u32,
+    /// The link of its request (in flight, or waiting for it).
+    pub(super) link: u32,
+    /// Iterations begun in this phase.
+    pub(super) iterations: u32,
+    pub(super) due: Time,
+    pub(super) sent: Time,
+    pub(super) first_byte: Time,
+    /// Its earliest entry among the timers.
+    pub(super) timer_at: Time,
+}
+
+impl User {
+    pub(super) fn new() -> User {
+        User {
+            state: State::Idle,
+            timed_out: false,
+            attempts: 0,
+            phase: 0,
+            scenario: 0,
+            status: 0,
+            step: 0,
+            link: u32::MAX,
+            iterations: 0,
+            due: Time::ZERO,
+            sent: Time::NEVER,
+            first_byte: Time::ZERO,
+            timer_at: Time::NEVER,
+        }
+    }
+}
+
+/// The phase a core is in.
+pub(super) struct PhaseRun {
+    pub(super) index: usize,
+    pub(super) began: Time,
+    /// `Stop::After`.
+    pub(super) ends: Time,
+    /// Iterations that may still begin on this core.
+    pub(super) budget: u64,
+    pub(super) per_user: u64,
+    /// Users that take part, from index 0.
+    pub(super) active: u32,
+}
+
+/// Which scenario the next iteration takes: smooth weighted round robin, so that shares are exact at any moment.
+pub(super) struct Wheel {
+    weights: Vec<i64>,
+    current: Vec<i64>,
+}
+
+impl Wheel {
+    pub(super) fn new(weights: impl Iterator<Item = u32>) -> Wheel {
+        let weights: Vec<i64> = weights.map(i64::from).collect();
+        Wheel { current: vec![0; weights.len()], weights }
+    }
+
+    #[inline]
+    pub(super) fn next(&mut self) -> usize {
+        if self.weights.len() == 1 {
+            return 0;
+        }
+        let total: i64 = self.weights.iter().sum();
+        for (current, weight) in self.current.iter_mut().zip(&self.weights) {
+            *current += weight;
+        }
+        let best =
+            (0..self.current.len()).max_by_key(|&i| (self.current[i], std::cmp::Reverse(i))).unwrap_or(0);
+        self.current[best] -= total;
+        best
+    }
+}
+
+/// Divides `n` by weights: the shares differ from the exact ones by less than one and add up to `n`.
+pub(crate) fn split(n: u64, weights: &[u64]) -> Vec<u64> {
+    let total: u128 = weights.iter().map(|&w| u128::from(w)).sum();
+    if total == 0 {
+        return vec![0; weights.len()];
+    }
+    let (mut shares, mut before, mut given) = (Vec::with_capacity(weights.len()), 0_u128, 0_u64);
+    for &weight in weights {
+        before += u128::from(weight);
+        let upto = ((u128::from(n) * before).div_ceil(total)) as u64;
+        shares.push(upto - given);
+        given = upto;
+    }
+    shares
+}
+
+impl<D: Driver, C: Clock> Core<'_, D, C> {
+    /// Enters a phase: its users begin.
+    pub(super) fn begin_phase(&mut self, index: usize, now: Time) {
+        let share = &self.share.phases[index];
+        let stop = self.setup.plan.phases[index].stop;
+        let (ends, per_user) = match stop {
+            Stop::After(d) => (now.after(d), u64::MAX),
+            Stop::Iterations(_) => (Time::NEVER, u64::MAX),
+            Stop::IterationsPerUser(n) => (Time::NEVER, n.get()),
+        };
+        self.phase =
+            PhaseRun { index, began: now, ends, budget: share.iterations, per_user, active: share.users };
+        self.told.push(super::Told::PhaseBegan(index));
+        if index > 0 && !self.setup.plan.phases[index - 1].record {
+            self.links.iter_mut().for_each(|l| l.tidings.succeeded = 0);
+        }
+        for user in 0..self.users.len() as u32 {
+            self.users[user as usize].iterations = 0;
+            if user < self.phase.active && self.users[user as usize].state == State::Idle {
+                self.begin_iteration(user, now);
+            }
+        }
+    }
+
+    /// Whether everything the phase asks for is done (or its time is over).
+    pub(super) fn phase_over(&self, now: Time) -> bool {
+        now >= self.phase.ends || (self.phase.ends == Time::NEVER && self.running == 0)
+    }
+
+    /// Lets every user whose request ended go on.
+    pub(super) fn advance_users(&mut self, now: Time) {
+        // Failing at once (no connection to be had) queues again, so the list is taken in rounds of its present length.
+        let mut ready = std::mem::take(&mut self.queues.ready);
+        for &user in &ready {
+            match self.users[user as usize].state {
+                State::Again => self.place(user, now),
+                State::Ended => self.next_step(user, now),
+                State::Idle | State::Waiting | State::InFlight => {}
+            }
+        }
+        ready.clear();
+        if self.queues.ready.is_empty() {
+            self.queues.ready = ready;
+        } else {
+            self.queues.ready.splice(0..0, ready);
+        }
+    }
+
+    fn next_step(&mut self, index: u32, now: Time) {
+        let user = &self.users[index as usize];
+        let scenario = &self.setup.scenarios[usize::from(user.scenario)];
+        let last = scenario.order == Order::RoundRobin || user.step + 1 == scenario.first + scenario.len;
+        if last {
+            let phase = usize::from(user.phase);
+            self.recorder.iterations[phase] += 1;
+            self.running -= 1;
+            self.begin_iteration(index, now);
+        } else if self.stopping {
+            self.running -= 1;
+            self.users[index as usize].state = State::Idle;
+        } else {
+            let step = user.step + 1;
+            self.start_request(index, step, now);
+        }
+    }
+
+    /// Begins an iteration, or leaves the user idle where there is none to begin.
+    fn begin_iteration(&mut self, index: u32, now: Time) {
+        let phase = &mut self.phase;
+        let user = &mut self.users[index as usize];
+        user.state = State::Idle;
+        let used_up = phase.budget == 0 || u64::from(user.iterations) >= phase.per_user;
+        if self.stopping || index >= phase.active || used_up {
+            return;
+        }
+        phase.budget = if phase.budget == u64::MAX { u64::MAX } else { phase.budget - 1 };
+        user.iterations = user.iterations.saturating_add(1);
+        user.scenario = self.wheel.next() as u16;
+        self.running += 1;
+        let scenario = &self.setup.scenarios[usize::from(user.scenario)];
+        let step = match scenario.order {
+            Order::Sequence => scenario.first,
+            Order::RoundRobin => {
+                let link = self.home(index, 0);
+                let cursor = &mut self.links[link as usize].cursor;
+                let step = scenario.first + *cursor % scenario.len;
+                *cursor = (*cursor + 1) % scenario.len;
+                step
+            }
+        };
+        self.start_request(index, step, now);
+    }
+
+    fn start_request(&mut self, index: u32, step: u32, now: Time) {
+        let phase = self.phase.index as u16;
+        let user = &mut self.users[index as usize];
+        (user.step, user.phase, user.due, user.attempts, user.timed_out) = (step, phase, now, 0, false);
+        self.recorder.cell(phase, step).books.started += 1;
+        self.queues.in_flight += 1;
+        self.place(index, now);
+    }
+
+    /// The link that is a user's own (`Share::PerUser`) for a target.
+    #[inline]
+    pub(super) fn home(&self, user: u32, target: u16) -> u32 {
+        let per_target = self.share.links;
+        u32::from(target) * per_target + user % per_target
+    }
+
+    /// Puts a user's request on a connection, or lets it wait for one.
+    pub(super) fn place(&mut self, index: u32, now: Time) {
+        let step = &self.setup.steps[self.users[index as usize].step as usize];
+        let target = step.target;
+        let link = match self.setup.plan.connections.share {
+            Share::PerUser => Some(self.home(index, target)).filter(|&l| self.links[l as usize].room() > 0),
+            Share::Pool => self.take_pooled(target),
+        };
+        if let Some(link) = link {
+            return self.submit(index, link, now);
+        }
+        self.users[index as usize].state = State::Waiting;
+        if self.pooling() {
+            self.queues.waiting[usize::from(target)].push_back(index);
+            self.want_any_link(target, now);
+        } else {
+            let link = self.home(index, target);
+            self.users[index as usize].link = link;
+            self.want_link(link, now);
+        }
+    }
+
+    fn submit(&mut self, index: u32, link: u32, now: Time) {
+        let step: &StepSetup = &self.setup.steps[self.users[index as usize].step as usize];
+        let user = &mut self.users[index as usize];
+        let l = &mut self.links[link as usize];
+        let http = l.http.as_mut().expect("a link with room has a connection");
+        user.state = State::InFlight;
+        (user.link, user.sent, user.status) = (link, Time::NEVER, 0);
+        match http.submit(now, Token(u64::from(index)), &step.prepared, step.body.clone(), step.want) {
+            Ok(()) => {
+                l.budget -= u64::from(l.budget != u64::MAX);
+                if step.timeout < user.timer_at.nanos_since(now) {
+                    user.timer_at = Time::from_nanos(now.as_nanos() + step.timeout);
+                    self.timers.arm(user.timer_at, Owner::User(index));
+                }
+                self.touch(link);
+                self.pool(link);
+            }
+            Err(refused) => {
+                let detail = match refused {
+                    proto::Refused::BadValue { .. } => "a rendered value that must not be in a request",
+                    proto::Refused::Full | proto::Refused::Closed => {
+                        "a connection refused though it had room"
+                    }
+                };
+                self.fail_user(index, Error::local(Kind::Unsendable, detail), now);
+            }
+        }
+    }
+
+    /// Ends a user's request without a connection having a say.
+    pub(super) fn fail_user(&mut self, index: u32, error: Error, now: Time) {
+        let link = self.users[index as usize].link.min(self.links.len() as u32 - 1);
+        let mut notes = Notes {
+            now,
+            users: &mut self.users,
+            steps: &self.setup.steps,
+            recorder: &mut self.recorder,
+            queues: &mut self.queues,
+            tidings: &mut self.links[link as usize].tidings,
+        };
+        notes.fail(index, error, true);
+    }
+
+    /// A user's timer fired: its request may be late, or the timer may be from an earlier one.
+    pub(super) fn user_timer(&mut self, index: u32, now: Time) {
+        let user = &mut self.users[index as usize];
+        let timeout = self.setup.steps[user.step as usize].timeout;
+        if user.timer_at > now {
+            return; // an entry that an earlier one replaced
+        }
+        user.timer_at = Time::NEVER;
+        if user.state != State::InFlight || timeout == u64::MAX {
+            return;
+        }
+        let since = if user.sent == Time::NEVER { user.due } else { user.sent };
+        let deadline = Time::from_nanos(since.as_nanos() + timeout);
+        if deadline > now {
+            user.timer_at = deadline;
+            self.timers.arm(deadline, Owner::User(index));
+            return;
+        }
+        user.timed_out = true;
+        let link = user.link;
+        self.with_http(link, now, |http, notes| http.cancel(now, Token(u64::from(index)), notes));
+        self.after_events(link, now);
+    }
+
+    /// Ends the run for everybody: what is in flight is abandoned.
+    pub(super) fn abandon_all(&mut self) {
+        for user in &mut self.users {
+            let unseen = match user.state {
+                State::Idle | State::Ended => continue,
+                State::Waiting | State::Again => true,
+                State::InFlight => {
+                    user.sent == Time::NEVER && self.setup.steps[user.step as usize].body.is_empty()
+                }
+            };
+            user.state = State::Idle;
+            self.queues.in_flight -= 1;
+            let books = &mut self.recorder.cell(user.phase, user.step).books;
+            books.abandoned += 1;
+            books.never_sent += u64::from(unseen);
+        }
+        self.running = 0;
+    }
+}
+
+/// A core's part of the run.
+#[derive(Clone, Debug)]
+pub(crate) struct CoreShare {
+    /// Links per target.
+    pub(crate) links: u32,
+    /// Index of its first link among those of all cores, per target: spreads addresses and the ramp.
+    pub(crate) first_link: u32,
+    pub(crate) phases: Vec<PhaseShare>,
+}
+
+/// A core's part of a phase.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PhaseShare {
+    pub(crate) users: u32,
+    /// `u64::MAX`: no count.
+    pub(crate) iterations: u64,
+}
+
+/// Divides the plan over cores. The union is the plan, exactly.
+pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
+    let plan = &setup.plan;
+    let links = split(u64::from(plan.connections.max.get()), &vec![1; cores]);
+    let users: Vec<Vec<u64>> = plan
+        .phases
+        .iter()
+        .map(|p| match plan.connections.share {
+            Share::PerUser => split(u64::from(p.users.get()), &links),
+            Share::Pool => split(u64::from(p.users.get()), &vec![1; cores]),
+        })
+        .collect();
+    let iterations: Vec<Vec<u64>> = plan
+        .phases
+        .iter()
+        .zip(&users)
+        .map(|(p, users)| match p.stop {
+            Stop::Iterations(n) => split(n.get(), users),
+            Stop::After(_) | Stop::IterationsPerUser(_) => vec![u64::MAX; cores],
+        })
+        .collect();
+    let mut first_link = 0;
+    (0..cores)
+        .map(|core| {
+            let phases = (0..plan.phases.len())
+                .map(|p| PhaseShare { users: users[p][core] as u32, iterations: iterations[p][core] })
+                .collect();
+            let share = CoreShare { links: links[core] as u32, first_link, phases };
+            first_link += share.links;
+            share
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_adds_up_and_is_fair() {
+        for (n, weights) in
+            [(100_000, vec![4, 3]), (7, vec![1, 1, 1]), (2, vec![1, 1, 1]), (0, vec![2, 1]), (21, vec![4, 3])]
+        {
+            let shares = split(n, &weights);
+            assert_eq!(shares.iter().sum::<u64>(), n);
+            let total: u64 = weights.iter().sum();
+            for (share, weight) in shares.iter().zip(&weights) {
+                let exact = n as f64 * *weight as f64 / total as f64;
+                assert!((*share as f64 - exact).abs() < 1.0, "{n} by {weights:?}: {shares:?}");
+            }
+        }
+        assert_eq!(split(21, &[4, 3]), [12, 9], "as many users as lanes fill every lane");
+    }
+
+    #[test]
+    fn the_wheel_keeps_the_shares_at_every_moment() {
+        let mut wheel = Wheel::new([3, 1].into_iter());
+        let mut counts = [0_i64; 2];
+        for i in 1..=4000_i64 {
+            counts[wheel.next()] += 1;
+            assert!((counts[0] * 4 - i * 3).abs() <= 4, "after {i}: {counts:?}");
+        }
+        assert_eq!(counts, [3000, 1000]);
+    }
+}

@@ -1,0 +1,483 @@
+//! The driver on the kernel's ring: `SINGLE_ISSUER | DEFER_TASKRUN`, multishot receive into provided buffers, one
+//! `io_uring_enter` per turn.
+
+use super::buffers::Buffers;
+use super::socket::{self, SocketOptions};
+use super::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What};
+use crate::limits;
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use proto::Time;
+use socket2::SockAddr;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+
+/// Sends of at most this many bytes are expected to end within the submission: a fresh request fits any socket buffer.
+const SMALL_SEND: usize = 16 * 1024;
+/// Most send buffers kept for reuse, and the largest capacity kept.
+const SPARE_BUFFERS: usize = 1024;
+const SPARE_CAPACITY: usize = 32 * 1024;
+
+/// What a completion belongs to, in the upper bits of its `user_data`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Op {
+    Connect = 1,
+    Receive = 2,
+    Discard = 3,
+    Send = 4,
+    Timeout = 5,
+    Ignore = 6,
+}
+
+impl Op {
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// One socket.
+struct Slot {
+    fd: Option<OwnedFd>,
+    tag: u32,
+    generation: u16,
+    /// Operations in the kernel, a bit each (`Op::bit`).
+    pending: u8,
+    retired: bool,
+    /// Retired, and FIN goes out once the send in the kernel has ended.
+    finish: bool,
+    how: Receive,
+    sending: Vec<u8>,
+    sent: usize,
+}
+
+/// The ring of a core.
+pub(crate) struct Uring {
+    // Dropped in this order: the ring first, then the memory registered with it.
+    ring: IoUring,
+    buffers: Buffers,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// The addresses connected to, in the kernel's form, at stable places.
+    addresses: Vec<(SocketAddr, Box<SockAddr>)>,
+    batch: VecDeque<(u64, i32, u32)>,
+    /// Sockets whose multishot receive ended and must be armed again once buffers are back.
+    rearm: Vec<u32>,
+    /// Retired sockets waiting for the peer's FIN, in order of their deadline.
+    lingering: VecDeque<(Time, Sock, u16)>,
+    /// Timeouts in the kernel, earliest last.
+    armed: Vec<Time>,
+    timeout: Box<types::Timespec>,
+    spare: Vec<Vec<u8>>,
+    queued_sends: u32,
+    nap: bool,
+    flags: &'static str,
+}
+
+impl Uring {
+    /// A ring for about `connections` sockets.
+    pub(crate) fn new(connections: u32) -> io::Result<Uring> {
+        let entries = connections.next_power_of_two().clamp(64, 1024);
+        let completions = (4 * connections).next_power_of_two().clamp(512, 32_768);
+        let mut builder = IoUring::builder();
+        builder.setup_cqsize(completions).setup_clamp().setup_submit_all();
+        let deferred = builder.clone().setup_single_issuer().setup_defer_taskrun().build(entries);
+        let (mut ring, flags) = match deferred {
+            Ok(ring) => (ring, "SINGLE_ISSUER|DEFER_TASKRUN"),
+            Err(_) => (builder.setup_coop_taskrun().build(entries)?, "COOP_TASKRUN"),
+        };
+        // An unregistered ring only costs a descriptor look-up per call.
+        let _ = ring.submitter();
+        let _ = register(&mut ring);
+        let (count, size) = buffer_plan(connections);
+        let buffers = Buffers::register(&ring, count, size)?;
+        let nap = ring.params().is_feature_min_timeout();
+        Ok(Uring {
+            ring,
+            buffers,
+            slots: Vec::with_capacity(connections as usize),
+            free: Vec::new(),
+            addresses: Vec::new(),
+            batch: VecDeque::with_capacity(completions as usize),
+            rearm: Vec::new(),
+            lingering: VecDeque::new(),
+            armed: Vec::new(),
+            timeout: Box::new(types::Timespec::new()),
+            spare: Vec::new(),
+            queued_sends: 0,
+            nap,
+            flags,
+        })
+    }
+
+    fn push(&mut self, entry: squeue::Entry) {
+        // SAFETY: everything an entry points to (buffers of slots, addresses, the timespec) lives in `self` at a stable
+        // place until the completion is there, or at least until the entry was submitted where the kernel copies it.
+        while unsafe { self.ring.submission().push(&entry) }.is_err() {
+            if let Err(error) = self.ring.submit() {
+                assert!(is_transient(&error), "io_uring_enter failed: {error}");
+            }
+        }
+    }
+
+    fn slot(&mut self, sock: Sock) -> &mut Slot {
+        &mut self.slots[sock.0 as usize]
+    }
+
+    fn data(&self, sock: Sock, op: Op) -> u64 {
+        let generation = self.slots[sock.0 as usize].generation;
+        u64::from(op as u8) << 56 | u64::from(generation) << 32 | u64::from(sock.0)
+    }
+
+    fn fd(&self, sock: Sock) -> types::Fd {
+        types::Fd(self.slots[sock.0 as usize].fd.as_ref().expect("a socket in use is open").as_raw_fd())
+    }
+
+    fn address(&mut self, to: SocketAddr) -> (*const libc::sockaddr, libc::socklen_t) {
+        let index = self.addresses.iter().position(|(a, _)| *a == to).unwrap_or_else(|| {
+            self.addresses.push((to, Box::new(SockAddr::from(to))));
+            self.addresses.len() - 1
+        });
+        let address = &self.addresses[index].1;
+        (address.as_ptr().cast(), address.len())
+    }
+
+    fn arm_receive(&mut self, sock: Sock) {
+        let (fd, how) = (self.fd(sock), self.slot(sock).how);
+        let (entry, op) = match how {
+            Receive::Stream => (opcode::RecvMulti::new(fd, 0).build(), Op::Receive),
+            Receive::Once => {
+                let recv = opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(0).build();
+                (recv.flags(squeue::Flags::BUFFER_SELECT), Op::Receive)
+            }
+            Receive::Discard(n) => {
+                // With MSG_TRUNC TCP throws the bytes away and never writes to the pointer.
+                let len = n.min(1 << 30) as u32;
+                let nowhere = std::ptr::NonNull::<u8>::dangling().as_ptr();
+                (opcode::Recv::new(fd, nowhere, len).flags(libc::MSG_TRUNC).build(), Op::Discard)
+            }
+        };
+        let data = self.data(sock, op);
+        self.slot(sock).pending |= op.bit();
+        self.push(entry.user_data(data));
+    }
+
+    fn arm_send(&mut self, sock: Sock) {
+        let fd = self.fd(sock);
+        let slot = self.slot(sock);
+        let rest = &slot.sending[slot.sent..];
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+        let (small, entry) = (
+            rest.len() <= SMALL_SEND,
+            opcode::Send::new(fd, rest.as_ptr(), rest.len() as u32).flags(flags).build(),
+        );
+        slot.pending |= Op::Send.bit();
+        let data = self.data(sock, Op::Send);
+        self.push(entry.user_data(data));
+        self.queued_sends += u32::from(small);
+    }
+
+    /// Closes a retired socket once the kernel holds nothing of it.
+    fn close_if_quiet(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        if !slot.retired || slot.pending != 0 {
+            return;
+        }
+        let Some(fd) = slot.fd.take() else { return };
+        slot.generation = slot.generation.wrapping_add(1);
+        let buffer = std::mem::take(&mut slot.sending);
+        self.free.push(index);
+        self.recycle(buffer);
+        let close = opcode::Close::new(types::Fd(fd.into_raw_fd())).build();
+        self.push(close.user_data(u64::from(Op::Ignore as u8) << 56));
+    }
+
+    fn end_lingering(&mut self, now: Time) {
+        while let Some(&(deadline, sock, generation)) = self.lingering.front() {
+            if deadline > now {
+                break;
+            }
+            self.lingering.pop_front();
+            if self.slots[sock.0 as usize].generation == generation {
+                if let Some(fd) = &self.slots[sock.0 as usize].fd {
+                    socket::shutdown(fd);
+                }
+                self.close_if_quiet(sock.0);
+            }
+        }
+    }
+
+    fn arm_timeout(&mut self, now: Time, deadline: Time) {
+        if deadline == Time::NEVER || self.armed.last().is_some_and(|&t| t <= deadline) {
+            return;
+        }
+        let ns = deadline.nanos_since(now);
+        *self.timeout = types::Timespec::new().sec(ns / 1_000_000_000).nsec((ns % 1_000_000_000) as u32);
+        let entry = opcode::Timeout::new(&raw const *self.timeout).build();
+        self.push(entry.user_data(u64::from(Op::Timeout as u8) << 56));
+        self.armed.push(deadline);
+    }
+
+    /// Turns a raw completion into what the core wants to know, if anything.
+    fn translate(&mut self, data: u64, result: i32, flags: u32) -> Option<Completion> {
+        let op = data >> 56;
+        if op == Op::Timeout as u64 {
+            self.armed.pop();
+            return None;
+        }
+        if op == Op::Ignore as u64 {
+            return None;
+        }
+        let index = data as u32;
+        let slot = &mut self.slots[index as usize];
+        debug_assert_eq!(slot.generation, (data >> 32) as u16, "a slot is reused only when it is quiet");
+        let what = if op == Op::Connect as u64 {
+            slot.pending &= !Op::Connect.bit();
+            Some(What::Connected(if result < 0 { Err(os_error(result)) } else { Ok(()) }))
+        } else if op == Op::Send as u64 {
+            self.translate_send(index, result)
+        } else if op == Op::Discard as u64 {
+            slot.pending &= !Op::Discard.bit();
+            Some(match result {
+                0 => What::Eof,
+                n if n < 0 => What::ReceiveFailed(os_error(n)),
+                n => What::Skipped(n as u64),
+            })
+        } else {
+            self.translate_receive(index, result, flags)
+        };
+        let slot = &mut self.slots[index as usize];
+        if slot.retired {
+            self.swallow(index, what);
+            return None;
+        }
+        let tag = slot.tag;
+        what.map(|what| Completion { tag, what })
+    }
+
+    fn translate_send(&mut self, index: u32, result: i32) -> Option<What> {
+        let slot = &mut self.slots[index as usize];
+        slot.pending &= !Op::Send.bit();
+        if result < 0 {
+            return Some(What::SendFailed(os_error(result), std::mem::take(&mut slot.sending)));
+        }
+        slot.sent += result as usize;
+        if slot.sent < slot.sending.len() && !slot.retired {
+            self.arm_send(Sock(index));
+            return None;
+        }
+        Some(What::Sent(std::mem::take(&mut slot.sending)))
+    }
+
+    fn translate_receive(&mut self, index: u32, result: i32, flags: u32) -> Option<What> {
+        let slot = &mut self.slots[index as usize];
+        if !cqueue::more(flags) {
+            slot.pending &= !Op::Receive.bit();
+        }
+        if result <= 0 {
+            if result == -libc::ENOBUFS {
+                self.rearm.push(index);
+                return None;
+            }
+            return Some(if result == 0 { What::Eof } else { What::ReceiveFailed(os_error(result)) });
+        }
+        if !cqueue::more(flags) && slot.how == Receive::Stream {
+            self.rearm.push(index);
+        }
+        let id = cqueue::buffer_select(flags).expect("a receive into provided buffers names one");
+        let more = cqueue::buffer_more(flags);
+        Some(What::Received(self.buffers.take(id, result as u32, more)))
+    }
+
+    /// What arrives for a retired socket: only its end matters.
+    fn swallow(&mut self, index: u32, what: Option<What>) {
+        let slot = &mut self.slots[index as usize];
+        if slot.finish && slot.pending & Op::Send.bit() == 0 {
+            slot.finish = false;
+            slot.fd.as_ref().map(socket::shutdown_write).unwrap_or_default();
+        }
+        match what {
+            Some(What::Received(chunk)) => self.buffers.release(chunk),
+            Some(What::Sent(buffer) | What::SendFailed(_, buffer)) => self.recycle(buffer),
+            _ => {}
+        }
+        self.close_if_quiet(index);
+    }
+}
+
+impl Driver for Uring {
+    fn open(&mut self, tag: u32, to: SocketAddr, options: &SocketOptions) -> io::Result<Sock> {
+        let fd = socket::tcp(to, options)?;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                fd: None,
+                tag: 0,
+                generation: 0,
+                pending: 0,
+                retired: false,
+                finish: false,
+                how: Receive::Stream,
+                sending: Vec::new(),
+                sent: 0,
+            });
+            self.slots.len() as u32 - 1
+        });
+        let sock = Sock(index);
+        let raw = fd.as_raw_fd();
+        let slot = self.slot(sock);
+        debug_assert_eq!(slot.pending, 0);
+        (slot.fd, slot.tag, slot.how) = (Some(fd), tag, Receive::Stream);
+        (slot.retired, slot.finish) = (false, false);
+        slot.pending = Op::Connect.bit();
+        let (address, len) = self.address(to);
+        let data = self.data(sock, Op::Connect);
+        self.push(opcode::Connect::new(types::Fd(raw), address, len).build().user_data(data));
+        Ok(sock)
+    }
+
+    fn receive(&mut self, sock: Sock, how: Receive) {
+        self.slot(sock).how = how;
+        self.arm_receive(sock);
+    }
+
+    fn send(&mut self, sock: Sock, bytes: Vec<u8>) {
+        let slot = self.slot(sock);
+        assert!(slot.pending & Op::Send.bit() == 0, "one send at a time per socket");
+        (slot.sending, slot.sent) = (bytes, 0);
+        self.arm_send(sock);
+    }
+
+    fn set_low_water(&mut self, sock: Sock, bytes: u32) {
+        if let Some(fd) = &self.slot(sock).fd {
+            socket::set_low_water(fd.as_raw_fd(), bytes);
+        }
+    }
+
+    fn retire(&mut self, sock: Sock, now: Time, farewell: Farewell) {
+        let connect = self.data(sock, Op::Connect);
+        let slot = self.slot(sock);
+        slot.retired = true;
+        let (pending, generation) = (slot.pending, slot.generation);
+        if pending & Op::Connect.bit() != 0 {
+            let cancel = opcode::AsyncCancel::new(connect).build();
+            self.push(cancel.user_data(u64::from(Op::Ignore as u8) << 56));
+        } else if farewell == Farewell::Abort {
+            if pending != 0 {
+                socket::shutdown(slot.fd.as_ref().expect("a socket in use is open"));
+            }
+        } else {
+            if farewell == Farewell::Finish {
+                slot.finish = pending & Op::Send.bit() != 0;
+                if !slot.finish {
+                    socket::shutdown_write(slot.fd.as_ref().expect("a socket in use is open"));
+                }
+            }
+            if pending & (Op::Receive.bit() | Op::Discard.bit()) == 0 {
+                slot.how = Receive::Once;
+                self.arm_receive(sock);
+            }
+            self.lingering.push_back((now.after(limits::LINGER), sock, generation));
+        }
+        self.close_if_quiet(sock.0);
+    }
+
+    fn wait(&mut self, now: Time, wait: Wait) -> io::Result<()> {
+        self.end_lingering(now);
+        self.buffers.publish();
+        for index in std::mem::take(&mut self.rearm) {
+            if self.slots[index as usize].fd.is_some() && !self.slots[index as usize].retired {
+                self.arm_receive(Sock(index));
+            } else {
+                self.close_if_quiet(index);
+            }
+        }
+        self.arm_timeout(now, wait.deadline);
+        let want = wait.want.max(1) as usize + self.queued_sends as usize;
+        self.queued_sends = 0;
+        let result = if wait.deadline <= now {
+            self.ring.submit_and_wait(0)
+        } else if wait.nap.is_zero() {
+            self.ring.submit_and_wait(want)
+        } else {
+            let limit = types::Timespec::new().sec(1);
+            let nap = wait.nap.as_micros() as u32;
+            self.ring
+                .submitter()
+                .submit_with_args(want, &types::SubmitArgs::new().timespec(&limit).min_wait_usec(nap))
+        };
+        match result {
+            Err(error) if !is_transient(&error) => return Err(error),
+            _ => {}
+        }
+        let completions = self.ring.completion();
+        self.batch.extend(completions.map(|c| (c.user_data(), c.result(), c.flags())));
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        while let Some((data, result, flags)) = self.batch.pop_front() {
+            if let Some(completion) = self.translate(data, result, flags) {
+                return Some(completion);
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn bytes(&self, chunk: &Chunk) -> &[u8] {
+        self.buffers.bytes(chunk)
+    }
+
+    #[inline]
+    fn release(&mut self, chunk: Chunk) {
+        self.buffers.release(chunk);
+    }
+
+    fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > 0 && buffer.capacity() <= SPARE_CAPACITY && self.spare.len() < SPARE_BUFFERS {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    fn receive_capacity(&self) -> u32 {
+        u32::from(self.buffers.count())
+    }
+
+    fn can_nap(&self) -> bool {
+        self.nap
+    }
+
+    fn overflows(&self) -> u64 {
+        0
+    }
+
+    fn describe(&self) -> String {
+        format!("io_uring {}", self.flags)
+    }
+}
+
+/// How many buffers of which size: about 4 KiB a connection, between 256 KiB and 2 MiB in all.
+fn buffer_plan(connections: u32) -> (u16, usize) {
+    let size = 32 * 1024;
+    let total = (connections as usize * 16 * 1024).clamp(256 * 1024, 2 * 1024 * 1024);
+    ((total / size).next_power_of_two() as u16, size)
+}
+
+fn register(ring: &mut IoUring) -> io::Result<()> {
+    ring.submitter().register_ring_fd()
+}
+
+fn os_error(result: i32) -> io::Error {
+    io::Error::from_raw_os_error(-result)
+}
+
+/// Errors of `io_uring_enter` that mean "look at the completions and come again".
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EBUSY | libc::EAGAIN | libc::ETIME))
+}

@@ -1,0 +1,37 @@
+//! Every bound of the engine, with its reason.
+
+use std::time::Duration;
+
+/// A core looks for an interrupt and takes stock at least this often, even when nothing happens.
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// Most bytes handed to the kernel in one send. Larger uploads go in pieces, so that one connection cannot hold the
+/// memory and the turn of all.
+pub const SEND_CHUNK: usize = 128 * 1024;
+
+/// First pause before a connection that failed is opened again; doubled up to [`BACKOFF_MAX`].
+pub const BACKOFF_MIN: Duration = Duration::from_millis(1);
+/// Longest pause between attempts to open a connection: a restarted server is found again within this.
+pub const BACKOFF_MAX: Duration = Duration::from_millis(250);
+/// A run that counts iterations ends when no connection could be opened for this long: the server is gone.
+pub const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// How often one request is sent again because the server certainly did not process it.
+pub const RETRIES: u8 = 3;
+
+/// How long a connection closed by agreement waits for the peer's FIN before it is closed from here. The side that
+/// closes first keeps the port in TIME_WAIT, so waiting keeps ports free.
+pub const LINGER: Duration = Duration::from_millis(500);
+
+/// Below this many body bytes still due `SO_RCVLOWAT` is not worth a system call.
+pub const LOW_WATER_MIN: u64 = 24 * 1024;
+/// Most that `SO_RCVLOWAT` may ask for: a quarter of a receive buffer as the kernel's autotuning makes it.
+pub const LOW_WATER_MAX: u64 = 128 * 1024;
+/// Over TLS up to one record may already lie in the TLS layer, unseen by the socket.
+pub const TLS_RECORD: u64 = 17 * 1024;
+
+/// Distinct causes of failure kept with their text; further ones are counted under the last.
+pub const ERROR_CAUSES: usize = 64;
+
+/// Spare descriptors beside those of connections: ring, log files, listening sockets, standard streams.
+pub const SPARE_DESCRIPTORS: u64 = 64;

@@ -1,0 +1,140 @@
+//! From what each core found out to the result of the run.
+
+use crate::StartError;
+use crate::core::{CoreResult, Setup};
+use crate::run::Outcome;
+use crate::stats::recorder::per_second;
+use crate::stats::{
+    ConnectionFigures, Cost, Figures, PhaseFigures, RunResult, StepFigures, Verdict, VerdictLevel, cost,
+    environment,
+};
+use std::time::{Duration, SystemTime};
+
+/// Merges the cores. Fails only where no connection was ever opened, or no core ran.
+pub(crate) fn result(
+    setup: &Setup,
+    outcomes: Vec<Outcome>,
+    began: SystemTime,
+) -> Result<RunResult, StartError> {
+    let mut cores = Vec::new();
+    let mut broken = Vec::new();
+    for outcome in outcomes {
+        match outcome {
+            Ok(core) => cores.push(core),
+            Err(error) => broken.push(error),
+        }
+    }
+    if cores.is_empty() {
+        return Err(StartError(broken.into_iter().next().unwrap_or_else(|| "no core ran".into())));
+    }
+    let mut connections = ConnectionFigures::default();
+    cores.iter().for_each(|(c, _)| connections.merge(&c.recorder.connections));
+    let interrupted = cores.iter().any(|(c, _)| c.interrupted);
+    if connections.opened == 0 && !interrupted {
+        return Err(never_opened(&connections));
+    }
+    let (phases, steps) = phases_and_steps(setup, &cores);
+    let mut totals = Figures::default();
+    phases.iter().filter(|p| p.record).for_each(|p| totals.merge(&p.figures));
+    let elapsed: Duration = phases.iter().filter(|p| p.record).map(|p| p.elapsed).sum();
+    let verdict = judge(&cores, &broken, &totals);
+    Ok(RunResult {
+        began,
+        interrupted,
+        elapsed,
+        wall: phases.iter().map(|p| p.elapsed).sum(),
+        client_rates: cores
+            .iter()
+            .flat_map(|(c, _)| c.client_requests.iter().map(|&n| per_second(n, elapsed)))
+            .collect(),
+        cost: total_cost(&cores),
+        environment: environment::read(&cores[0].0.driver),
+        batching: cores.iter().map(|(c, _)| c.batching).collect(),
+        totals,
+        phases,
+        steps,
+        connections,
+        verdict,
+    })
+}
+
+fn never_opened(connections: &ConnectionFigures) -> StartError {
+    let first = connections.errors.first().map_or("no attempt was made".into(), |e| e.detail.clone());
+    StartError(format!("no connection could be opened: {first}"))
+}
+
+fn phases_and_steps(setup: &Setup, cores: &[(CoreResult, Cost)]) -> (Vec<PhaseFigures>, Vec<StepFigures>) {
+    let mut steps: Vec<StepFigures> = setup
+        .plan
+        .steps()
+        .map(|(scenario, step)| StepFigures {
+            scenario: scenario.name.clone(),
+            name: step.name.clone(),
+            figures: Figures::default(),
+        })
+        .collect();
+    let phases = setup
+        .plan
+        .phases
+        .iter()
+        .enumerate()
+        .map(|(index, phase)| {
+            let mut all = Figures::default();
+            for (core, _) in cores {
+                let (figures, by_step) = core.recorder.figures(index);
+                all.merge(&figures);
+                if phase.record {
+                    steps.iter_mut().zip(&by_step).for_each(|(mine, theirs)| mine.figures.merge(theirs));
+                }
+            }
+            let times = cores.iter().filter_map(|(c, _)| c.phases[index]);
+            let (began, ended) = times.fold((u64::MAX, 0), |(b, e), (began, ended)| {
+                (b.min(began.as_nanos()), e.max(ended.as_nanos()))
+            });
+            let elapsed = Duration::from_nanos(ended.saturating_sub(began));
+            PhaseFigures { name: phase.name.clone(), record: phase.record, elapsed, figures: all }
+        })
+        .collect();
+    (phases, steps)
+}
+
+fn total_cost(cores: &[(CoreResult, Cost)]) -> Cost {
+    let mut total = Cost { peak_rss: cost::peak_rss(), ..Cost::default() };
+    for (core, cost) in cores {
+        total.user += cost.user;
+        total.system += cost.system;
+        total.voluntary_switches += cost.voluntary_switches;
+        total.involuntary_switches += cost.involuntary_switches;
+        total.turns += core.turns;
+    }
+    total
+}
+
+/// Whether the client itself distorted the figures.
+fn judge(cores: &[(CoreResult, Cost)], broken: &[String], totals: &Figures) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut say = |level: VerdictLevel, reason: String| {
+        verdict.level = verdict.level.max(level);
+        verdict.reasons.push(reason);
+    };
+    for error in broken {
+        say(VerdictLevel::Invalid, format!("a core ended early and its requests are missing: {error}"));
+    }
+    for (core, _) in cores {
+        if let Some(reason) = &core.gave_up {
+            say(VerdictLevel::Invalid, format!("the run ended before its time: {reason}"));
+        }
+        if core.overflows > 0 {
+            say(VerdictLevel::Suspect, format!("the completion queue overflowed {} times", core.overflows));
+        }
+    }
+    let (lag, response) = (totals.send_lag.quantile_ns(0.99), totals.response_time.quantile_ns(0.5));
+    if lag > (response / 10).max(100_000) {
+        let text = "requests were sent late: send lag p99 is {} us, more than max(100 us, a tenth of response time p50)";
+        say(VerdictLevel::Suspect, text.replace("{}", &(lag / 1000).to_string()));
+    }
+    if totals.books.started > 0 && totals.books.succeeded == 0 {
+        say(VerdictLevel::Invalid, "no request succeeded".into());
+    }
+    verdict
+}

@@ -1,0 +1,396 @@
+//! TLS on the data plane: the only file that names rustls.
+//!
+//! [`TlsSetup`] is made once per run from the plan and shared; a [`TlsSession`] is the TLS of one connection, sans-IO:
+//! records in, plaintext out, and the other way. The buffered API of rustls is used because the unbuffered one brought
+//! nothing (see `docs/decisions/`).
+
+use crate::stats::TlsFacts;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, RootCertStore, SignatureScheme,
+};
+pub(crate) use rustls_pki_types::ServerName;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use scenario::plan::Tls;
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Sessions kept for resumption, per run. One target needs few; more only cost memory.
+const SESSIONS: usize = 256;
+
+/// The TLS of a run: configuration and server name of each target.
+#[derive(Clone)]
+pub(crate) struct TlsSetup {
+    config: Arc<ClientConfig>,
+}
+
+impl TlsSetup {
+    /// From the plan. `alpn` is what the protocol wants to offer. Errors name what is wrong and the remedy.
+    pub(crate) fn new(tls: &Tls, alpn: &[&str], key_log: bool) -> Result<TlsSetup, String> {
+        let provider = Arc::new(provider(tls)?);
+        let versions: &[&rustls::SupportedProtocolVersion] =
+            &[&rustls::version::TLS13, &rustls::version::TLS12];
+        let usable: Vec<_> = versions
+            .iter()
+            .copied()
+            .filter(|v| provider.cipher_suites.iter().any(|s| s.version().version == v.version))
+            .collect();
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&usable)
+            .map_err(|e| format!("TLS: {e}"))?;
+        let verifier: Arc<dyn ServerCertVerifier> = if tls.verify {
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots(tls.ca.as_deref())?), provider)
+                .build()
+                .map_err(|e| format!("TLS: {e}"))?
+        } else {
+            Arc::new(NoVerification(provider))
+        };
+        let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        config.alpn_protocols = match tls.alpn.is_empty() {
+            true => alpn.iter().map(|p| p.as_bytes().to_vec()).collect(),
+            false => tls.alpn.iter().map(|p| p.trim().as_bytes().to_vec()).collect(),
+        };
+        config.resumption =
+            if tls.resumption { Resumption::in_memory_sessions(SESSIONS) } else { Resumption::disabled() };
+        if key_log {
+            config.key_log = Arc::new(rustls::KeyLogFile::new());
+        }
+        Ok(TlsSetup { config: Arc::new(config) })
+    }
+
+    /// The TLS of a new connection to this server name.
+    pub(crate) fn session(&self, name: &ServerName<'static>) -> Result<TlsSession, String> {
+        let mut tls = ClientConnection::new(self.config.clone(), name.clone()).map_err(|e| e.to_string())?;
+        // Bounded by what the core hands over in one go, see `limits::SEND_CHUNK`.
+        tls.set_buffer_limit(None);
+        Ok(TlsSession { tls })
+    }
+}
+
+/// A server name for TLS from a host in text.
+pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(host.to_owned())
+        .map_err(|_| format!("\"{host}\" is not a server name that TLS can use"))
+}
+
+/// The TLS of one connection.
+pub(crate) struct TlsSession {
+    tls: ClientConnection,
+}
+
+/// What came of feeding records.
+pub(crate) struct Fed {
+    /// The peer closed its side in order.
+    pub(crate) closed: bool,
+}
+
+impl TlsSession {
+    /// Whether the handshake still goes on.
+    #[inline]
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls.is_handshaking()
+    }
+
+    /// Takes received bytes (errors are in words for people, with the remedy where there is one) and hands each piece of plaintext to `plain`.
+    pub(crate) fn feed(&mut self, mut records: &[u8], mut plain: impl FnMut(&[u8])) -> Result<Fed, String> {
+        let mut closed = false;
+        loop {
+            if !records.is_empty() && !closed {
+                self.tls.read_tls(&mut records).map_err(|e| e.to_string())?;
+            }
+            let state = self.tls.process_new_packets().map_err(|e| explain(&e))?;
+            closed |= state.peer_has_closed();
+            if state.plaintext_bytes_to_read() > 0 {
+                let mut reader = self.tls.reader();
+                while let Ok(piece) = reader.fill_buf() {
+                    if piece.is_empty() {
+                        break;
+                    }
+                    plain(piece);
+                    let n = piece.len();
+                    reader.consume(n);
+                }
+            }
+            if records.is_empty() || closed {
+                return Ok(Fed { closed });
+            }
+        }
+    }
+
+    /// Seals plaintext; the records wait for [`TlsSession::take_output`].
+    pub(crate) fn seal(&mut self, plain: &[u8]) {
+        self.tls.writer().write_all(plain).expect("the buffer has no limit");
+    }
+
+    /// Whether there are records to send.
+    #[inline]
+    pub(crate) fn wants_output(&self) -> bool {
+        self.tls.wants_write()
+    }
+
+    /// Appends the records to send.
+    pub(crate) fn take_output(&mut self, out: &mut Vec<u8>) {
+        while self.tls.wants_write() {
+            self.tls.write_tls(out).expect("a Vec takes every byte");
+        }
+    }
+
+    /// Says goodbye.
+    pub(crate) fn close(&mut self) {
+        self.tls.send_close_notify();
+    }
+
+    /// Whether the handshake, now over, resumed an earlier session.
+    pub(crate) fn resumed(&self) -> bool {
+        self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// The protocol that ALPN agreed on.
+    #[allow(dead_code)]
+    pub(crate) fn alpn(&self) -> Option<&[u8]> {
+        self.tls.alpn_protocol()
+    }
+
+    /// What was agreed on.
+    pub(crate) fn facts(&self) -> TlsFacts {
+        let version = match self.tls.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3".into(),
+            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".into(),
+            other => format!("{other:?}"),
+        };
+        let cipher = self.tls.negotiated_cipher_suite().map(|s| iana_name(s.suite())).unwrap_or_default();
+        let group =
+            self.tls.negotiated_key_exchange_group().map(|g| format!("{:?}", g.name())).unwrap_or_default();
+        let leaf = self.tls.peer_certificates().and_then(|c| c.first());
+        let certificate = leaf.and_then(|c| key_of(c)).unwrap_or_default();
+        TlsFacts { version, cipher, group, certificate, resumed: self.resumed() }
+    }
+}
+
+/// A cipher suite by its IANA name: rustls prefixes those of TLS 1.3 with `TLS13_`.
+fn iana_name(suite: rustls::CipherSuite) -> String {
+    suite.as_str().unwrap_or("unknown").replacen("TLS13_", "TLS_", 1)
+}
+
+/// The algorithm and size of a certificate's key, found by the object identifier in its key information.
+fn key_of(certificate: &CertificateDer<'_>) -> Option<String> {
+    let known: [(&[u8], &str); 5] = [
+        (&[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03], "ECDSA P-256 256 bits"),
+        (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x03], "ECDSA P-384 384 bits"),
+        (&[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23, 0x03], "ECDSA P-521 521 bits"),
+        (&[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03], "ED25519 256 bits"),
+        (&[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00, 0x03], "RSA"),
+    ];
+    for (oid, name) in known {
+        if let Some(at) = certificate.windows(oid.len()).position(|w| w == oid) {
+            return Some(match name {
+                "RSA" => format!("RSA {} bits", rsa_bits(&certificate[at + oid.len()..])?),
+                other => other.to_owned(),
+            });
+        }
+    }
+    None
+}
+
+/// The size of the modulus in the BIT STRING (length octets first) that holds an RSA key.
+fn rsa_bits(mut der: &[u8]) -> Option<usize> {
+    der_length(&mut der)?; // of the BIT STRING
+    der = der.strip_prefix(&[0x00, 0x30])?; // no unused bits, SEQUENCE
+    der_length(&mut der)?;
+    der = der.strip_prefix(&[0x02])?; // INTEGER: the modulus
+    let len = der_length(&mut der)?;
+    let sign = usize::from(*der.first()? == 0);
+    Some((len - sign) * 8)
+}
+
+fn der_length(der: &mut &[u8]) -> Option<usize> {
+    let (&first, rest) = der.split_first()?;
+    *der = rest;
+    if first < 0x80 {
+        return Some(usize::from(first));
+    }
+    let octets = usize::from(first & 0x7f);
+    if octets > 3 || rest.len() < octets {
+        return None;
+    }
+    *der = &rest[octets..];
+    Some(rest[..octets].iter().fold(0, |n, &b| n << 8 | usize::from(b)))
+}
+
+fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    match ca {
+        Some(path) => {
+            let certificates = CertificateDer::pem_file_iter(path)
+                .map_err(|e| format!("cannot read the CA file {}: {e}", path.display()))?;
+            for certificate in certificates {
+                let certificate = certificate.map_err(|e| format!("{}: not PEM: {e}", path.display()))?;
+                store.add(certificate).map_err(|e| format!("{}: {e}", path.display()))?;
+            }
+            if store.is_empty() {
+                return Err(format!("the CA file {} holds no certificate in PEM", path.display()));
+            }
+        }
+        None => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if store.is_empty() {
+                return Err(
+                    "no CA certificates on this system: install the package ca-certificates, name a CA file \
+                            (tls: ca, --tls-ca) or switch verification off (tls: insecure, --insecure)"
+                        .into(),
+                );
+            }
+        }
+    }
+    Ok(store)
+}
+
+/// The suites and groups of the plan; AES-128-GCM first and the classical groups where it names none, as h2load does.
+fn provider(tls: &Tls) -> Result<CryptoProvider, String> {
+    let all = aws_lc_rs::ALL_CIPHER_SUITES;
+    let mut provider = aws_lc_rs::default_provider();
+    if tls.ciphers.is_empty() {
+        provider.cipher_suites = all.to_vec();
+        provider.cipher_suites.sort_by_key(|s| !iana_name(s.suite()).contains("AES_128_GCM"));
+    } else {
+        provider.cipher_suites = select(&tls.ciphers, "cipher suite", |name| {
+            let wanted = openssl_to_iana(name);
+            all.iter().find(|s| iana_name(s.suite()) == wanted).copied()
+        })?;
+    }
+    if tls.groups.is_empty() {
+        provider.kx_groups =
+            vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1, aws_lc_rs::kx_group::SECP384R1];
+    } else {
+        provider.kx_groups = select(&tls.groups, "key-exchange group", |name| {
+            Some(match name.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+                "x25519" => aws_lc_rs::kx_group::X25519,
+                "p256" | "secp256r1" | "prime256v1" => aws_lc_rs::kx_group::SECP256R1,
+                "p384" | "secp384r1" => aws_lc_rs::kx_group::SECP384R1,
+                "x25519mlkem768" => aws_lc_rs::kx_group::X25519MLKEM768,
+                "mlkem768" => aws_lc_rs::kx_group::MLKEM768,
+                _ => return None,
+            })
+        })?;
+    }
+    Ok(provider)
+}
+
+/// Looks each name up. Names unknown here are passed over as OpenSSL does, unless none is left.
+fn select<T>(names: &[String], what: &str, find: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
+    let found: Vec<T> = names.iter().filter_map(|n| find(n.trim())).collect();
+    if found.is_empty() {
+        return Err(format!("no {what} of \"{}\" is supported", names.join(":")));
+    }
+    Ok(found)
+}
+
+/// `ECDHE-RSA-AES128-GCM-SHA256` is `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` in the IANA registry.
+fn openssl_to_iana(name: &str) -> String {
+    if name.starts_with("TLS_") {
+        return name.to_owned();
+    }
+    let name = name.replace("AES128", "AES_128").replace("AES256", "AES_256").replace('-', "_");
+    let name = match name.strip_suffix("CHACHA20_POLY1305") {
+        Some(start) => format!("{start}CHACHA20_POLY1305_SHA256"),
+        None => name,
+    };
+    for exchange in ["ECDHE_ECDSA_", "ECDHE_RSA_"] {
+        if let Some(rest) = name.strip_prefix(exchange) {
+            return format!("TLS_{exchange}WITH_{rest}");
+        }
+    }
+    name
+}
+
+/// Accepts every certificate and does not check signatures: for load on servers one trusts anyway.
+#[derive(Debug)]
+struct NoVerification(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for NoVerification {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A TLS failure in one line that names the remedy where there is one.
+fn explain(error: &rustls::Error) -> String {
+    use rustls::CertificateError as C;
+    match error {
+        rustls::Error::InvalidCertificate(C::UnknownIssuer) => {
+            "the server's certificate is not signed by a trusted CA (name its CA with tls: ca or --tls-ca, or use \
+             --insecure)"
+                .into()
+        }
+        rustls::Error::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => {
+            "the server's certificate has expired".into()
+        }
+        rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
+            format!("{error} (set another server name with tls: sni or --sni)")
+        }
+        rustls::Error::AlertReceived(alert) => format!("the server refused the TLS handshake: alert {alert:?}"),
+        rustls::Error::InvalidMessage(_) => format!("what the server sent is not TLS ({error})"),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openssl_names_are_understood() {
+        for (openssl, iana) in [
+            ("ECDHE-RSA-AES128-GCM-SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+            ("ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+            ("ECDHE-RSA-CHACHA20-POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
+            ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+        ] {
+            assert_eq!(openssl_to_iana(openssl), iana);
+            assert!(aws_lc_rs::ALL_CIPHER_SUITES.iter().any(|s| iana_name(s.suite()) == iana), "{iana}");
+        }
+    }
+
+    #[test]
+    fn aes_128_gcm_comes_first_and_a_list_is_obeyed() {
+        let first = |tls: &Tls| iana_name(provider(tls).unwrap().cipher_suites[0].suite());
+        assert!(first(&Tls::default()).contains("AES_128_GCM"));
+        let chosen = Tls { ciphers: vec!["ECDHE-RSA-AES256-GCM-SHA384".into()], ..Tls::default() };
+        assert_eq!(first(&chosen), "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384");
+        let unknown = Tls { ciphers: vec!["RC4-MD5".into()], ..Tls::default() };
+        assert!(provider(&unknown).unwrap_err().contains("RC4-MD5"));
+    }
+}
