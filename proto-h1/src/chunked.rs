@@ -29,37 +29,33 @@ pub(crate) enum Next {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunked {
-    /// Content bytes of this chunk still to come.
-    left: u64,
-    extensions: u32,
+    extensions: u16,
     digits: u8,
     at: At,
 }
 
 impl Chunked {
     pub(crate) const fn new() -> Chunked {
-        Chunked { left: 0, extensions: 0, digits: 0, at: At::Size }
+        Chunked { extensions: 0, digits: 0, at: At::Size }
     }
 
-    /// Content bytes that come next, 0 within the lines.
-    pub(crate) fn data_left(&self) -> u64 {
-        if self.at == At::Data { self.left } else { 0 }
+    /// Whether content comes next, and no line.
+    pub(crate) fn in_data(&self) -> bool {
+        self.at == At::Data
     }
 
-    /// Content was read.
-    pub(crate) fn consume(&mut self, n: u64) {
-        debug_assert!(self.at == At::Data && n <= self.left);
-        self.left -= n;
-        if self.left == 0 {
-            self.at = At::DataCr;
-        }
+    /// All content of a chunk was read.
+    pub(crate) fn chunk_over(&mut self) {
+        debug_assert!(self.at == At::Data);
+        self.at = At::DataCr;
     }
 
     /// Reads lines up to the next content, the trailers or the end of the input. Returns how many bytes that took.
-    pub(crate) fn advance(&mut self, input: &[u8]) -> Result<(usize, Next), Error> {
+    /// `left` is the size of the chunk that begins: 0 before the first line, and again when a chunk is over.
+    pub(crate) fn advance(&mut self, left: &mut u64, input: &[u8]) -> Result<(usize, Next), Error> {
         for (i, &b) in input.iter().enumerate() {
             match self.at {
-                At::Size => self.size(b)?,
+                At::Size => self.size(left, b)?,
                 At::Padding => match b {
                     b' ' | b'\t' => self.extension()?,
                     b';' => self.at = At::Extension,
@@ -78,7 +74,7 @@ impl Chunked {
                     if b != b'\n' {
                         return Err(framing("CR without LF after a chunk size (RFC 9112 7.1)"));
                     }
-                    if self.left == 0 {
+                    if *left == 0 {
                         return Ok((i + 1, Next::Trailers));
                     }
                     self.at = At::Data;
@@ -105,7 +101,7 @@ impl Chunked {
         Ok((input.len(), if self.at == At::Data { Next::Data } else { Next::More }))
     }
 
-    fn size(&mut self, b: u8) -> Result<(), Error> {
+    fn size(&mut self, left: &mut u64, b: u8) -> Result<(), Error> {
         let digit = match b {
             b'0'..=b'9' => b - b'0',
             b'a'..=b'f' => b - b'a' + 10,
@@ -127,11 +123,11 @@ impl Chunked {
             b'\n' => return Err(framing("a chunk line ended with a bare LF (RFC 9112 7.1)")),
             _ => return Err(framing("a chunk size that is not hexadecimal (RFC 9112 7.1)")),
         };
-        if self.digits == MAX_CHUNK_DIGITS || self.left > MAX_LENGTH >> 4 {
+        if self.digits == MAX_CHUNK_DIGITS || *left > MAX_LENGTH >> 4 {
             return Err(framing("a chunk size out of range (RFC 9112 7.1)"));
         }
         self.digits += 1;
-        self.left = self.left << 4 | u64::from(digit);
+        *left = *left << 4 | u64::from(digit);
         Ok(())
     }
 

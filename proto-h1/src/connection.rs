@@ -64,6 +64,12 @@ struct Entry {
     started: bool,
 }
 
+/// Bytes of a head or a trailer section, and room for more.
+#[derive(Debug, Default)]
+struct Carry {
+    bytes: Vec<u8>,
+}
+
 /// One HTTP/1.1 connection, from the first request to its end. See the crate's front page for its decisions.
 #[derive(Debug)]
 pub struct Connection {
@@ -73,9 +79,9 @@ pub struct Connection {
     rest: VecDeque<Entry>,
     /// Heads of the requests not yet handed out, from `out_at` on.
     out: Vec<u8>,
-    /// A head or trailer section that has not come completely.
-    carry: Vec<u8>,
-    /// Content bytes to come, in `Phase::Length`.
+    /// A head or trailer section that has not come completely. Boxed, because most connections never need it.
+    carry: Option<Box<Carry>>,
+    /// Content bytes to come: of the body in `Phase::Length`, of the chunk in `Phase::Chunked`.
     left: u64,
     /// Bytes of the body being handed out that have been handed out, its chunk framing included.
     body_at: u64,
@@ -83,8 +89,8 @@ pub struct Connection {
     expect_until: Time,
     header_bytes: u64,
     data_bytes: u64,
-    informational: u64,
-    expect_timeout: Duration,
+    expect_timeout_ns: u64,
+    informational: u32,
     chunked: Chunked,
     out_at: u32,
     /// Requests handed out completely; the next one is being handed out.
@@ -116,6 +122,7 @@ const AFTER_ERROR: Error =
     Error::peer(Kind::Closed, "the connection was given up after an error in an earlier response");
 const NOT_ANSWERED: Error =
     Error::peer(Kind::Closed, "the peer closed the connection after an earlier response");
+const HEAD_TOO_LARGE: Error = Error::peer(Kind::TooLarge, "a response head larger than the limit");
 const UNSOLICITED: Error = Error::peer(Kind::Unsolicited, "bytes that answer no request");
 
 impl Connection {
@@ -125,14 +132,14 @@ impl Connection {
             front: None,
             rest: VecDeque::new(),
             out: Vec::new(),
-            carry: Vec::new(),
+            carry: None,
             left: 0,
             body_at: 0,
             expect_until: Time::NEVER,
             header_bytes: 0,
             data_bytes: 0,
+            expect_timeout_ns: u64::try_from(config.expect_timeout.as_nanos()).unwrap_or(u64::MAX),
             informational: 0,
-            expect_timeout: config.expect_timeout,
             chunked: Chunked::new(),
             out_at: 0,
             handed: 0,
@@ -202,47 +209,54 @@ impl Connection {
             _ => return Err(UNSOLICITED),
         };
         let max = self.max_head as usize;
-        let carried = self.carry.len();
+        let carried = self.carried();
         if carried == 0
             && !want.fields
             && let Some((n, facts)) = memo::recall(index, input).filter(|&(n, _)| n <= max)
         {
             return self.head(n, facts, &(), sink);
         }
-        let mut carry = std::mem::take(&mut self.carry);
-        let complete = if carried == 0 {
-            let window = &input[..input.len().min(max)];
-            head::parse(window, |n, facts, fields| {
-                let facts = facts?;
-                memo::learn(index, &window[..n], facts);
-                self.head(n, facts, &fields, sink)
-            })?
-        } else {
-            carry.extend_from_slice(&input[..input.len().min(max - carried)]);
-            head::parse(&carry, |n, facts, fields| self.head(n, facts?, &fields, sink))?
-        };
-        let used = match complete {
-            Some(n) => n? - carried,
+        if carried > 0 {
+            let mut carry = self.carry.take().expect("something is carried");
+            carry.bytes.extend_from_slice(&input[..input.len().min(max - carried)]);
+            let complete = head::parse(&carry.bytes, |n, facts, fields| self.head(n, facts?, &fields, sink))?;
+            return match complete {
+                Some(n) => {
+                    self.put_back(carry);
+                    Ok(n? - carried)
+                }
+                None if carry.bytes.len() >= max => Err(HEAD_TOO_LARGE),
+                None => {
+                    self.carry = Some(carry);
+                    Ok(input.len())
+                }
+            };
+        }
+        let window = &input[..input.len().min(max)];
+        let complete = head::parse(window, |n, facts, fields| {
+            let facts = facts?;
+            memo::learn(index, &window[..n], facts);
+            self.head(n, facts, &fields, sink)
+        })?;
+        match complete {
+            Some(n) => n,
+            None if window.len() >= max => Err(HEAD_TOO_LARGE),
             None => {
-                if carried == 0 {
-                    carry.extend_from_slice(&input[..input.len().min(max)]);
-                }
-                if carry.len() >= max {
-                    return Err(Error::peer(Kind::TooLarge, "a response head larger than the limit"));
-                }
-                self.carry = carry;
-                return Ok(input.len());
+                self.carry.get_or_insert_default().bytes.extend_from_slice(window);
+                Ok(input.len())
             }
-        };
-        self.put_back(carry);
-        Ok(used)
+        }
+    }
+
+    fn carried(&self) -> usize {
+        self.carry.as_ref().map_or(0, |carry| carry.bytes.len())
     }
 
     /// Keeps an emptied carry-over buffer for the next time, unless it is large.
-    fn put_back(&mut self, mut carry: Vec<u8>) {
-        if carry.capacity() <= limits::KEEP_BUFFER && self.phase != Phase::Closed {
-            carry.clear();
-            self.carry = carry;
+    fn put_back(&mut self, mut carry: Box<Carry>) {
+        if carry.bytes.capacity() <= limits::KEEP_BUFFER && self.phase != Phase::Closed {
+            carry.bytes.clear();
+            self.carry = Some(carry);
         }
     }
 
@@ -276,6 +290,7 @@ impl Connection {
             }
             BodyLength::Chunked => {
                 self.chunked = Chunked::new();
+                self.left = 0;
                 Some(Phase::Chunked)
             }
             BodyLength::Unsaid => Some(Phase::UntilEof),
@@ -308,7 +323,7 @@ impl Connection {
             return Err(Error::peer(Kind::TooLarge, "more 1xx responses than the limit"));
         }
         self.front_informational += 1;
-        self.informational += 1;
+        self.informational = self.informational.saturating_add(1);
         // Only `100` lets the body go, and only if it is the front request's body that waits.
         if status == 100 && self.handed == 0 {
             self.waiting = false;
@@ -319,14 +334,16 @@ impl Connection {
     }
 
     fn chunked_input(&mut self, input: &[u8], sink: &mut impl Sink) -> Result<usize, Error> {
-        let left = self.chunked.data_left();
-        if left > 0 {
-            let n = left.min(input.len() as u64);
-            self.chunked.consume(n);
+        if self.chunked.in_data() {
+            let n = self.left.min(input.len() as u64);
+            self.left -= n;
+            if self.left == 0 {
+                self.chunked.chunk_over();
+            }
             self.content(n, &input[..n as usize], sink);
             return Ok(n as usize);
         }
-        let (n, next) = self.chunked.advance(input)?;
+        let (n, next) = self.chunked.advance(&mut self.left, input)?;
         if next == Next::Trailers {
             self.phase = Phase::Trailers;
         }
@@ -334,27 +351,28 @@ impl Connection {
     }
 
     fn trailer_input(&mut self, input: &[u8], sink: &mut impl Sink) -> Result<usize, Error> {
-        if self.carry.is_empty() && input.starts_with(b"\r\n") {
+        let carried = self.carried();
+        if carried == 0 && input.starts_with(b"\r\n") {
             self.header_bytes += 2;
             self.response_over(sink);
             return Ok(2);
         }
         let max = limits::MAX_TRAILERS;
-        let (carried, mut carry) = (self.carry.len(), std::mem::take(&mut self.carry));
-        carry.extend_from_slice(&input[..input.len().min(max - carried)]);
+        let mut carry = self.carry.take().unwrap_or_default();
+        carry.bytes.extend_from_slice(&input[..input.len().min(max - carried)]);
         let front = self.front.as_ref().expect("trailers belong to a request");
         let (token, want) = (front.token, front.want);
-        let complete = head::parse_trailers(&carry, |n, fields| {
+        let complete = head::parse_trailers(&carry.bytes, |n, fields| {
             if want.fields && fields.count() > 0 {
                 sink.trailers(token, &fields);
             }
             n
         })?;
         let Some(n) = complete else {
-            if carry.len() >= max {
+            if carry.bytes.len() >= max {
                 return Err(Error::peer(Kind::TooLarge, "a trailer section larger than the limit"));
             }
-            self.carry = carry;
+            self.carry = Some(carry);
             return Ok(input.len());
         };
         self.header_bytes += n as u64;
@@ -372,7 +390,7 @@ impl Connection {
                 self.closing = true;
                 self.front_over(sink);
             }
-            Phase::Head if self.carry.is_empty() && self.front_informational == 0 => {
+            Phase::Head if self.carried() == 0 && self.front_informational == 0 => {
                 let idle = !self.front.as_ref().is_some_and(|front| front.started);
                 self.fail_all(CLOSED, false, sink);
                 self.end(if idle { CloseReason::Graceful } else { CloseReason::Error(CLOSED) }, sink);
@@ -439,7 +457,7 @@ impl Connection {
         self.expect_until = Time::NEVER;
         self.rest = VecDeque::new();
         self.out = Vec::new();
-        self.carry = Vec::new();
+        self.carry = None;
         sink.closed(reason);
     }
 
@@ -458,77 +476,6 @@ impl Connection {
         self.expect_until = Time::NEVER;
         self.out = Vec::new();
         self.out_at = 0;
-    }
-
-    // ---- output ----
-
-    /// Hands out the rest of a head. Returns whether it is out completely.
-    fn hand_out_head(&mut self, i: u32, end: usize, out: &mut Vec<u8>) -> bool {
-        let at = self.out_at as usize;
-        let Some(entry) = (if i == 0 { self.front.as_mut() } else { self.rest.get_mut(i as usize - 1) })
-        else {
-            return false;
-        };
-        let n = (entry.head_left as usize).min(end - out.len());
-        if n > 0 {
-            out.extend_from_slice(&self.out[at..at + n]);
-            entry.head_left -= n as u32;
-            entry.started = true;
-            self.out_at += n as u32;
-            if self.out_at as usize == self.out.len() {
-                self.out_at = 0;
-                self.out.clear();
-                if self.out.capacity() > limits::KEEP_BUFFER {
-                    self.out = Vec::new();
-                }
-            }
-        }
-        entry.head_left == 0
-    }
-
-    /// Hands out more of a body. Returns whether it is out completely.
-    fn hand_out_body(&mut self, i: u32, end: usize, out: &mut Vec<u8>) -> bool {
-        let mut at = self.body_at;
-        let entry = self.entry(i).expect("a body belongs to a request");
-        let body = entry.body.as_ref().expect("checked by the caller");
-        let mut line = [0; 18];
-        let (before, after): (&[u8], &[u8]) = match entry.traits.framing {
-            Framing::Chunked if body.is_empty() => (b"", b"0\r\n\r\n"),
-            Framing::Chunked => (chunk_line(body.len(), &mut line), b"\r\n0\r\n\r\n"),
-            _ => (b"", b""),
-        };
-        let mut start = 0;
-        for part in [before, body, after] {
-            let stop = start + part.len() as u64;
-            if at < stop {
-                let from = (at - start) as usize;
-                let n = (part.len() - from).min(end - out.len());
-                out.extend_from_slice(&part[from..from + n]);
-                at += n as u64;
-            }
-            start = stop;
-            if at < stop {
-                break;
-            }
-        }
-        self.body_at = at;
-        at == start
-    }
-
-    /// The request being handed out is out completely.
-    fn handed_out(&mut self, i: u32, sink: &mut impl Sink) {
-        self.handed = i + 1;
-        self.body_at = 0;
-        let entry = self.entry(i).expect("it was just handed out");
-        entry.body = None;
-        let (token, last) = (entry.token, entry.traits.last);
-        sink.sent(token);
-        if last {
-            self.drain(sink);
-        }
-        if self.phase == Phase::Early && i == 0 {
-            self.front_over(sink);
-        }
     }
 }
 
@@ -654,23 +601,50 @@ impl ClientConn for Connection {
         let end = start.saturating_add(limit);
         while self.handed < self.count() && out.len() < end && !self.waiting && !self.aborted {
             let i = self.handed;
-            let entry = self.entry(i).expect("below count");
+            let entry = match i {
+                0 => self.front.as_mut(),
+                _ => self.rest.get_mut(i as usize - 1),
+            };
+            let entry = entry.expect("below count");
             if entry.head_left > 0 {
-                let waits = entry.traits.expect && entry.body.as_ref().is_some_and(|b| !b.is_empty());
-                if !self.hand_out_head(i, end, out) {
+                let at = self.out_at as usize;
+                let n = (entry.head_left as usize).min(end - out.len());
+                out.extend_from_slice(&self.out[at..at + n]);
+                entry.started = true;
+                entry.head_left -= n as u32;
+                self.out_at += n as u32;
+                if entry.head_left > 0 {
                     break;
                 }
-                if waits {
+                if self.out_at as usize == self.out.len() {
+                    self.out_at = 0;
+                    self.out.clear();
+                    if self.out.capacity() > limits::KEEP_BUFFER {
+                        self.out = Vec::new();
+                    }
+                }
+                if entry.traits.expect && entry.body.as_ref().is_some_and(|b| !b.is_empty()) {
                     self.waiting = true;
-                    self.expect_until = now.after(self.expect_timeout);
+                    self.expect_until = now.after(Duration::from_nanos(self.expect_timeout_ns));
                     break;
                 }
             }
-            let has_body = self.entry(i).is_some_and(|entry| entry.body.is_some());
-            if has_body && !self.hand_out_body(i, end, out) {
-                break;
+            if let Some(body) = &entry.body {
+                if !hand_out_body(entry.traits.framing, body, &mut self.body_at, end, out) {
+                    break;
+                }
+                entry.body = None;
+                self.body_at = 0;
             }
-            self.handed_out(i, sink);
+            self.handed = i + 1;
+            let (token, last) = (entry.token, entry.traits.last);
+            sink.sent(token);
+            if last {
+                self.drain(sink);
+            }
+            if self.phase == Phase::Early {
+                self.front_over(sink);
+            }
         }
         (out.len() > start).then_some(())
     }
@@ -701,7 +675,7 @@ impl ClientConn for Connection {
             header_bytes: self.header_bytes,
             header_bytes_decoded: self.header_bytes,
             data_bytes: self.data_bytes,
-            informational: self.informational,
+            informational: u64::from(self.informational),
             peer_max_streams: None,
             goaway_code: None,
         }
@@ -717,6 +691,32 @@ impl Connection {
             self.rest.remove(i as usize - 1);
         }
     }
+}
+
+/// Appends more of a body, from byte `at` of its wire form, up to where `out` has `end` bytes. Returns whether that was
+/// all of it.
+fn hand_out_body(framing: Framing, body: &Bytes, at: &mut u64, end: usize, out: &mut Vec<u8>) -> bool {
+    let mut line = [0; 18];
+    let (before, after): (&[u8], &[u8]) = match framing {
+        Framing::Chunked if body.is_empty() => (b"", b"0\r\n\r\n"),
+        Framing::Chunked => (chunk_line(body.len(), &mut line), b"\r\n0\r\n\r\n"),
+        _ => (b"", b""),
+    };
+    let mut start = 0;
+    for part in [before, body, after] {
+        let stop = start + part.len() as u64;
+        if *at < stop {
+            let from = (*at - start) as usize;
+            let n = (part.len() - from).min(end - out.len());
+            out.extend_from_slice(&part[from..from + n]);
+            *at += n as u64;
+        }
+        if *at < stop {
+            return false;
+        }
+        start = stop;
+    }
+    true
 }
 
 /// The line before a chunk.

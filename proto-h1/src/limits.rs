@@ -11,7 +11,7 @@ pub const MAX_TRAILERS: usize = 16 * 1024;
 /// Most 1xx responses before one final response. `102` and `103` come a few times; a flood would never end.
 pub const MAX_INFORMATIONAL: u8 = 64;
 /// Bytes of chunk extensions and padding in one response: nobody reads them, so they only cost.
-pub const MAX_CHUNK_EXTENSIONS: u32 = 16 * 1024;
+pub const MAX_CHUNK_EXTENSIONS: u16 = 16 * 1024;
 /// Hex digits of a chunk size, leading zeros included: as many as a `u64` has.
 pub const MAX_CHUNK_DIGITS: u8 = 16;
 /// Largest `content-length` and chunk size: sums and casts of what follows never overflow.

@@ -101,10 +101,10 @@ impl Response {
         if !body.is_empty() {
             told.push(format!("body {n} {}", String::from_utf8_lossy(&body)));
         }
-        if let Body::Chunked { trailers, .. } = &self.body {
-            if !trailers.is_empty() {
-                told.push(format!("trailers {n}{}", list(trailers)));
-            }
+        if let Body::Chunked { trailers, .. } = &self.body
+            && !trailers.is_empty()
+        {
+            told.push(format!("trailers {n}{}", list(trailers)));
         }
         told.push(format!("done {n}"));
         told
