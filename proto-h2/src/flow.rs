@@ -1,7 +1,6 @@
 //! Flow control (RFC 9113 section 5.2): what the peer may still send us, and what we may still send.
 
-use crate::code::Code;
-use crate::fault::Breach;
+use crate::fault::{self, Breach};
 use crate::settings::DEFAULT_WINDOW;
 
 /// The connection's receive window.
@@ -26,11 +25,8 @@ impl ReceiveWindow {
 
     /// Counts a frame. `Ok(n)`, n > 0: give back so many bytes.
     #[inline]
-    pub(crate) fn receive(&mut self, len: u32) -> Result<u32, Breach> {
-        let left = self.left.checked_sub(len).ok_or(Breach::connection(
-            Code::FLOW_CONTROL_ERROR,
-            "more data than the connection's window (RFC 9113 section 6.9.1)",
-        ))?;
+    pub(crate) fn receive(&mut self, len: u32) -> Result<u32, &'static Breach> {
+        let left = self.left.checked_sub(len).ok_or(&fault::CONNECTION_WINDOW)?;
         self.left = left;
         let due = self.full.saturating_sub(left);
         if due < self.step {

@@ -1,5 +1,6 @@
 //! Header blocks of responses: decoded, checked against RFC 9113 section 8, and kept as fields only where wanted.
 
+use crate::fault::{self, Breach};
 use crate::hpack::class::{Class, Info};
 use crate::hpack::{self, Decoder};
 use crate::limits;
@@ -18,7 +19,7 @@ pub(crate) struct Head {
     /// The list is larger than [`limits::HEADER_LIST`].
     pub(crate) too_large: bool,
     /// The first rule broken.
-    pub(crate) malformed: Option<&'static str>,
+    pub(crate) malformed: Option<&'static Breach>,
 }
 
 const EMPTY: Head = Head { status: 0, length: NO_LENGTH, decoded: 0, too_large: false, malformed: None };
@@ -148,15 +149,15 @@ impl Checker {
         let problem = match info.class() {
             Class::Plain => {
                 self.regular = true;
-                (!info.value_ok()).then_some("illegal byte in a field value (RFC 9113 section 8.2.1)")
+                (!info.value_ok()).then_some(&fault::FIELD_VALUE)
             }
             Class::Status => {
                 return self.status(info);
             }
             Class::ContentLength => self.content_length(value),
-            Class::Pseudo => Some("unknown pseudo field in a response (RFC 9113 section 8.3)"),
-            Class::Forbidden | Class::Te => Some("connection-specific field (RFC 9113 section 8.2.2)"),
-            Class::BadName => Some("illegal field name (RFC 9113 section 8.2.1)"),
+            Class::Pseudo => Some(&fault::PSEUDO_UNKNOWN),
+            Class::Forbidden | Class::Te => Some(&fault::FIELD_FORBIDDEN),
+            Class::BadName => Some(&fault::FIELD_NAME),
         };
         if problem.is_some() {
             self.malformed(problem);
@@ -167,18 +168,18 @@ impl Checker {
         !self.head.too_large
     }
 
-    fn malformed(&mut self, problem: Option<&'static str>) {
+    fn malformed(&mut self, problem: Option<&'static Breach>) {
         self.head.malformed = self.head.malformed.or(problem);
     }
 
     #[inline]
     fn status(&mut self, info: Info) -> bool {
         let problem = if self.regular {
-            Some("pseudo field after a regular one (RFC 9113 section 8.3)")
+            Some(&fault::PSEUDO_LATE)
         } else if self.head.status != 0 {
-            Some("two :status fields (RFC 9113 section 8.3)")
+            Some(&fault::STATUS_TWICE)
         } else if info.status_code() == 0 {
-            Some("illegal :status (RFC 9113 section 8.3.2)")
+            Some(&fault::STATUS_ILLEGAL)
         } else {
             None
         };
@@ -189,13 +190,13 @@ impl Checker {
         false
     }
 
-    fn content_length(&mut self, value: &[u8]) -> Option<&'static str> {
+    fn content_length(&mut self, value: &[u8]) -> Option<&'static Breach> {
         self.regular = true;
         let Some(length) = parse_length(value) else {
-            return Some("illegal content-length (RFC 9110 section 8.6)");
+            return Some(&fault::LENGTH_ILLEGAL);
         };
         if self.head.length != NO_LENGTH && self.head.length != length {
-            return Some("two content-lengths that differ (RFC 9110 section 8.6)");
+            return Some(&fault::LENGTH_TWICE);
         }
         self.head.length = length;
         None

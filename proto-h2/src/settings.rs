@@ -1,7 +1,6 @@
 //! Settings, ours as they are announced and the peer's as they arrive (RFC 9113 section 6.5).
 
-use crate::code::Code;
-use crate::fault::Breach;
+use crate::fault::{self, Breach};
 use crate::frame::{FrameHeader, PREFACE, kind};
 use crate::{hpack, limits};
 use std::time::Duration;
@@ -126,8 +125,11 @@ impl PeerSettings {
 
     /// Applies a SETTINGS frame's entries in order. Calls `resized` for each table size on the way: the encoder has to
     /// know the least (RFC 7541 section 4.2).
-    pub(crate) fn apply(&mut self, entries: &[u8], mut resized: impl FnMut(u32)) -> Result<(), Breach> {
-        const PROTOCOL: Code = Code::PROTOCOL_ERROR;
+    pub(crate) fn apply(
+        &mut self,
+        entries: &[u8],
+        mut resized: impl FnMut(u32),
+    ) -> Result<(), &'static Breach> {
         if !self.seen {
             self.seen = true;
             self.max_streams = u32::MAX; // "initially, there is no limit" (section 6.5.2)
@@ -137,29 +139,25 @@ impl PeerSettings {
             match u16::from_be_bytes([e[0], e[1]]) {
                 id::HEADER_TABLE_SIZE => resized(value),
                 id::ENABLE_PUSH if value != 0 => {
-                    return Err(Breach::connection(
-                        PROTOCOL,
-                        "a server enables push (RFC 9113 section 6.5.2)",
-                    ));
+                    return Err(&fault::ENABLE_PUSH);
                 }
                 id::MAX_CONCURRENT_STREAMS => {
                     self.max_streams = value;
                     self.announced_streams = Some(value);
                 }
                 id::INITIAL_WINDOW_SIZE if value > 0x7fff_ffff => {
-                    let detail = "initial window above 2^31-1 (RFC 9113 section 6.5.2)";
-                    return Err(Breach::connection(Code::FLOW_CONTROL_ERROR, detail));
+                    return Err(&fault::INITIAL_WINDOW);
                 }
                 id::INITIAL_WINDOW_SIZE => self.initial_window = value,
                 id::MAX_FRAME_SIZE if !(MIN_FRAME_SIZE..=MAX_FRAME_SIZE).contains(&value) => {
-                    return Err(Breach::connection(PROTOCOL, "illegal frame size (RFC 9113 section 6.5.2)"));
+                    return Err(&fault::MAX_FRAME_SIZE);
                 }
                 id::MAX_FRAME_SIZE => self.max_frame_size = value,
                 id::ENABLE_CONNECT_PROTOCOL if value > 1 => {
-                    return Err(Breach::connection(PROTOCOL, "illegal value (RFC 8441 section 3)"));
+                    return Err(&fault::CONNECT_PROTOCOL);
                 }
                 id::NO_RFC7540_PRIORITIES if value > 1 => {
-                    return Err(Breach::connection(PROTOCOL, "illegal value (RFC 9218 section 2.1)"));
+                    return Err(&fault::NO_PRIORITIES);
                 }
                 // MAX_HEADER_LIST_SIZE is advice: a server that minds answers 431. Unknown ones are ignored.
                 _ => {}

@@ -61,12 +61,7 @@ fn a_request_and_its_response() {
     let fields = vec![("content-length".to_owned(), "5".to_owned())];
     assert_eq!(
         c.events(),
-        [
-            Event::Sent(7),
-            Event::Head(7, 200, fields),
-            Event::Body(7, 5, b"hello".to_vec()),
-            Event::Done(7)
-        ]
+        [Event::Sent(7), Event::Head(7, 200, fields), Event::Body(7, 5, b"hello".to_vec()), Event::Done(7)]
     );
     assert_eq!((c.conn.capacity(), c.conn.in_flight()), (10, 0));
     let stats = c.conn.stats();
@@ -86,7 +81,11 @@ fn a_repeated_template_becomes_a_few_bytes_and_means_the_same() {
     let all: Vec<_> = blocks.iter().map(|b| decoded(&mut d, b)).collect();
     assert!(all.windows(2).all(|w| w[0] == w[1]));
     assert!(blocks[0].len() > 30);
-    assert!(blocks[1..].iter().all(|b| b.len() == 6), "{:?}", blocks.iter().map(Vec::len).collect::<Vec<_>>());
+    assert!(
+        blocks[1..].iter().all(|b| b.len() == 6),
+        "{:?}",
+        blocks.iter().map(Vec::len).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -432,7 +431,9 @@ fn the_peers_table_size_is_obeyed() {
     let prepared = get("/some/where");
     let (mut c, mut d) = (Client::ready(config(), &[]), Decoder::new(4096));
     let mut fields = Vec::new();
-    for (n, size) in [None, None, Some(0u32), None, Some(4096), None, None, Some(60), None].into_iter().enumerate() {
+    for (n, size) in
+        [None, None, Some(0u32), None, Some(4096), None, None, Some(60), None].into_iter().enumerate()
+    {
         if let Some(size) = size {
             c.input(&settings(&[(1, size)]));
             d.set_max_size(size as usize);

@@ -123,7 +123,7 @@ impl Connection {
     }
 
     /// A rule broken on a stream in flight or by the connection as a whole.
-    fn breach(&mut self, breach: Breach, slot: Option<usize>, sink: &mut impl Sink) {
+    fn breach(&mut self, breach: &'static Breach, slot: Option<usize>, sink: &mut impl Sink) {
         match (breach.scope, slot) {
             (Scope::Stream, Some(slot)) => {
                 self.reset(slot, breach.code, breach.error, sink);

@@ -2,9 +2,8 @@
 
 use super::{Connection, GoneAway};
 use crate::code::Code;
-use crate::fault::Breach;
-use crate::frame::{BAD_PADDING, Frame, FrameHeader, flag, kind};
-use crate::hpack;
+use crate::fault::{self, Breach};
+use crate::frame::{Frame, FrameHeader, flag, kind};
 use crate::limits;
 use crate::response::Head;
 use crate::streams::{Found, Life, NO_LENGTH, NO_UPLOAD};
@@ -96,15 +95,13 @@ fn recycle(mut buffer: Vec<u8>) -> Vec<u8> {
     if buffer.capacity() > limits::KEPT_CAPACITY { Vec::new() } else { buffer }
 }
 
-const CALM: Code = Code::ENHANCE_YOUR_CALM;
-
 impl Connection {
     pub(super) fn receive(&mut self, now: Time, mut bytes: &[u8], sink: &mut impl Sink) {
         // Each turn takes at least one byte or ends a frame that needs none.
         while !self.is_closed() {
             let result = match self.input.phase {
                 Phase::Header => match self.input.take_header(&mut bytes) {
-                    Some(header) => self.begin_frame(now, header, sink),
+                    Some(header) => self.begin_frame(now, header, &mut bytes, sink),
                     None => return,
                 },
                 Phase::Payload => {
@@ -167,23 +164,38 @@ impl Connection {
     }
 
     #[inline]
-    fn begin_frame(&mut self, now: Time, header: FrameHeader, sink: &mut impl Sink) -> Result<(), Breach> {
+    fn begin_frame(
+        &mut self,
+        now: Time,
+        header: FrameHeader,
+        bytes: &mut &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<(), &'static Breach> {
         if !self.peer.seen {
             check_first(header)?;
         }
         if let Some(open) = self.input.open_block
             && (header.kind != kind::CONTINUATION || header.stream != open.stream)
         {
-            let detail = "header block interrupted (RFC 9113 section 6.2)";
-            return Err(Breach::connection(Code::PROTOCOL_ERROR, detail));
+            return Err(&fault::BLOCK_INTERRUPTED);
         }
         self.input.header = header;
         match header.check(self.config.max_frame_size) {
             Ok(()) if header.kind == kind::DATA => self.begin_data(now, header, sink),
+            Ok(())
+                if header.kind == kind::HEADERS
+                    && is_plain_block(header)
+                    && header.len as usize <= bytes.len() =>
+            {
+                // A whole block in one piece, as nearly all are: nothing to assemble.
+                self.check_block_size(header)?;
+                let (block, rest) = bytes.split_at(header.len as usize);
+                *bytes = rest;
+                self.block(now, header.stream, header.has(flag::END_STREAM), block, sink)
+            }
             Ok(()) => {
                 if header.kind == kind::CONTINUATION && self.input.open_block.is_none() {
-                    let detail = "CONTINUATION without HEADERS (RFC 9113 section 6.10)";
-                    return Err(Breach::connection(Code::PROTOCOL_ERROR, detail));
+                    return Err(&fault::CONTINUATION_ALONE);
                 }
                 self.check_block_size(header)?;
                 self.input.phase = Phase::Payload;
@@ -203,27 +215,27 @@ impl Connection {
 
     /// Header blocks are bounded before their bytes are kept.
     #[inline]
-    fn check_block_size(&mut self, header: FrameHeader) -> Result<(), Breach> {
+    fn check_block_size(&mut self, header: FrameHeader) -> Result<(), &'static Breach> {
         match header.kind {
             kind::HEADERS if header.len as usize <= limits::HEADER_BLOCK => Ok(()),
-            kind::HEADERS => Err(Breach::connection(CALM, "header block too large")),
+            kind::HEADERS => Err(&fault::BLOCK_TOO_LARGE),
             kind::CONTINUATION if self.input.block.len() + header.len as usize > limits::HEADER_BLOCK => {
-                Err(Breach::connection(CALM, "header block too large"))
+                Err(&fault::BLOCK_TOO_LARGE)
             }
             _ => Ok(()),
         }
     }
 
     /// A frame that carries nothing for us came.
-    fn spend(&mut self, now: Time) -> Result<(), Breach> {
+    fn spend(&mut self, now: Time) -> Result<(), &'static Breach> {
         if self.budget.take(now) {
             return Ok(());
         }
-        Err(Breach::connection(CALM, "flood of frames that carry nothing (RFC 9113 section 10.5)"))
+        Err(&fault::FLOOD)
     }
 
     #[inline]
-    fn end_payload(&mut self, now: Time, bytes: &[u8], sink: &mut impl Sink) -> Result<(), Breach> {
+    fn end_payload(&mut self, now: Time, bytes: &[u8], sink: &mut impl Sink) -> Result<(), &'static Breach> {
         let header = self.input.header;
         self.input.skip = header.len - header.kept();
         self.input.phase = if self.input.skip > 0 { Phase::Skip } else { Phase::Header };
@@ -244,7 +256,7 @@ impl Connection {
         header: FrameHeader,
         frame: Frame<'_>,
         sink: &mut impl Sink,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), &'static Breach> {
         match frame {
             Frame::Headers { fragment } => self.headers(now, header, fragment, sink),
             Frame::Continuation { fragment } => self.continuation(now, header, fragment, sink),
@@ -262,26 +274,27 @@ impl Connection {
         }
     }
 
-    fn acknowledge(&mut self, kind: u8, payload: &[u8]) -> Result<(), Breach> {
+    fn acknowledge(&mut self, kind: u8, payload: &[u8]) -> Result<(), &'static Breach> {
         if self.outbox.acknowledge(kind, payload) {
             return Ok(());
         }
-        Err(Breach::connection(CALM, "too many acknowledgements wait to be sent (RFC 9113 section 10.5)"))
+        Err(&fault::ACKS_PENDING)
     }
 }
 
+/// HEADERS that are a block and nothing else.
+#[inline]
+fn is_plain_block(header: FrameHeader) -> bool {
+    header.flags & (flag::END_HEADERS | flag::PADDED | flag::PRIORITY) == flag::END_HEADERS
+}
+
 /// The first frame of a server is SETTINGS, not an acknowledgement (RFC 9113 section 3.4).
-fn check_first(header: FrameHeader) -> Result<(), Breach> {
+fn check_first(header: FrameHeader) -> Result<(), &'static Breach> {
     if header.kind == kind::SETTINGS && !header.has(flag::ACK) {
         return Ok(());
     }
     let http1 = header.bytes().starts_with(b"HTTP/1.");
-    let detail = if http1 {
-        "the server answers in HTTP/1, not HTTP/2"
-    } else {
-        "the server does not begin with SETTINGS (RFC 9113 section 3.4)"
-    };
-    Err(Breach::connection(Code::PROTOCOL_ERROR, detail))
+    Err(if http1 { &fault::HTTP1 } else { &fault::NO_PREFACE })
 }
 
 /// Header blocks.
@@ -293,7 +306,7 @@ impl Connection {
         header: FrameHeader,
         fragment: &[u8],
         sink: &mut impl Sink,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), &'static Breach> {
         let end_stream = header.has(flag::END_STREAM);
         if header.has(flag::END_HEADERS) {
             return self.block(now, header.stream, end_stream, fragment, sink);
@@ -309,11 +322,11 @@ impl Connection {
         header: FrameHeader,
         fragment: &[u8],
         sink: &mut impl Sink,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), &'static Breach> {
         let Some(open) = &mut self.input.open_block else { return Ok(()) };
         open.continuations += 1;
         if open.continuations > limits::CONTINUATIONS {
-            return Err(Breach::connection(CALM, "too many CONTINUATION frames"));
+            return Err(&fault::CONTINUATIONS);
         }
         let open = *open;
         self.input.block.extend_from_slice(fragment);
@@ -336,21 +349,20 @@ impl Connection {
         end_stream: bool,
         block: &[u8],
         sink: &mut impl Sink,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), &'static Breach> {
         let found = self.streams.find(stream);
         let list = match found {
             Found::Live(slot) => self.streams.at(slot).want.fields,
             Found::Idle => {
-                let detail = "HEADERS on a stream never opened (RFC 9113 section 5.1.1)";
-                return Err(Breach::connection(Code::PROTOCOL_ERROR, detail));
+                return Err(&fault::HEADERS_IDLE);
             }
-            Found::Ended => return Err(after_the_end()),
+            Found::Ended => return Err(&fault::AFTER_END),
             Found::Gone => {
                 self.spend(now)?;
                 false
             }
         };
-        let head = self.reader.read(block, list).map_err(compression)?;
+        let head = self.reader.read(block, list).map_err(fault::compression)?;
         let Found::Live(slot) = found else { return Ok(()) };
         self.stats.header_bytes += block.len() as u64;
         self.stats.header_bytes_decoded += head.decoded;
@@ -372,10 +384,10 @@ impl Connection {
         end_stream: bool,
         head: &Head,
         sink: &mut impl Sink,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), &'static Breach> {
         well_formed(head)?;
         if head.status == 0 {
-            return Err(Breach::malformed("response without :status (RFC 9113 section 8.3.2)"));
+            return Err(&fault::NO_STATUS);
         }
         let stream = self.streams.at(slot);
         stream.head = true;
@@ -383,7 +395,7 @@ impl Connection {
         stream.length_left = if stream.no_content { NO_LENGTH } else { head.length };
         let (token, fields) = (stream.token, stream.want.fields);
         if end_stream && !matches!(stream.length_left, 0 | NO_LENGTH) {
-            return Err(wrong_length());
+            return Err(&fault::WRONG_LENGTH);
         }
         if fields {
             sink.head(token, head.status, &self.reader.fields);
@@ -402,18 +414,18 @@ impl Connection {
         end_stream: bool,
         head: &Head,
         sink: &mut impl Sink,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), &'static Breach> {
         well_formed(head)?;
         if end_stream {
-            return Err(Breach::malformed("1xx that ends the stream (RFC 9113 section 8.1)"));
+            return Err(&fault::INFORMATIONAL_END);
         }
         if head.status == 101 {
-            return Err(Breach::malformed("101 in HTTP/2 (RFC 9113 section 8.6)"));
+            return Err(&fault::SWITCHING_PROTOCOLS);
         }
         let stream = self.streams.at(slot);
         stream.informational += 1;
         if stream.informational > limits::INFORMATIONAL {
-            return Err(Breach::stream(CALM, "too many 1xx responses"));
+            return Err(&fault::INFORMATIONAL_FLOOD);
         }
         let (token, upload) = (stream.token, stream.upload);
         self.stats.informational += 1;
@@ -430,17 +442,17 @@ impl Connection {
         end_stream: bool,
         head: &Head,
         sink: &mut impl Sink,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), &'static Breach> {
         well_formed(head)?;
         if head.status != 0 {
-            return Err(Breach::malformed("pseudo field in trailers (RFC 9113 section 8.1)"));
+            return Err(&fault::TRAILERS_PSEUDO);
         }
         if !end_stream {
-            return Err(Breach::malformed("trailers that do not end the stream (RFC 9113 section 8.1)"));
+            return Err(&fault::TRAILERS_OPEN);
         }
         let stream = self.streams.at(slot);
         if !matches!(stream.length_left, 0 | NO_LENGTH) {
-            return Err(wrong_length());
+            return Err(&fault::WRONG_LENGTH);
         }
         let (token, fields) = (stream.token, stream.want.fields);
         if fields {
@@ -471,44 +483,34 @@ impl Connection {
 }
 
 #[inline]
-fn well_formed(head: &Head) -> Result<(), Breach> {
-    if let Some(detail) = head.malformed {
-        return Err(Breach::malformed(detail));
+fn well_formed(head: &Head) -> Result<(), &'static Breach> {
+    if let Some(breach) = head.malformed {
+        return Err(breach);
     }
     if head.too_large {
-        let error = Error::local(Kind::TooLarge, "header list larger than we read");
-        return Err(Breach { error, ..Breach::stream(CALM, "") });
+        return Err(&fault::LIST_TOO_LARGE);
     }
     Ok(())
-}
-
-fn wrong_length() -> Breach {
-    Breach::stream(Code::PROTOCOL_ERROR, "content differs from content-length (RFC 9113 section 8.1.1)")
-}
-
-fn after_the_end() -> Breach {
-    Breach::connection(Code::STREAM_CLOSED, "frame after the end of its stream (RFC 9113 section 5.1)")
-}
-
-#[cold]
-fn compression(error: hpack::Error) -> Breach {
-    Breach::connection(Code::COMPRESSION_ERROR, error.detail())
 }
 
 /// DATA.
 impl Connection {
     #[inline]
-    fn begin_data(&mut self, now: Time, header: FrameHeader, sink: &mut impl Sink) -> Result<(), Breach> {
+    fn begin_data(
+        &mut self,
+        now: Time,
+        header: FrameHeader,
+        sink: &mut impl Sink,
+    ) -> Result<(), &'static Breach> {
         let end_stream = header.has(flag::END_STREAM);
         let give_back = self.receive_window.receive(header.len)?;
         let found = self.streams.find(header.stream);
         let slot = match found {
             Found::Live(slot) => Some(slot),
             Found::Gone => None,
-            Found::Ended => return Err(after_the_end()),
+            Found::Ended => return Err(&fault::AFTER_END),
             Found::Idle => {
-                let detail = "DATA on a stream never opened (RFC 9113 section 5.1)";
-                return Err(Breach::connection(Code::PROTOCOL_ERROR, detail));
+                return Err(&fault::DATA_IDLE);
             }
         };
         if give_back > 0 {
@@ -541,16 +543,19 @@ impl Connection {
 
     /// The stream's own rules for a DATA frame.
     #[inline]
-    fn admit_data(&mut self, slot: usize, header: FrameHeader, end_stream: bool) -> Result<(), Breach> {
+    fn admit_data(
+        &mut self,
+        slot: usize,
+        header: FrameHeader,
+        end_stream: bool,
+    ) -> Result<(), &'static Breach> {
         let stream = self.streams.at(slot);
         if !stream.head {
-            let detail = "DATA before the response head (RFC 9113 section 8.1)";
-            return Err(Breach::stream(Code::PROTOCOL_ERROR, detail));
+            return Err(&fault::DATA_BEFORE_HEAD);
         }
         let unreturned = stream.unreturned + header.len;
         if unreturned > self.config.stream_window() {
-            let detail = "more data than the stream's window (RFC 9113 section 6.9.1)";
-            return Err(Breach::stream(Code::FLOW_CONTROL_ERROR, detail));
+            return Err(&fault::STREAM_WINDOW);
         }
         stream.unreturned = unreturned;
         if unreturned >= self.stream_step && !end_stream {
@@ -562,27 +567,26 @@ impl Connection {
 
     /// Content and `content-length`.
     #[inline]
-    fn admit_content(&mut self, slot: usize, content: u32, end_stream: bool) -> Result<(), Breach> {
+    fn admit_content(&mut self, slot: usize, content: u32, end_stream: bool) -> Result<(), &'static Breach> {
         let stream = self.streams.at(slot);
         if stream.no_content && content > 0 {
-            let detail = "content in a response that has none (RFC 9110 section 6.4.1)";
-            return Err(Breach::stream(Code::PROTOCOL_ERROR, detail));
+            return Err(&fault::CONTENT_NOT_ALLOWED);
         }
         if stream.length_left == NO_LENGTH {
             return Ok(());
         }
         let Some(left) = stream.length_left.checked_sub(u64::from(content)) else {
-            return Err(wrong_length());
+            return Err(&fault::WRONG_LENGTH);
         };
         if end_stream && left > 0 {
-            return Err(wrong_length());
+            return Err(&fault::WRONG_LENGTH);
         }
         stream.length_left = left;
         Ok(())
     }
 
     #[inline]
-    fn data_bytes(&mut self, bytes: &mut &[u8], sink: &mut impl Sink) -> Result<(), Breach> {
+    fn data_bytes(&mut self, bytes: &mut &[u8], sink: &mut impl Sink) -> Result<(), &'static Breach> {
         if self.input.data.pad_due {
             let (pad, rest) = bytes.split_at(1);
             *bytes = rest;
@@ -599,10 +603,10 @@ impl Connection {
         Ok(())
     }
 
-    fn padding_length(&mut self, padding: u32, sink: &mut impl Sink) -> Result<(), Breach> {
+    fn padding_length(&mut self, padding: u32, sink: &mut impl Sink) -> Result<(), &'static Breach> {
         let data = &mut self.input.data;
         data.pad_due = false;
-        data.content = data.content.checked_sub(padding).ok_or(BAD_PADDING)?;
+        data.content = data.content.checked_sub(padding).ok_or(&fault::BAD_PADDING)?;
         data.padding = padding;
         let (content, end_stream) = (data.content, data.end_stream);
         if let Some(slot) = self.live_data_slot()
@@ -644,7 +648,7 @@ impl Connection {
 
 /// Everything else.
 impl Connection {
-    fn settings(&mut self, now: Time, entries: &[u8], sink: &mut impl Sink) -> Result<(), Breach> {
+    fn settings(&mut self, now: Time, entries: &[u8], sink: &mut impl Sink) -> Result<(), &'static Breach> {
         self.spend(now)?;
         let before = self.peer;
         let writer = &mut self.writer;
@@ -661,11 +665,10 @@ impl Connection {
     }
 
     /// All streams' windows move with the initial one (RFC 9113 section 6.9.2).
-    fn change_initial_window(&mut self, change: i64) -> Result<(), Breach> {
+    fn change_initial_window(&mut self, change: i64) -> Result<(), &'static Breach> {
         for stream in self.streams.each_live() {
             if stream.send_window.change(change).is_err() {
-                let detail = "initial window takes a stream's above 2^31-1 (RFC 9113 section 6.9.2)";
-                return Err(Breach::connection(Code::FLOW_CONTROL_ERROR, detail));
+                return Err(&fault::INITIAL_WINDOW_OVERFLOW);
             }
             if stream.upload != NO_UPLOAD {
                 self.uploads.requeue(stream.upload, stream.send_window.available() > 0);
@@ -680,15 +683,13 @@ impl Connection {
         stream: u32,
         increment: u32,
         sink: &mut impl Sink,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), &'static Breach> {
         self.spend(now)?;
-        const ZERO: &str = "WINDOW_UPDATE of zero (RFC 9113 section 6.9)";
-        const OVERFLOW: &str = "window above 2^31-1 (RFC 9113 section 6.9.1)";
         if stream == 0 {
             if increment == 0 {
-                return Err(Breach::connection(Code::PROTOCOL_ERROR, ZERO));
+                return Err(&fault::WINDOW_UPDATE_ZERO_CONNECTION);
             }
-            let overflow = |_| Breach::connection(Code::FLOW_CONTROL_ERROR, OVERFLOW);
+            let overflow = |_| &fault::SEND_WINDOW_CONNECTION;
             return self.send_window.change(i64::from(increment)).map_err(overflow);
         }
         let slot = match self.streams.find(stream) {
@@ -696,15 +697,14 @@ impl Connection {
             // It may have crossed the end of the stream (section 5.1).
             Found::Ended | Found::Gone => return Ok(()),
             Found::Idle => {
-                let detail = "WINDOW_UPDATE on a stream never opened (RFC 9113 section 5.1)";
-                return Err(Breach::connection(Code::PROTOCOL_ERROR, detail));
+                return Err(&fault::WINDOW_UPDATE_IDLE);
             }
         };
         let s = self.streams.at(slot);
         if increment == 0 {
-            self.breach(Breach::stream(Code::PROTOCOL_ERROR, ZERO), Some(slot), sink);
+            self.breach(&fault::WINDOW_UPDATE_ZERO_STREAM, Some(slot), sink);
         } else if s.send_window.change(i64::from(increment)).is_err() {
-            self.breach(Breach::stream(Code::FLOW_CONTROL_ERROR, OVERFLOW), Some(slot), sink);
+            self.breach(&fault::SEND_WINDOW_STREAM, Some(slot), sink);
         } else if s.upload != NO_UPLOAD {
             self.uploads.requeue(s.upload, s.send_window.available() > 0);
         }
@@ -717,7 +717,7 @@ impl Connection {
         stream: u32,
         code: Code,
         sink: &mut impl Sink,
-    ) -> Result<(), Breach> {
+    ) -> Result<(), &'static Breach> {
         match self.streams.find(stream) {
             Found::Live(slot) => {
                 let error = Error::peer(Kind::StreamReset(code.0), "the server reset the stream");
@@ -727,18 +727,14 @@ impl Connection {
             }
             // After a whole response: "stop sending, without error" (RFC 9113 section 8.1), or it crossed ours.
             Found::Ended | Found::Gone => self.spend(now),
-            Found::Idle => {
-                let detail = "RST_STREAM on a stream never opened (RFC 9113 section 6.4)";
-                Err(Breach::connection(Code::PROTOCOL_ERROR, detail))
-            }
+            Found::Idle => Err(&fault::RST_STREAM_IDLE),
         }
     }
 
-    fn go_away(&mut self, now: Time, gone: GoneAway, sink: &mut impl Sink) -> Result<(), Breach> {
+    fn go_away(&mut self, now: Time, gone: GoneAway, sink: &mut impl Sink) -> Result<(), &'static Breach> {
         self.spend(now)?;
         if self.gone_away.is_some_and(|before| gone.last > before.last) {
-            let detail = "GOAWAY with a larger last stream than before (RFC 9113 section 6.8)";
-            return Err(Breach::connection(Code::PROTOCOL_ERROR, detail));
+            return Err(&fault::GOAWAY_GREW);
         }
         self.gone_away = Some(gone);
         self.stats.goaway_code = Some(gone.code.0);

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use proto::{
-    ByteInput, ClientConn, CloseReason, Error, Fields, Framing, Piece, Refused, Request, Scheme, Sink, Template,
-    Text, Time, Token, Want,
+    ByteInput, ClientConn, CloseReason, Error, Fields, Framing, Piece, Refused, Request, Scheme, Sink,
+    Template, Text, Time, Token, Want,
 };
 use proto_h2::frame::{FrameHeader, flag, kind};
 use proto_h2::hpack::{Encoder, Indexing};
@@ -197,7 +197,8 @@ impl Client {
 
 /// A template without slots.
 pub fn template(method: &str, path: &str, fields: &[(&str, &str)]) -> Template {
-    let mut t = Template::new(method, Scheme::Https, Text::literal("example.org"), Text::literal(path)).unwrap();
+    let mut t =
+        Template::new(method, Scheme::Https, Text::literal("example.org"), Text::literal(path)).unwrap();
     for (name, value) in fields {
         let field = proto::Field { name: (*name).into(), value: Text::literal(value), secret: false };
         t = t.field(field).unwrap();
@@ -282,7 +283,7 @@ pub fn show(bytes: &[u8]) -> String {
 }
 
 /// The events of one script under every split in two, and byte by byte, must be those of one piece.
-pub fn same_under_splits(mut script: impl FnMut(&mut Client, &mut dyn FnMut(&mut Client, &[u8])) -> ()) {
+pub fn same_under_splits(mut script: impl FnMut(&mut Client, &mut dyn FnMut(&mut Client, &[u8]))) {
     let mut run = |split: Option<usize>| {
         let mut client = Client::new(config());
         let mut feed = |c: &mut Client, bytes: &[u8]| match split {
