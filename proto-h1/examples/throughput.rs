@@ -1,6 +1,7 @@
 //! Feeds a canned response to one connection again and again and prints what one exchange costs.
 //!
-//! `cargo run --release -p proto-h1 --example throughput -- [rounds] [haterm|nginx|chunked|close] [depth] [connections]`
+//! `cargo run --release -p proto-h1 --example throughput -- [rounds] [haterm|nginx|chunked|close] [depth] [connections] [fields]`
+//! With `fields` the request wants the fields, so that every head is parsed.
 //! For instructions instead of time, run it under `valgrind --tool=callgrind` with two round counts and take the
 //! difference.
 #![allow(
@@ -65,11 +66,12 @@ fn exchange(
     prepared: &Prepared,
     input: &[u8],
     depth: u32,
+    want: Want,
     out: &mut Vec<u8>,
     sink: &mut Count,
 ) {
     for token in 0..depth {
-        let request = Request { prepared, values: &[], body: Bytes::new(), want: Want::default() };
+        let request = Request { prepared, values: &[], body: Bytes::new(), want };
         conn.submit(Time::ZERO, Token(u64::from(token)), request).expect("room");
     }
     out.clear();
@@ -85,6 +87,7 @@ fn main() {
     let depth = number(3, 1) as u32;
     let connections = number(4, 1) as usize;
 
+    let want = Want { fields: args.get(5).is_some_and(|a| a == "fields"), body: false };
     let template =
         Template::new("GET", Scheme::Http, Text::literal("127.0.0.1:8081"), Text::literal("/?s=100"));
     let prepared = Connection::prepare(0, &template.expect("legal"));
@@ -97,7 +100,7 @@ fn main() {
     let start = Instant::now();
     for round in 0..rounds as usize {
         let conn = &mut conns[round % connections];
-        exchange(conn, &prepared, &input, depth, &mut out, &mut sink);
+        exchange(conn, &prepared, &input, depth, want, &mut out, &mut sink);
         if conn.capacity() == 0 {
             *conn = Connection::new(config);
         }

@@ -1,5 +1,6 @@
 //! The state machine of one connection: which bytes belong to which request, and what the caller is told when.
 
+use crate::carry::Carry;
 use crate::chunked::{Chunked, Next};
 use crate::head::{self, BodyLength, Facts};
 use crate::limits;
@@ -64,12 +65,6 @@ struct Entry {
     started: bool,
 }
 
-/// Bytes of a head or a trailer section, and room for more.
-#[derive(Debug, Default)]
-struct Carry {
-    bytes: Vec<u8>,
-}
-
 /// One HTTP/1.1 connection, from the first request to its end. See the crate's front page for its decisions.
 #[derive(Debug)]
 pub struct Connection {
@@ -123,6 +118,7 @@ const AFTER_ERROR: Error =
 const NOT_ANSWERED: Error =
     Error::peer(Kind::Closed, "the peer closed the connection after an earlier response");
 const HEAD_TOO_LARGE: Error = Error::peer(Kind::TooLarge, "a response head larger than the limit");
+const TRAILERS_TOO_LARGE: Error = Error::peer(Kind::TooLarge, "a trailer section larger than the limit");
 const UNSOLICITED: Error = Error::peer(Kind::Unsolicited, "bytes that answer no request");
 
 impl Connection {
@@ -218,19 +214,15 @@ impl Connection {
         }
         if carried > 0 {
             let mut carry = self.carry.take().expect("something is carried");
-            carry.bytes.extend_from_slice(&input[..input.len().min(max - carried)]);
-            let complete = head::parse(&carry.bytes, |n, facts, fields| self.head(n, facts?, &fields, sink))?;
-            return match complete {
-                Some(n) => {
-                    self.put_back(carry);
-                    Ok(n? - carried)
-                }
-                None if carry.bytes.len() >= max => Err(HEAD_TOO_LARGE),
-                None => {
-                    self.carry = Some(carry);
-                    Ok(input.len())
-                }
-            };
+            carry.push(&input[..input.len().min(max - carried)]);
+            if carry.may_be_complete(1)?
+                && let Some(n) =
+                    head::parse(carry.bytes(), |n, facts, fields| self.head(n, facts?, &fields, sink))?
+            {
+                self.put_back(carry);
+                return Ok(n? - carried);
+            }
+            return self.carry_on(carry, max, HEAD_TOO_LARGE).map(|()| input.len());
         }
         let window = &input[..input.len().min(max)];
         let complete = head::parse(window, |n, facts, fields| {
@@ -240,22 +232,32 @@ impl Connection {
         })?;
         match complete {
             Some(n) => n,
-            None if window.len() >= max => Err(HEAD_TOO_LARGE),
             None => {
-                self.carry.get_or_insert_default().bytes.extend_from_slice(window);
-                Ok(input.len())
+                let mut carry = self.carry.take().unwrap_or_default();
+                carry.push(window);
+                self.carry_on(carry, max, HEAD_TOO_LARGE).map(|()| input.len())
             }
         }
     }
 
+    /// Keeps what is good but not complete, up to `max` bytes.
+    fn carry_on(&mut self, mut carry: Box<Carry>, max: usize, too_large: Error) -> Result<(), Error> {
+        if carry.len() >= max {
+            return Err(too_large);
+        }
+        carry.found_good();
+        self.carry = Some(carry);
+        Ok(())
+    }
+
     fn carried(&self) -> usize {
-        self.carry.as_ref().map_or(0, |carry| carry.bytes.len())
+        self.carry.as_ref().map_or(0, |carry| carry.len())
     }
 
     /// Keeps an emptied carry-over buffer for the next time, unless it is large.
     fn put_back(&mut self, mut carry: Box<Carry>) {
-        if carry.bytes.capacity() <= limits::KEEP_BUFFER && self.phase != Phase::Closed {
-            carry.bytes.clear();
+        if carry.capacity() <= limits::KEEP_BUFFER && self.phase != Phase::Closed {
+            carry.clear();
             self.carry = Some(carry);
         }
     }
@@ -359,26 +361,23 @@ impl Connection {
         }
         let max = limits::MAX_TRAILERS;
         let mut carry = self.carry.take().unwrap_or_default();
-        carry.bytes.extend_from_slice(&input[..input.len().min(max - carried)]);
+        carry.push(&input[..input.len().min(max - carried)]);
         let front = self.front.as_ref().expect("trailers belong to a request");
         let (token, want) = (front.token, front.want);
-        let complete = head::parse_trailers(&carry.bytes, |n, fields| {
-            if want.fields && fields.count() > 0 {
-                sink.trailers(token, &fields);
-            }
-            n
-        })?;
-        let Some(n) = complete else {
-            if carry.bytes.len() >= max {
-                return Err(Error::peer(Kind::TooLarge, "a trailer section larger than the limit"));
-            }
-            self.carry = Some(carry);
-            return Ok(input.len());
-        };
-        self.header_bytes += n as u64;
-        self.put_back(carry);
-        self.response_over(sink);
-        Ok(n - carried)
+        if carry.may_be_complete(0)?
+            && let Some(n) = head::parse_trailers(carry.bytes(), |n, fields| {
+                if want.fields && fields.count() > 0 {
+                    sink.trailers(token, &fields);
+                }
+                n
+            })?
+        {
+            self.header_bytes += n as u64;
+            self.put_back(carry);
+            self.response_over(sink);
+            return Ok(n - carried);
+        }
+        self.carry_on(carry, max, TRAILERS_TOO_LARGE).map(|()| input.len())
     }
 
     fn eof(&mut self, sink: &mut impl Sink) {

@@ -78,6 +78,13 @@ pub(crate) fn parse_trailers<R>(
     }
 }
 
+/// Whether a field section, of which `before` fields have been seen, ends within `input`.
+pub(crate) fn fields_complete(input: &[u8], before: usize) -> Result<bool, Error> {
+    let mut fields = [EMPTY_HEADER; MAX_FIELDS];
+    let rest = fields.get_mut(before..).unwrap_or_default();
+    httparse::parse_headers(input, rest).map(|status| status.is_complete()).map_err(grammar)
+}
+
 fn grammar(e: httparse::Error) -> Error {
     let (kind, detail) = match e {
         httparse::Error::HeaderName => (Kind::Head, "a field name that is no token (RFC 9112 5)"),
@@ -102,14 +109,19 @@ fn facts(version: Option<u8>, code: Option<u16>, fields: &[Header<'_>]) -> Resul
     let mut close = false;
     let mut keep_alive = false;
     for field in fields {
-        // Only three names matter; their lengths tell them from nearly everything else.
+        // Only three names matter; their lengths tell them from nearly everything else. What well-behaved servers send
+        // is compared first.
         match field.name.len() {
-            10 if field.name.eq_ignore_ascii_case("connection") => {
-                for option in list(field.value) {
-                    close |= option.eq_ignore_ascii_case(b"close");
-                    keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            10 if field.name.eq_ignore_ascii_case("connection") => match field.value {
+                b"keep-alive" => keep_alive = true,
+                b"close" => close = true,
+                value => {
+                    for option in list(value) {
+                        close |= option.eq_ignore_ascii_case(b"close");
+                        keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                    }
                 }
-            }
+            },
             14 if field.name.eq_ignore_ascii_case("content-length") => {
                 length = Some(content_length(field.value, length)?);
             }
@@ -167,6 +179,11 @@ fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// One or several equal numbers (RFC 9110 section 8.6).
 fn content_length(value: &[u8], before: Option<u64>) -> Result<u64, Error> {
+    if before.is_none()
+        && let Some(n) = short_decimal(value)
+    {
+        return Ok(n);
+    }
     let mut length = before;
     for part in value.split(|&b| b == b',') {
         let n = decimal(part.trim_ascii())?;
@@ -176,6 +193,22 @@ fn content_length(value: &[u8], before: Option<u64>) -> Result<u64, Error> {
         length = Some(n);
     }
     length.ok_or(framing("an empty content-length (RFC 9110 8.6)"))
+}
+
+/// A number short enough not to overflow.
+fn short_decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let mut n: u64 = 0;
+    for &b in digits {
+        let digit = b.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        n = n * 10 + u64::from(digit);
+    }
+    Some(n)
 }
 
 fn decimal(digits: &[u8]) -> Result<u64, Error> {

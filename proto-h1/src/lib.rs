@@ -7,6 +7,7 @@
 //! - `connection.rs`: the state machine, and every rule about the order of events.
 //! - `prepared.rs`: a template in wire form, rendered at `submit`.
 //! - `head.rs`: what a response head says that framing depends on (httparse does the grammar).
+//! - `carry.rs`: a head that comes in pieces.
 //! - `memo.rs`: the last heads seen, so that a repeated one is compared instead of parsed.
 //! - `chunked.rs`: the lines between the chunks.
 //! - `limits.rs`: every bound, with its reason.
@@ -29,6 +30,7 @@
 //! - A body given to a template without body framing is not sent.
 #![forbid(unsafe_code)]
 
+mod carry;
 mod chunked;
 mod connection;
 mod head;

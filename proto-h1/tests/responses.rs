@@ -2,6 +2,7 @@
 
 mod support;
 
+use proto::ClientConn;
 use support::{ALL, Case, config};
 
 /// Feeds `bytes` to a fresh connection with one request in flight, cut at `at`; then the end of the input, if asked.
@@ -435,4 +436,21 @@ fn the_memo_respects_the_limit_and_the_method() {
     case.submit(&get, b"", ALL).expect("room");
     case.flush();
     assert_eq!(case.say(response).told()[1], "head 0 200 content-length=3");
+}
+
+/// Looking at everything again for each byte would make this take minutes.
+#[test]
+fn a_large_head_byte_by_byte_costs_little() {
+    let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
+    for i in 0..100 {
+        head.extend_from_slice(format!("X-{i}: {}\r\n", "y".repeat(600)).as_bytes());
+    }
+    head.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    let mut case = Case::new(config(1));
+    case.ask("GET");
+    for byte in head.chunks(1) {
+        case.say(byte);
+    }
+    assert_eq!(case.told().last().map(String::as_str), Some("done 0"));
+    assert_eq!(case.conn.stats().header_bytes, head.len() as u64);
 }
