@@ -19,6 +19,8 @@ const UNITS: &[(&str, u64)] = &[
 pub enum DurationError {
     /// There is no number.
     Number,
+    /// A blank within.
+    Blank,
     /// A number without a unit.
     NoUnit,
     /// A unit that does not exist.
@@ -33,6 +35,7 @@ impl fmt::Display for DurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DurationError::Number => f.write_str("a time is a number and a unit"),
+            DurationError::Blank => f.write_str("a time holds no blank"),
             DurationError::NoUnit => f.write_str("a time needs a unit"),
             DurationError::Unit(unit) => write!(f, "{} is not a unit of time", crate::source::quote(unit)),
             DurationError::Order => f.write_str("the units of a time go from large to small, each once"),
@@ -50,6 +53,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let mut finest = u64::MAX;
     if rest.is_empty() {
         return Err(DurationError::Number);
+    }
+    if rest.contains(char::is_whitespace) {
+        return Err(DurationError::Blank);
     }
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
@@ -155,7 +161,7 @@ mod tests {
             ("s", Number),
             ("10", NoUnit),
             ("1.5", NoUnit),
-            ("10 s", Unit(" s".into())),
+            ("10 s", Blank),
             ("10S", Unit("S".into())),
             ("10sec", Unit("sec".into())),
             ("3d", Unit("d".into())),

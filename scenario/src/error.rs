@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Debug)]
 struct Problem {
     message: String,
-    span: Option<Span>,
+    span: Span,
     label: String,
     notes: Vec<String>,
 }
@@ -25,20 +25,14 @@ impl Problems {
     pub fn add(&mut self, span: Span, message: impl Into<String>, label: impl Into<String>) {
         let (message, label) = (message.into(), label.into());
         // A node reached by two aliases says the same thing twice.
-        if self.list.iter().any(|p| p.span == Some(span) && p.message == message) {
+        if self.list.iter().any(|p| p.span == span && p.message == message) {
             return;
         }
-        self.push(Problem { message, span: Some(span), label, notes: vec![] });
-    }
-
-    /// Adds an error about the whole plan.
-    pub fn add_global(&mut self, message: impl Into<String>, note: impl Into<String>) {
-        self.push(Problem {
-            message: message.into(),
-            span: None,
-            label: String::new(),
-            notes: vec![note.into()],
-        });
+        let (label, notes) = match label.chars().count() > limits::MAX_LABEL {
+            true => (String::new(), vec![label]),
+            false => (label, vec![]),
+        };
+        self.push(Problem { message, span, label, notes });
     }
 
     /// Adds a line to the newest error.
@@ -73,10 +67,10 @@ impl Problems {
         self.list.sort_by_key(|p| p.span);
         let show = |p: Problem| Diagnostic {
             message: p.message,
-            place: p.span.and_then(|span| {
-                let source = sources.0.get(span.source as usize)?;
-                Some(source.excerpt(span.start, span.end))
-            }),
+            place: sources
+                .0
+                .get(p.span.source as usize)
+                .map(|source| source.excerpt(p.span.start, p.span.end)),
             label: p.label,
             notes: p.notes,
         };

@@ -50,5 +50,7 @@ pub const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 pub const MAX_OVERRIDES: usize = 1_000;
 /// Characters of a user's text repeated in a message.
 pub const MAX_QUOTED: usize = 60;
+/// Characters of what stands beside a caret; what is longer goes below.
+pub const MAX_LABEL: usize = 80;
 /// Characters of a source line shown in an error.
 pub const MAX_SNIPPET: usize = 120;

@@ -28,7 +28,10 @@ pub(crate) fn document(input: Input<'_>, problems: &mut Problems) -> Option<Rc<N
     options.block_nesting_limit = limits::MAX_DEPTH as usize * 2;
     for event in Parser::new_from_str_with_options(input.text, options) {
         let step = match event {
-            Ok((event, span)) => builder.event(event, builder.span(&span.start, &span.end)),
+            Ok((event, span)) => {
+                builder.tag_span = span.tag_span().map(|tag| builder.span(&tag.start, &tag.end));
+                builder.event(event, builder.span(&span.start, &span.end))
+            }
             Err(error) => Err(builder.syntax(&error)),
         };
         if let Err(fault) = step {
@@ -44,6 +47,10 @@ struct Fault {
     span: Span,
     message: String,
     label: String,
+}
+
+fn too_deep() -> String {
+    format!("the plan is nested deeper than {} levels", limits::MAX_DEPTH)
 }
 
 fn fault<T>(span: Span, message: impl Into<String>, label: impl Into<String>) -> Result<T, Fault> {
@@ -69,12 +76,22 @@ struct Builder<'a> {
     anchors: HashMap<usize, Rc<Node>>,
     documents: usize,
     written: u64,
+    /// Where the tag of the current event stands.
+    tag_span: Option<Span>,
     root: Option<Rc<Node>>,
 }
 
 impl<'a> Builder<'a> {
     fn new(input: Input<'a>) -> Builder<'a> {
-        Builder { input, stack: vec![], anchors: HashMap::new(), documents: 0, written: 0, root: None }
+        Builder {
+            input,
+            stack: vec![],
+            anchors: HashMap::new(),
+            documents: 0,
+            written: 0,
+            tag_span: None,
+            root: None,
+        }
     }
 
     fn span(&self, start: &Marker, end: &Marker) -> Span {
@@ -92,6 +109,7 @@ impl<'a> Builder<'a> {
         if self.written > limits::MAX_NODES {
             return fault(span, format!("the plan has more than {} values", limits::MAX_NODES), "");
         }
+        let tag_span = self.tag_span.unwrap_or(span);
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
@@ -101,7 +119,7 @@ impl<'a> Builder<'a> {
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let quoted = tagged(tag.as_deref(), span)?;
+                let quoted = tagged(tag.as_deref(), tag_span)?;
                 let plain = style == ScalarStyle::Plain && !quoted;
                 self.attach(Rc::new(Node::scalar(span, text.into_owned(), plain)), anchor, span)
             }
@@ -110,11 +128,11 @@ impl<'a> Builder<'a> {
                 None => fault(span, "an alias stands inside of what it names", "it would never end"),
             },
             Event::SequenceStart(_, anchor, tag) => {
-                tagged(tag.as_deref(), span)?;
+                tagged(tag.as_deref(), tag_span)?;
                 self.open(span, anchor, OpenKind::List(vec![]))
             }
             Event::MappingStart(_, anchor, tag) => {
-                tagged(tag.as_deref(), span)?;
+                tagged(tag.as_deref(), tag_span)?;
                 let (entries, seen) = (vec![], HashSet::new());
                 self.open(span, anchor, OpenKind::Map { entries, seen, key: None, merges: vec![] })
             }
@@ -125,7 +143,7 @@ impl<'a> Builder<'a> {
 
     fn open(&mut self, span: Span, anchor: usize, kind: OpenKind) -> Result<(), Fault> {
         if self.stack.len() >= limits::MAX_DEPTH as usize {
-            return fault(span, format!("the plan is nested deeper than {} levels", limits::MAX_DEPTH), "");
+            return fault(span, too_deep(), "");
         }
         self.stack.push(Open { span, anchor, weight: Weight { nodes: 1, bytes: 0, depth: 1 }, kind });
         Ok(())
@@ -155,7 +173,6 @@ impl<'a> Builder<'a> {
             self.root = Some(node);
             return Ok(());
         };
-        let depth = limits::MAX_DEPTH;
         open.weight = open.weight.with(node.weight);
         if open.weight.nodes > limits::MAX_NODES || open.weight.bytes > limits::MAX_EXPANDED_BYTES {
             return fault(
@@ -164,8 +181,8 @@ impl<'a> Builder<'a> {
                 "here it grows too far",
             );
         }
-        if open.weight.depth > depth {
-            return fault(place, format!("the plan is nested deeper than {depth} levels"), "");
+        if open.weight.depth > limits::MAX_DEPTH {
+            return fault(place, too_deep(), "");
         }
         match &mut open.kind {
             OpenKind::List(items) => items.push(node),
@@ -196,17 +213,24 @@ impl<'a> Builder<'a> {
             | ErrorKind::TabInPlainScalar => "YAML is indented by spaces, never by tabs",
             ErrorKind::UnknownAnchor => "no `&` with this name comes before it",
             ErrorKind::UnexpectedCharacter { .. } => "a value that begins with this needs quotes",
-            ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
-                "text with `: ` in it needs quotes"
+            ErrorKind::MappingValueNotAllowed => {
+                "text with `: ` in it needs quotes; or is this line indented too deep?"
             }
+            ErrorKind::InvalidColonPlacement => "is a bracket or a quote above not closed?",
             ErrorKind::UnclosedQuotedScalar => "a quote opened before is never closed",
-            ErrorKind::UnknownQuotedScalarEscape => "in single quotes a backslash is only a backslash",
+            ErrorKind::UnknownQuotedScalarEscape => {
+                "a backslash begins an escape; in single quotes it is only a backslash"
+            }
             ErrorKind::SimpleKeyExpected | ErrorKind::ExpectedBlockMappingKey => {
                 "expected `key: value`, indented like its neighbours"
             }
             _ => "",
         };
-        Fault { span, message: format!("not YAML: {}", error.kind()), label: label.into() }
+        let message = match error.kind() {
+            ErrorKind::RecursionLimitExceeded => too_deep(),
+            kind => format!("not YAML: {kind}"),
+        };
+        Fault { span, message, label: label.into() }
     }
 }
 
@@ -222,9 +246,13 @@ impl Input<'_> {
             let name = if *plain && text == "<<" { MERGE.to_owned() } else { text.clone() };
             return Ok((name, place));
         }
-        let local = place.start - self.offset;
-        if self.slice(place).starts_with('{') && self.text[..local].trim_end().ends_with('{') {
-            let whole = Span { start: place.start.saturating_sub(1), ..place };
+        let place = node.span;
+        let (before, behind) =
+            (self.text.get(..place.start - self.offset), self.text.get(place.end - self.offset..));
+        let opened = self.slice(place).starts_with('{') && before.is_some_and(|text| text.ends_with('{'));
+        if opened {
+            let close = usize::from(behind.is_some_and(|text| text.starts_with('}')));
+            let whole = Span { start: place.start - 1, end: place.end + close, ..place };
             return fault(
                 whole,
                 "templates are not supported yet",

@@ -26,6 +26,7 @@ pub(crate) struct Reader<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'n> {
     entries: &'n [Entry],
+    keys: &'static [&'static str],
     /// Where errors about the whole map point.
     pub span: Span,
     /// Whether it has keys that are illegal here or not supported yet.
@@ -36,6 +37,14 @@ impl<'n> Fields<'n> {
     /// The entry of a key.
     pub fn get(&self, key: &str) -> Option<&'n Entry> {
         self.entries.iter().find(|e| e.key == key)
+    }
+
+    /// Whether a key is not there, and not there with a typing error either, which has its message already.
+    pub fn lacks(&self, key: &str) -> bool {
+        let mistyped = |e: &Entry| {
+            !self.keys.contains(&e.key.as_str()) && place::nearest(&e.key, self.keys) == Some(key)
+        };
+        self.get(key).is_none() && !(self.odd && self.entries.iter().any(mistyped))
     }
 
     /// All entries, in order.
@@ -89,7 +98,14 @@ impl<'a> Reader<'a> {
     pub fn map<'n>(&mut self, entry: &'n Entry, place: &Place) -> Option<Fields<'n>> {
         match &entry.value.kind {
             Kind::Map(entries) => Some(self.keys(entries, entry.key_span, place)),
-            _ => self.mismatch(entry, &format!("a map with {}", place::list(place.keys))),
+            _ => {
+                let before = self.problems.count();
+                let none = self.mismatch(entry, "a map");
+                if self.problems.count() > before {
+                    self.problems.note(format!("{} takes {}", place.name, place::list(place.keys)));
+                }
+                none
+            }
         }
     }
 
@@ -103,7 +119,12 @@ impl<'a> Reader<'a> {
             _ => self.fail(
                 node.span,
                 format!("{} must be a map, found {}", place.name, Reader::found(node)),
-                format!("expected {}", place::list(place.keys)),
+                match node.as_text() {
+                    Some(text) if place.keys.contains(&"get") && text.starts_with('/') => {
+                        format!("did you mean {}?", quote(&format!("get: {text}")))
+                    }
+                    _ => format!("expected {}", place::list(place.keys)),
+                },
             ),
         }
     }
@@ -132,7 +153,7 @@ impl<'a> Reader<'a> {
                 ),
             }
         }
-        Fields { entries, span, odd }
+        Fields { entries, keys: place.keys, span, odd }
     }
 
     /// A map from names that the user chose.
@@ -252,7 +273,8 @@ impl<'a> Reader<'a> {
 pub(crate) fn duration_advice(text: &str, error: &DurationError) -> String {
     const UNITS: &str = "the units are ns, us, ms, s, m and h";
     match error {
-        DurationError::NoUnit => format!("did you mean `{}s`? {UNITS}", text.trim()),
+        DurationError::NoUnit => format!("say `{0}ms` or `{0}s`; {UNITS}", text.trim()),
+        DurationError::Blank => format!("did you mean `{}`?", text.replace(char::is_whitespace, "")),
         DurationError::Unit(unit) => {
             let (known, number) = (unit.trim().to_lowercase(), text.trim_end_matches(unit.as_str()));
             let meant = match known.as_str() {

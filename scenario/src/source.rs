@@ -26,11 +26,6 @@ impl Sources<'_> {
     pub fn slice(&self, span: Span) -> &str {
         self.0.get(span.source as usize).and_then(|s| s.text.get(span.start..span.end)).unwrap_or("")
     }
-
-    /// What comes before the span in its source.
-    pub fn before(&self, span: Span) -> &str {
-        self.0.get(span.source as usize).and_then(|s| s.text.get(..span.start)).unwrap_or("")
-    }
 }
 
 /// Where a span is, for people.
@@ -61,7 +56,7 @@ impl Source<'_> {
         let line_end = line_start + line.len();
         let marked = &self.text[start.min(line_end)..end.min(line_end).max(start.min(line_end))];
         let before = &self.text[line_start..start.min(line_end)];
-        let (text, indent, width) = crop(before, marked.trim_end(), &line[before.len() + marked.len()..]);
+        let (text, indent, width) = crop(before, marked, &line[before.len() + marked.len()..]);
         Excerpt {
             file: self.name.to_owned(),
             line: self.text[..line_start].matches('\n').count() + 1,
@@ -94,12 +89,13 @@ fn crop(before: &str, marked: &str, after: &str) -> (String, usize, usize) {
     let indent = text.chars().count();
     let shown: String = marked.chars().take(limits::MAX_SNIPPET - context).collect();
     push_visible(&mut text, &shown);
-    let width = (text.chars().count() - indent).max(1);
+    // The end of a list or map is often the blanks behind it; a blank itself may be what is meant.
+    let blanks = shown.chars().count() - shown.trim_end().chars().count();
+    let width = (text.chars().count() - indent).saturating_sub(blanks).max(1);
     if shown.len() < marked.len() {
         text.push_str("...");
         return (text, indent, width);
     }
-    // What trailed the marked part (trimmed blanks) is of no interest where the line ends there.
     let tail: String = after.chars().take(context).collect();
     push_visible(&mut text, &tail);
     if tail.len() < after.len() {

@@ -37,7 +37,9 @@ fn file(reader: &mut Reader<'_>, entry: &Entry) -> Option<Bytes> {
     let span = entry.value.span;
     let meta = match std::fs::metadata(&path) {
         Ok(meta) if meta.is_file() => meta,
-        Ok(_) => return reader.fail(span, format!("{} is not a file", quote(name)), ""),
+        Ok(_) => {
+            return reader.fail(span, format!("{} is not a file", quote(name)), "expected a regular file");
+        }
         Err(error) => return unreadable(reader, span, name, &error),
     };
     let room = limits::MAX_BODY_BYTES.min(limits::MAX_ALL_BODY_BYTES - reader.file_bytes);

@@ -56,7 +56,9 @@ fn certificates(reader: &mut Reader<'_>, entry: &Entry) -> Option<PathBuf> {
     let path = reader.base_dir.join(name);
     match std::fs::metadata(&path) {
         Ok(meta) if meta.is_file() => Some(path),
-        Ok(_) => reader.fail(entry.value.span, format!("{} is not a file", quote(name)), ""),
+        Ok(_) => {
+            reader.fail(entry.value.span, format!("{} is not a file", quote(name)), "expected a regular file")
+        }
         Err(error) => super::body::unreadable(reader, entry.value.span, name, &error),
     }
 }
@@ -161,23 +163,25 @@ pub(crate) fn connections(
         return Some(connections);
     }
     let fields = reader.map(entry, &place::CONNECTIONS)?;
+    // What is wrong has its message; going on with the default finds the next one.
     if let Some(entry) = fields.get("max") {
-        connections.max = count(reader, entry, limits::MAX_CONNECTIONS)?;
+        connections.max = count(reader, entry, limits::MAX_CONNECTIONS).unwrap_or(users);
     }
     if let Some(entry) = fields.get("streams") {
-        connections.streams = count(reader, entry, limits::MAX_STREAMS)?;
+        connections.streams = count(reader, entry, limits::MAX_STREAMS).unwrap_or(users);
     }
     if let Some(entry) = fields.get("ramp_up") {
-        connections.ramp_up = reader.duration(entry)?;
+        connections.ramp_up = reader.duration(entry).unwrap_or_default();
     }
     if let Some(entry) = fields.get("family") {
         let words = [("any", Family::Any), ("v4", Family::V4), ("v6", Family::V6)];
-        connections.family = reader.word(entry, &words)?;
+        connections.family = reader.word(entry, &words).unwrap_or_default();
     }
     connections.requests_per_connection = lifetime(reader, &fields);
     if let Some(entry) = fields.get("share") {
-        connections.share = reader.word(entry, &[("pool", Share::Pool), ("per_user", Share::PerUser)])?;
-        check_share(reader, entry, &connections, users)?;
+        let words = [("pool", Share::Pool), ("per_user", Share::PerUser)];
+        connections.share = reader.word(entry, &words).unwrap_or(Share::Pool);
+        check_share(reader, entry, &connections, users);
     }
     Some(connections)
 }
@@ -205,12 +209,12 @@ fn lifetime(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<NonZeroU64> 
 }
 
 /// Where each user owns a place on a connection there must be one for each.
-fn check_share(reader: &mut Reader<'_>, entry: &Entry, c: &Connections, users: NonZeroU32) -> Option<()> {
+fn check_share(reader: &mut Reader<'_>, entry: &Entry, c: &Connections, users: NonZeroU32) {
     let places = u64::from(c.max.get()) * u64::from(c.streams.get());
     if c.share == Share::Pool || places >= u64::from(users.get()) {
-        return Some(());
+        return;
     }
     let message = format!("`share: per_user` with {users} users needs as many places on connections");
     let label = format!("max {} x streams {} gives {places}", c.max, c.streams);
-    reader.fail(entry.value.span, message, label)
+    reader.problems.add(entry.value.span, message, label);
 }

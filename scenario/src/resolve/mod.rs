@@ -24,7 +24,10 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let whole = first_place(root);
     let Kind::Map(_) = &root.kind else {
         let found = Reader::found(root);
-        let label = "expected `version: 1` and further keys";
+        let label = match root.as_text().is_some_and(|text| text.contains(':')) {
+            true => "a blank belongs behind each `:`",
+            false => "expected `version: 1` and further keys",
+        };
         return reader.fail(root.span, format!("a plan is a map, found {found}"), label);
     };
     let fields = reader.map_node(root, &place::PLAN)?;
@@ -81,7 +84,9 @@ fn first_place(root: &Node) -> Span {
 
 fn version(reader: &mut Reader<'_>, fields: &Fields<'_>, whole: Span) {
     let Some(entry) = fields.get("version") else {
-        reader.problems.add(whole, "the plan has no `version`", "begin it with `version: 1`");
+        if fields.lacks("version") {
+            reader.problems.add(whole, "the plan has no `version`", "begin it with `version: 1`");
+        }
         return;
     };
     if entry.value.as_plain() != Some("1") {

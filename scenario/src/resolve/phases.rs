@@ -12,8 +12,10 @@ use std::num::{NonZeroU32, NonZeroU64};
 /// Reads all phases.
 pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> Option<Vec<Phase>> {
     let Some(entry) = plan.get("phases") else {
-        reader.problems.add(whole, "the plan has no `phases`", "");
-        reader.problems.note(super::EXAMPLE_PHASES);
+        if plan.lacks("phases") {
+            reader.problems.add(whole, "the plan has no `phases`", "");
+            reader.problems.note(super::EXAMPLE_PHASES);
+        }
         return None;
     };
     let list = match reader.list(entry, "phases", limits::MAX_PHASES) {

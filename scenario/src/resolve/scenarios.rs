@@ -23,8 +23,10 @@ pub(crate) fn read(
     targets: &mut Targets,
 ) -> Option<Vec<Scenario>> {
     let Some(entry) = plan.get("scenarios") else {
-        reader.problems.add(whole, "the plan has no `scenarios`", "");
-        reader.problems.note(EXAMPLE);
+        if plan.lacks("scenarios") {
+            reader.problems.add(whole, "the plan has no `scenarios`", "");
+            reader.problems.note(EXAMPLE);
+        }
         return None;
     };
     let entries = reader.named(entry, "names to scenarios")?;
@@ -58,6 +60,9 @@ impl Walk<'_> {
             Some(entry) => reader.integer(entry, 1..=limits::MAX_WEIGHT),
         };
         let Some(list) = fields.get("steps") else {
+            if fields.odd {
+                return None;
+            }
             let message = format!("the scenario {} has no `steps`", quote(&entry.key));
             return reader.fail(entry.key_span, message, "give it `steps: [...]` with at least one");
         };

@@ -23,7 +23,10 @@ impl Targets {
     /// Reads the key `target`.
     pub fn read_default(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) {
         let target = match fields.get("target") {
-            None => None,
+            None => {
+                self.missing_noted = !fields.lacks("target");
+                None
+            }
             Some(entry) => {
                 // Said once; steps without a host need no second error.
                 self.missing_noted = true;
@@ -59,12 +62,11 @@ impl Targets {
         }
         let is_path = text.starts_with('/') || (options && text == "*");
         if !is_path {
-            let message = format!("{} is neither a path nor a URL", quote(text));
-            let label = match text.is_empty() {
-                true => "a path begins with `/`".to_owned(),
-                false => format!("a path begins with `/`: did you mean {}?", quote(&format!("/{text}"))),
-            };
-            return reader.fail(node.span, message, label);
+            if text.is_empty() {
+                return reader.fail(node.span, "the path is empty", "a path begins with `/`");
+            }
+            let label = format!("a path begins with `/`: did you mean {}?", quote(&format!("/{text}")));
+            return reader.fail(node.span, format!("{} is neither a path nor a URL", quote(text)), label);
         }
         let path = match path_and_query(text) {
             Ok(path) => path,

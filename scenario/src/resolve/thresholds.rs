@@ -21,6 +21,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, names: &Names<'_>
     let Some(entry) = plan.get("thresholds") else { return Some(vec![]) };
     let mut thresholds = Vec::new();
     for node in reader.list(entry, "thresholds", limits::MAX_THRESHOLDS)? {
+        if reader.problems.is_full() {
+            break;
+        }
         thresholds.extend(one(reader, node, names));
     }
     Some(thresholds)
@@ -32,6 +35,7 @@ fn one(reader: &mut Reader<'_>, node: &Node, names: &Names<'_>) -> Option<Thresh
             let fields = reader.map_node(node, &place::THRESHOLD)?;
             match fields.get("that") {
                 Some(entry) => &*entry.value,
+                None if fields.odd => return None,
                 None => {
                     return reader.fail(
                         fields.span,
