@@ -1,2 +1,59 @@
-//! The `loadgen` binary.
-fn main() {}
+//! The `loadgen` binary: what was typed becomes a plan and options, `engine` runs it, `report` says what came of it.
+//!
+//! `args` is what can be typed; `h2load` and `file` turn it into a [`job::Job`]; `run` does the job and returns the exit
+//! code. Everything printed goes through `output`.
+
+mod address;
+mod args;
+mod builtin;
+mod check;
+mod completions;
+mod error;
+mod exit;
+mod file;
+mod h2load;
+mod headers;
+mod job;
+mod limits;
+mod machine;
+mod not_yet;
+mod observe;
+mod output;
+mod persona;
+mod progress;
+mod run;
+mod serve;
+mod signals;
+mod smoke;
+mod tls;
+mod values;
+
+use args::{Cli, Command};
+use error::Failure;
+use persona::Persona;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let persona = Persona::of_this_process();
+    let code = match args::parse() {
+        Ok(cli) => dispatch(cli, persona),
+        Err(args::Stop::Said(text)) => {
+            output::stdout(&text);
+            Ok(exit::OK)
+        }
+        Err(args::Stop::Wrong(failure)) => Err(failure),
+    };
+    ExitCode::from(code.unwrap_or_else(|failure| {
+        output::stderr(&format!("{failure}\n"));
+        exit::USAGE
+    }))
+}
+
+fn dispatch(cli: Cli, persona: Persona) -> Result<u8, Failure> {
+    match cli.command {
+        None => run::run(&cli.run, persona),
+        Some(Command::Check(args)) => check::check(&args),
+        Some(Command::Serve(args)) => serve::serve(&args),
+        Some(Command::Completions { shell }) => Ok(completions::print(shell)),
+    }
+}

@@ -11,6 +11,7 @@ use crate::thresholds::Outcome;
 use engine::stats::{RunResult, VerdictLevel};
 use ink::Ink;
 use scenario::Plan;
+pub use units::{rate, time};
 
 /// What the result cannot know by itself.
 #[derive(Clone, Copy, Debug)]

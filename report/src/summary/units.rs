@@ -1,7 +1,7 @@
 //! Numbers for people: three or four digits and a unit.
 
 /// Nanoseconds.
-pub(super) fn time(ns: f64) -> String {
+pub fn time(ns: f64) -> String {
     match ns {
         _ if ns < 1e3 => format!("{ns:.0} ns"),
         _ if ns < 1e6 => scaled(ns / 1e3, "us"),
@@ -28,7 +28,7 @@ pub(super) fn bytes(n: f64) -> String {
 }
 
 /// Per second.
-pub(super) fn rate(n: f64) -> String {
+pub fn rate(n: f64) -> String {
     let decimals = if n < 100.0 { 2 } else { usize::from(n < 10_000.0) };
     format!("{n:.decimals$}/s")
 }

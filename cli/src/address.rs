@@ -1,0 +1,201 @@
+//! From what a user calls a server to a target: URLs, `builtin`, `--base-uri`, `--connect-to`, credentials.
+
+use crate::error::Failure;
+use crate::values;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proto::Scheme;
+use scenario::UrlErrorKind;
+use scenario::plan::{Endpoint, Target};
+
+/// A URL taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Where to.
+    pub target: Target,
+    /// Path and query.
+    pub path: String,
+    /// The value of an `authorization` header, if the URL named a user.
+    pub authorization: Option<String>,
+}
+
+impl Address {
+    /// Of an absolute URL or of the server inside this process.
+    pub fn parse(text: &str) -> Result<Address, Failure> {
+        if let Some((target, path)) = builtin(text) {
+            return Ok(Address { target, path: path_of(path)?, authorization: None });
+        }
+        match Target::from_url(text) {
+            Ok((target, path)) => Ok(Address { target, path, authorization: None }),
+            Err(error) if error.kind == UrlErrorKind::UserInfo => {
+                let user = text[error.at.clone()].trim_end_matches('@');
+                let bare = format!("{}{}", &text[..error.at.start], &text[error.at.end..]);
+                let (target, path) = Target::from_url(&bare).map_err(|e| invalid(&bare, &e))?;
+                Ok(Address { target, path, authorization: Some(basic(user)) })
+            }
+            Err(error) => Err(invalid(text, &error)),
+        }
+    }
+}
+
+/// The path of a URL whose host does not matter: every URL but the first, and each beside `--base-uri`.
+pub fn path_of(text: &str) -> Result<String, Failure> {
+    let absolute = if text.is_empty() || text.starts_with(['/', '?']) {
+        format!("http://host{text}")
+    } else {
+        text.to_owned()
+    };
+    let url = Target::from_url(&absolute);
+    match url {
+        Err(e) if e.kind == UrlErrorKind::UserInfo => Address::parse(text).map(|a| a.path),
+        other => other.map(|(_, path)| path).map_err(|e| invalid(text, &e)),
+    }
+}
+
+fn invalid(text: &str, error: &scenario::UrlError) -> Failure {
+    let hint = match error.kind {
+        UrlErrorKind::NoScheme if !text.is_empty() && !text.contains(['/', '\\']) || text.contains('.') => {
+            format!("; did you mean http://{text} ?")
+        }
+        _ => String::new(),
+    };
+    Failure::new(format!("invalid URI: {text}: {error}; {}{hint}", error.kind.advice()))
+}
+
+fn builtin(text: &str) -> Option<(Target, &str)> {
+    let rest = text.strip_prefix("builtin")?;
+    let (scheme, rest) = match rest.strip_prefix("+tls") {
+        Some(rest) => (Scheme::Https, rest),
+        None => (Scheme::Http, rest),
+    };
+    let ends_here = rest.is_empty() || rest.starts_with(['/', '?']);
+    ends_here.then(|| (Target::builtin(scheme), rest))
+}
+
+/// RFC 7617, with the percent-encoding of the URL undone.
+fn basic(user: &str) -> String {
+    let mut plain = percent_decoded(user);
+    if !plain.contains(&b':') {
+        plain.push(b':');
+    }
+    format!("Basic {}", STANDARD.encode(plain))
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(b) = bytes.next() {
+        let hex = bytes.as_str_hex(b);
+        match hex {
+            Some(value) => {
+                out.push(value);
+                bytes.nth(1);
+            }
+            None => out.push(b),
+        }
+    }
+    out
+}
+
+/// The value of the two hex digits that follow a `%`.
+trait HexAhead {
+    fn as_str_hex(&self, current: u8) -> Option<u8>;
+}
+
+impl HexAhead for std::str::Bytes<'_> {
+    fn as_str_hex(&self, current: u8) -> Option<u8> {
+        let mut ahead = self.clone();
+        let mut digit = || char::from(ahead.next()?).to_digit(16);
+        if current != b'%' {
+            return None;
+        }
+        let (high, low) = (digit()?, digit()?);
+        u8::try_from(high * 16 + low).ok()
+    }
+}
+
+/// `--connect-to`: the endpoint changes, the name stays.
+pub fn connect_to(target: &mut Target, text: &str) -> Result<(), Failure> {
+    let wrong = || Failure::new(format!("--connect-to: Invalid value {text}: expected HOST or HOST:PORT"));
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']').ok_or_else(wrong)?;
+            match rest {
+                "" => (host, None),
+                _ => (host, Some(rest.strip_prefix(':').ok_or_else(wrong)?)),
+            }
+        }
+        // More than one colon is an IPv6 address without brackets and without a port.
+        None if text.matches(':').count() > 1 => (text, None),
+        None => text.split_once(':').map_or((text, None), |(h, p)| (h, Some(p))),
+    };
+    let port = match port {
+        None => port_of(target),
+        Some(p) => {
+            values::uint(p).ok().and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0).ok_or_else(wrong)?
+        }
+    };
+    if host.is_empty() || host.contains(['/', ' ', '@']) {
+        return Err(wrong());
+    }
+    target.endpoint = Endpoint::Name { host: host.to_owned(), port };
+    Ok(())
+}
+
+fn port_of(target: &Target) -> u16 {
+    match &target.endpoint {
+        Endpoint::Name { port, .. } => *port,
+        Endpoint::Address(address) => address.port(),
+        Endpoint::Builtin => target.scheme.default_port(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_leave_the_url_for_a_header() {
+        let address = Address::parse("http://us%40er:p%C3%A4ss@host:81/x?y").unwrap();
+        assert_eq!((address.target.authority.as_str(), address.path.as_str()), ("host:81", "/x?y"));
+        assert_eq!(address.authorization.as_deref(), Some("Basic dXNAZXI6cMOkc3M="));
+    }
+
+    #[test]
+    fn the_builtin_server_has_a_name() {
+        let address = Address::parse("builtin/login?x=1").unwrap();
+        assert_eq!((address.target.scheme, address.path.as_str()), (Scheme::Http, "/login?x=1"));
+        assert_eq!(Address::parse("builtin+tls").unwrap().target.scheme, Scheme::Https);
+        assert!(Address::parse("builtins/").is_err());
+    }
+
+    #[test]
+    fn bad_urls_say_what_to_do() {
+        for (text, part) in [
+            ("localhost", "did you mean http://localhost ?"),
+            ("ftp://a/", "http"),
+            ("http://a:99999/", "port"),
+            ("http://a/ b", "%20"),
+            ("http://", "host"),
+        ] {
+            let message = Address::parse(text).unwrap_err().to_string();
+            assert!(message.contains("invalid URI") && message.to_lowercase().contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn connect_to_changes_the_endpoint_only() {
+        for (text, host, port) in
+            [("b", "b", 81), ("b:9", "b", 9), ("[::1]:9", "::1", 9), ("[::1]", "::1", 81), ("::1", "::1", 81)]
+        {
+            let mut target = Address::parse("http://a:81/").unwrap().target;
+            connect_to(&mut target, text).unwrap();
+            assert_eq!(target.endpoint, Endpoint::Name { host: host.into(), port }, "{text}");
+            assert_eq!(target.authority, "a:81");
+        }
+        for bad in ["", ":1", "a:x", "a:0", "a:65536", "[::1", "a/b"] {
+            let mut target = Address::parse("http://a:81/").unwrap().target;
+            assert!(connect_to(&mut target, bad).is_err(), "{bad}");
+        }
+    }
+}

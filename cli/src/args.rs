@@ -1,0 +1,430 @@
+//! What can be typed. Names, short names, types and defaults of h2load's options are h2load's own; the rest is loadgen's
+//! and loadgen-rs's. What it all means is decided elsewhere.
+
+use crate::error::Failure;
+use crate::values::{self, CpuList, NoTlsProto};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "loadgen",
+    version,
+    about = "Puts HTTP load on a server and reports numbers that can be trusted",
+    override_usage = "loadgen -f PLAN.yaml [OPTIONS]\n       loadgen [OPTIONS] URL...\n       loadgen check|serve|completions ...",
+    after_help = "A URL is http://HOST[:PORT]/PATH or https://..., or `builtin` (`builtin+tls`) for the server inside loadgen.\n\
+        SIZE is an integer and K, M or G (powers of 1024). DUR is a number and h, m, s, ms or us; seconds without a unit.\n\
+        Exit codes: 0 ran and thresholds held; 1 usage, plan or start-up error; 2 no request succeeded; 3 the verdict is\n\
+        INVALID and --require-valid was given; 99 a threshold failed; 130 interrupted (results so far are reported).",
+    args_conflicts_with_subcommands = true,
+    args_override_self = true,
+    infer_long_args = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What is not a run.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read a plan, show it with every default filled in, and send nothing
+    Check(CheckArgs),
+    /// Run the built-in target server until Ctrl-C
+    Serve(ServeArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `loadgen check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Replace one value of the plan before it is read, for example connections.max=64
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// The plan as JSON, the form it has in results
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `loadgen serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where to serve HTTP in clear (port 0: any free one)
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    pub clear: SocketAddr,
+    /// Where to serve TLS (port 0: any free one)
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8082")]
+    pub tls: SocketAddr,
+    /// Serving threads
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = values::uint)]
+    pub threads: u64,
+    /// CPUs to pin them to, like 0-3,5
+    #[arg(long, value_name = "LIST", value_parser = values::cpus)]
+    pub cpus: Option<CpuList>,
+    /// PEM file with a certificate chain and its key; without it one is made for localhost
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// Print the server's counters as one line of JSON when it ends
+    #[arg(long)]
+    pub stats: bool,
+}
+
+/// A run, of a plan or of flags.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// What to request. Several: round robin, each connection from the first; scheme, host and port are the first's
+    #[arg(value_name = "URL")]
+    pub urls: Vec<String>,
+
+    /// A plan to run. With a URL and a SIZE it is h2load's --max-frame-size
+    #[arg(short = 'f', long = "file", value_name = "PLAN", help_heading = "Plan")]
+    pub file: Option<String>,
+    /// Replace one value of the plan, for example connections.max=64 (may be repeated)
+    #[arg(long, value_name = "PATH=VALUE", help_heading = "Plan")]
+    pub set: Vec<String>,
+    /// Run every phase for a moment only, at most 3 s in all; thresholds are shown but do not count
+    #[arg(long, help_heading = "Plan")]
+    pub smoke: bool,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", value_parser = values::uint, help_heading = "Plan")]
+    pub seed: Option<u64>,
+
+    #[command(flatten)]
+    pub load: LoadArgs,
+    #[command(flatten)]
+    pub request: RequestArgs,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
+    #[command(flatten)]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How much load.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub struct LoadArgs {
+    /// Requests of the whole run; at least as many as clients [default: 1]
+    #[arg(short = 'n', long, value_name = "N", value_parser = values::uint)]
+    pub requests: Option<u64>,
+    /// Connections; at least as many as threads [default: 1]
+    #[arg(short = 'c', long, value_name = "N", value_parser = values::uint)]
+    pub clients: Option<u64>,
+    /// Requests in flight on a connection: the depth of pipelining on HTTP/1.1 [default: 1]
+    #[arg(short = 'm', long, value_name = "N", value_parser = values::uint)]
+    pub max_concurrent_streams: Option<u64>,
+    /// Run for this time instead of a number of requests
+    #[arg(short = 'D', long, value_name = "DUR", value_parser = values::duration)]
+    pub duration: Option<Duration>,
+    /// Load without measuring before -D begins
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub warm_up_time: Option<Duration>,
+    /// Spread the opening of connections over this time
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub ramp_up_time: Option<Duration>,
+    /// Requests per second of each client
+    #[arg(long, value_name = "N", value_parser = values::rps)]
+    pub rps: Option<f64>,
+    /// Connections made per period, until there are -c
+    #[arg(short = 'r', long, value_name = "N", value_parser = values::rate)]
+    pub rate: Option<u64>,
+    /// The period of -r [default: 1s]
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub rate_period: Option<Duration>,
+    /// Replay lines of offset in ms, tab, URL
+    #[arg(long, value_name = "PATH")]
+    pub timing_script_file: Option<PathBuf>,
+    /// Read URLs from a file, one a line (`-`: from stdin)
+    #[arg(short = 'i', long, value_name = "PATH")]
+    pub input_file: Option<PathBuf>,
+}
+
+/// What is requested.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Request")]
+pub struct RequestArgs {
+    /// Add a header; host, :authority, :method, :scheme and user-agent replace what is there
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", allow_hyphen_values = true)]
+    pub header: Vec<String>,
+    /// Send the content of this file, by POST
+    #[arg(short = 'd', long, value_name = "FILE", visible_alias = "data-file", conflicts_with = "body")]
+    pub data: Option<PathBuf>,
+    /// Send this text, by POST
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub body: Option<String>,
+    /// The method [default: GET, or POST with a body]
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
+    /// Take scheme, host and port from here
+    #[arg(short = 'B', long, value_name = "URL|unix:PATH")]
+    pub base_uri: Option<String>,
+}
+
+/// Which HTTP.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Protocol")]
+pub struct ProtocolArgs {
+    /// HTTP/1.1, in clear and over TLS
+    #[arg(long)]
+    pub h1: bool,
+    /// HTTP/3
+    #[arg(long)]
+    pub h3: bool,
+    /// Protocols to offer over TLS, best first [default: h2,http/1.1]
+    #[arg(long, visible_alias = "alpn", value_name = "LIST")]
+    pub alpn_list: Option<String>,
+    /// The old name of --alpn-list
+    #[arg(long, value_name = "LIST", hide = true)]
+    pub npn_list: Option<String>,
+    /// What http:// URLs speak: h2c or http/1.1
+    #[arg(short = 'p', long, value_name = "ID", value_parser = values::no_tls_proto)]
+    pub no_tls_proto: Option<NoTlsProto>,
+    /// HTTP/2: largest frame to accept [default: 16K]
+    #[arg(long, value_name = "SIZE", value_parser = values::frame_size)]
+    pub max_frame_size: Option<u64>,
+    /// HTTP/2 and 3: window of a stream is 2^N-1 [default: 30]
+    #[arg(short = 'w', long, value_name = "N", value_parser = values::window_bits)]
+    pub window_bits: Option<u64>,
+    /// HTTP/2 and 3: window of a connection is 2^N-1 [default: 30]
+    #[arg(short = 'W', long, value_name = "N", value_parser = values::window_bits)]
+    pub connection_window_bits: Option<u64>,
+    /// HTTP/2 and 3: table of the header decoder [default: 4K]
+    #[arg(long, value_name = "SIZE", value_parser = values::table_size)]
+    pub header_table_size: Option<u64>,
+    /// HTTP/2 and 3: table of the header encoder [default: 4K]
+    #[arg(long, value_name = "SIZE", value_parser = values::table_size)]
+    pub encoder_header_table_size: Option<u64>,
+    /// HTTP/3: no segmentation offload
+    #[arg(long)]
+    pub no_udp_gso: bool,
+    /// HTTP/3: largest datagram to send
+    #[arg(long, value_name = "SIZE", value_parser = values::udp_payload)]
+    pub max_udp_payload_size: Option<u64>,
+    /// HTTP/3: write a qlog per connection
+    #[arg(long, value_name = "PATH")]
+    pub qlog_file_base: Option<PathBuf>,
+}
+
+/// TLS.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsArgs {
+    /// Do not check certificates: what flags do anyway, like h2load; for a plan it overrides the plan
+    #[arg(short = 'k', long)]
+    pub insecure: bool,
+    /// Check the server's certificate against the system's store
+    #[arg(long, conflicts_with = "insecure")]
+    pub verify: bool,
+    /// Check it against the certificates in this PEM file alone
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub tls_ca: Option<PathBuf>,
+    /// Server name to send [default: the URL's host]
+    #[arg(long, value_name = "NAME")]
+    pub sni: Option<String>,
+    /// Cipher suites up to TLS 1.2, colons between, OpenSSL names
+    #[arg(long, value_name = "SUITES")]
+    pub ciphers: Option<String>,
+    /// Cipher suites of TLS 1.3, colons between
+    #[arg(long, value_name = "SUITES")]
+    pub tls13_ciphers: Option<String>,
+    /// Cipher suites of any version, colons or commas between; no others
+    #[arg(long, value_name = "SUITES", conflicts_with_all = ["ciphers", "tls13_ciphers"])]
+    pub tls_ciphers: Option<String>,
+    /// Key-exchange groups, colons between [default: X25519:P-256:P-384]
+    #[arg(long, value_name = "GROUPS")]
+    pub groups: Option<String>,
+    /// TLS in the kernel
+    #[arg(long)]
+    pub ktls: bool,
+    /// Load a TLS session from a file and save one to it
+    #[arg(long, value_name = "PATH")]
+    pub tls_session_file: Option<PathBuf>,
+}
+
+/// Connections and sockets.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct ConnectionArgs {
+    /// Connect there; host header and server name stay the URL's
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub connect_to: Option<String>,
+    /// Time limit of a connect and of a TLS handshake, 0 for none [default: 10s]
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub connect_timeout: Option<Duration>,
+    /// Time limit of a request, 0 for none [default: none]
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub request_timeout: Option<Duration>,
+    /// Close a connection this long after its last request was submitted
+    #[arg(short = 'T', long, value_name = "DUR", value_parser = values::duration)]
+    pub connection_active_timeout: Option<Duration>,
+    /// Close a connection without activity for this long
+    #[arg(short = 'N', long, value_name = "DUR", value_parser = values::duration)]
+    pub connection_inactivity_timeout: Option<Duration>,
+    /// Use IPv4 only
+    #[arg(short = '4', long = "v4", conflicts_with = "v6")]
+    pub v4: bool,
+    /// Use IPv6 only
+    #[arg(short = '6', long = "v6")]
+    pub v6: bool,
+    /// Acknowledge received segments at once (TCP_QUICKACK)
+    #[arg(long)]
+    pub tcp_quickack: bool,
+}
+
+/// How the machine is used.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Machine")]
+pub struct MachineArgs {
+    /// Threads, one a core [default: 1]
+    #[arg(short = 't', long, value_name = "N", value_parser = values::uint)]
+    pub threads: Option<u64>,
+    /// CPUs to pin threads to, like 0-3,5 [default: all that are allowed]
+    #[arg(long, value_name = "LIST", value_parser = values::cpus)]
+    pub cpus: Option<CpuList>,
+    /// How to talk to the kernel
+    #[arg(long, value_enum, default_value_t = Io::Auto)]
+    pub io: Io,
+    /// Answer every response at once instead of waiting for several where that pays
+    #[arg(long)]
+    pub no_batch: bool,
+    /// Let the kernel throw response bodies away (in clear only): they are counted and never seen
+    #[arg(long)]
+    pub discard_body: bool,
+    /// Accepted for loadgen-rs; every request is measured
+    #[arg(long, value_name = "N", value_parser = values::uint, hide = true)]
+    pub metrics_sample: Option<u64>,
+    /// Accepted for loadgen-rs; connections are served in turn anyway
+    #[arg(long, hide = true)]
+    pub tail_friendly: bool,
+}
+
+/// What is reported where.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Result for machines; on stdout, instead of the text, unless -o is given
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<MachineFormat>,
+    /// Write the result for machines here; json replaces the file, jsonl and csv append [format by extension]
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// JSON on many lines
+    #[arg(long)]
+    pub pretty: bool,
+    /// Nothing for people but the result: no progress, no notes
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+    /// No text for people at all
+    #[arg(long)]
+    pub no_human: bool,
+    /// With flags: the longer summary of loadgen too, on stderr
+    #[arg(short = 'v', long)]
+    pub verbose: bool,
+    /// Which h2load the text of flag mode is like
+    #[arg(long, value_enum, value_name = "VERSION", default_value_t = CompatOutput::V1_70)]
+    pub compat_output: CompatOutput,
+    /// Bars under each row of h2load's table
+    #[arg(long)]
+    pub histogram: bool,
+    /// Exit 3 if the verdict is INVALID
+    #[arg(long)]
+    pub require_valid: bool,
+    /// Per-request lines of start, status, duration
+    #[arg(long, value_name = "PATH")]
+    pub log_file: Option<PathBuf>,
+    /// h2load's JSON with raw samples
+    #[arg(long, value_name = "PATH")]
+    pub output_file: Option<PathBuf>,
+}
+
+/// `--io`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Io {
+    /// The best the kernel allows
+    Auto,
+    /// The raw ring
+    Uring,
+    /// The monoio runtime
+    Monoio,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MachineFormat {
+    /// One object with everything
+    Json,
+    /// One flat line a run, the fields of loadgen-rs
+    Jsonl,
+    /// The same in columns
+    Csv,
+}
+
+/// `--compat-output`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CompatOutput {
+    /// Up to 1.68
+    Classic,
+    /// 1.69
+    #[value(name = "1.69")]
+    V1_69,
+    /// 1.70 and later
+    #[value(name = "1.70")]
+    V1_70,
+}
+
+/// Why there is nothing to dispatch.
+pub enum Stop {
+    /// Help or version: the answer.
+    Said(String),
+    /// A mistake.
+    Wrong(Failure),
+}
+
+/// Reads the arguments of the process.
+pub fn parse() -> Result<Cli, Stop> {
+    parse_from(std::env::args_os())
+}
+
+fn parse_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Stop> {
+    Cli::try_parse_from(args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Said(error.render().ansi().to_string()),
+        _ => Stop::Wrong(Failure::of_arguments(&error, &Cli::command())),
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Arguments in words, for the tests of what they mean.
+    pub(crate) fn typed(line: &str) -> Result<Cli, String> {
+        let words = std::iter::once("loadgen").chain(line.split_whitespace()).map(Into::into);
+        parse_from(words).map_err(|stop| match stop {
+            Stop::Said(text) => text,
+            Stop::Wrong(failure) => failure.to_string(),
+        })
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

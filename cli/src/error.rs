@@ -1,0 +1,65 @@
+//! Why nothing was run: one message that names what is wrong and the remedy.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::error::Error as _;
+use std::fmt;
+
+/// The message, without the program's name.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    /// From a message that says what is wrong and what to do.
+    pub fn new(message: impl Into<String>) -> Failure {
+        Failure(message.into())
+    }
+
+    /// From what clap found wrong with the arguments.
+    pub fn of_arguments(error: &clap::Error, command: &clap::Command) -> Failure {
+        if error.kind() == ErrorKind::ValueValidation
+            && let (Some(arg), Some(value), Some(source)) = (
+                context(error, ContextKind::InvalidArg),
+                context(error, ContextKind::InvalidValue),
+                error.source(),
+            )
+        {
+            return Failure(format!("{}: bad option value: {value}: {source}", option_name(&arg, command)));
+        }
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        Failure(text.trim_end().to_owned())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loadgen: error: {}", self.0)
+    }
+}
+
+impl From<scenario::Errors> for Failure {
+    fn from(errors: scenario::Errors) -> Failure {
+        let text = errors.to_string();
+        Failure(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned())
+    }
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// `-n, --requests` from clap's `--requests <N>`: h2load users know the short one.
+fn option_name(shown: &str, command: &clap::Command) -> String {
+    let long = shown.split([' ', '=', '[']).next().unwrap_or(shown);
+    let short = command
+        .get_arguments()
+        .find(|arg| arg.get_long().is_some_and(|l| long.strip_prefix("--") == Some(l)))
+        .and_then(clap::Arg::get_short);
+    match short {
+        Some(short) => format!("-{short}, {long}"),
+        None => long.to_owned(),
+    }
+}

@@ -1,0 +1,68 @@
+//! A plan file into a job. Flags about the machine and the output go with a plan; flags that say what a plan says do not.
+
+use crate::args::RunArgs;
+use crate::error::Failure;
+use crate::job::{Front, Job};
+use crate::{machine, smoke};
+use scenario::{Overrides, Plan};
+use std::path::Path;
+
+/// The job of `-f PLAN`.
+pub fn job(path: &str, args: &RunArgs) -> Result<Job, Failure> {
+    refuse_flags_of_load(args)?;
+    let mut plan = load(Path::new(path), &args.set)?;
+    if args.tls.insecure {
+        plan.tls.verify = false;
+    }
+    if args.tls.verify || args.tls.tls_ca.is_some() {
+        plan.tls.verify = true;
+    }
+    if let Some(ca) = &args.tls.tls_ca {
+        plan.tls.ca = Some(ca.clone());
+    }
+    let (options, warning) = machine::options(&args.machine)?;
+    let plan = if args.smoke { smoke::shrink(plan) } else { plan };
+    Ok(Job { plan, options, front: Front::Plan, url: path.to_owned(), notes: warning.into_iter().collect() })
+}
+
+/// Reads a plan with settings applied.
+pub fn load(path: &Path, set: &[String]) -> Result<Plan, Failure> {
+    Ok(scenario::load(path, &Overrides { set: set.to_vec() })?)
+}
+
+/// What a plan says itself must not be typed beside it: one of the two would be silently ignored.
+fn refuse_flags_of_load(args: &RunArgs) -> Result<(), Failure> {
+    let (l, r, p, c, t) = (&args.load, &args.request, &args.protocol, &args.connection, &args.tls);
+    let given: &[(&str, bool)] = &[
+        ("a URL", !args.urls.is_empty()),
+        ("-n", l.requests.is_some()),
+        ("-c", l.clients.is_some()),
+        ("-m", l.max_concurrent_streams.is_some()),
+        ("-D", l.duration.is_some()),
+        ("--warm-up-time", l.warm_up_time.is_some()),
+        ("--ramp-up-time", l.ramp_up_time.is_some()),
+        ("-H", !r.header.is_empty()),
+        ("-d", r.data.is_some()),
+        ("--body", r.body.is_some()),
+        ("--method", r.method.is_some()),
+        ("-B", r.base_uri.is_some()),
+        ("--h1", p.h1),
+        ("--alpn-list", p.alpn_list.is_some() || p.npn_list.is_some()),
+        ("-p", p.no_tls_proto.is_some()),
+        ("--sni", t.sni.is_some()),
+        ("--ciphers", t.ciphers.is_some() || t.tls13_ciphers.is_some() || t.tls_ciphers.is_some()),
+        ("--groups", t.groups.is_some()),
+        ("--connect-to", c.connect_to.is_some()),
+        ("--connect-timeout", c.connect_timeout.is_some()),
+        ("--request-timeout", c.request_timeout.is_some()),
+        ("-4 or -6", c.v4 || c.v6),
+        ("--tcp-quickack", c.tcp_quickack),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((what, _)) => Err(Failure::new(format!(
+            "{what} cannot be given beside a plan, which says that itself: change the plan, or one value of it with \
+             --set PATH=VALUE"
+        ))),
+    }
+}

@@ -1,0 +1,63 @@
+//! What is to be done, decided: a plan, how to run it, and which front end asked for it.
+
+use crate::args::RunArgs;
+use crate::error::Failure;
+use crate::{file, h2load, not_yet};
+use engine::Options;
+use report::h2load::Mode;
+use scenario::Plan;
+use scenario::plan::Stop;
+use std::time::Duration;
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What is run.
+    pub plan: Plan,
+    /// How.
+    pub options: Options,
+    /// Who asked.
+    pub front: Front,
+    /// The first URL, or the plan's file.
+    pub url: String,
+    /// What the user should know before it begins.
+    pub notes: Vec<String>,
+}
+
+/// The front end: it decides what people get to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// Flags and URLs: h2load's text.
+    Flags,
+    /// A plan: the summary.
+    Plan,
+}
+
+impl Job {
+    /// From the arguments.
+    pub fn from_args(args: &RunArgs) -> Result<Job, Failure> {
+        not_yet::refuse(args)?;
+        match args.file.as_deref() {
+            Some(path) if not_yet::frame_size_by_f(args).is_none() => file::job(path, args),
+            _ => h2load::job(args),
+        }
+    }
+
+    /// The run in h2load's words. A plan of flags has one phase, or two if there is a warm-up.
+    pub fn mode(&self) -> Mode {
+        let last = self.plan.phases.last().expect("a plan has phases");
+        match last.stop {
+            Stop::After(main) => Mode::Timed { warm_up: self.warm_up(), main },
+            Stop::Iterations(n) => Mode::Count(n.get()),
+            Stop::IterationsPerUser(n) => Mode::Count(n.get() * u64::from(last.users.get())),
+        }
+    }
+
+    fn warm_up(&self) -> Duration {
+        let first = self.plan.phases.first().expect("a plan has phases");
+        match first.stop {
+            Stop::After(time) if !first.record => time,
+            _ => Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What can be typed and is not built yet, in one table. A row goes away when its feature arrives.
+
+use crate::args::{Io, RunArgs};
+use crate::error::Failure;
+use crate::values;
+
+/// One option that is not built yet.
+struct Row {
+    option: &'static str,
+    given: fn(&RunArgs) -> bool,
+    /// An option of HTTP/2 or 3, which h2load ignores on HTTP/1.1, and so do we.
+    ignored_on_h1: bool,
+}
+
+const fn row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
+    Row { option, given, ignored_on_h1: false }
+}
+
+const fn h2_row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
+    Row { option, given, ignored_on_h1: true }
+}
+
+const ROWS: &[Row] = &[
+    row("--rps", |a| a.load.rps.is_some()),
+    row("-r, --rate", |a| a.load.rate.is_some()),
+    row("--timing-script-file", |a| a.load.timing_script_file.is_some()),
+    row("-i, --input-file", |a| a.load.input_file.is_some()),
+    row("-B unix:", |a| {
+        a.request.base_uri.as_ref().is_some_and(|b| b.to_ascii_lowercase().starts_with("unix:"))
+    }),
+    row("-T, --connection-active-timeout", |a| a.connection.connection_active_timeout.is_some()),
+    row("-N, --connection-inactivity-timeout", |a| a.connection.connection_inactivity_timeout.is_some()),
+    row("--log-file", |a| a.output.log_file.is_some()),
+    row("--output-file", |a| a.output.output_file.is_some()),
+    row("--ktls", |a| a.tls.ktls),
+    row("--tls-session-file", |a| a.tls.tls_session_file.is_some()),
+    row("--qlog-file-base", |a| a.protocol.qlog_file_base.is_some()),
+    row("--io monoio", |a| a.machine.io == Io::Monoio),
+    row("--seed", |a| a.seed.is_some()),
+    row("HTTP/3 (--h3)", |a| a.protocol.h3),
+    h2_row("-f, --max-frame-size", |a| a.protocol.max_frame_size.is_some() || frame_size_by_f(a).is_some()),
+    h2_row("-w, --window-bits", |a| a.protocol.window_bits.is_some()),
+    h2_row("-W, --connection-window-bits", |a| a.protocol.connection_window_bits.is_some()),
+    h2_row("--header-table-size", |a| a.protocol.header_table_size.is_some()),
+    h2_row("--encoder-header-table-size", |a| a.protocol.encoder_header_table_size.is_some()),
+    h2_row("--no-udp-gso", |a| a.protocol.no_udp_gso),
+    h2_row("--max-udp-payload-size", |a| a.protocol.max_udp_payload_size.is_some()),
+];
+
+/// Refuses what is not built yet.
+pub fn refuse(args: &RunArgs) -> Result<(), Failure> {
+    let forced_h1 = args.protocol.h1;
+    match ROWS.iter().find(|row| (row.given)(args) && !(row.ignored_on_h1 && forced_h1)) {
+        None => Ok(()),
+        Some(row) => Err(unsupported(row.option)),
+    }
+}
+
+/// The one wording.
+pub fn unsupported(what: &str) -> Failure {
+    Failure::new(format!("{what} is not supported yet"))
+}
+
+/// `-f SIZE` beside a URL: h2load's `--max-frame-size`.
+pub fn frame_size_by_f(args: &RunArgs) -> Option<u64> {
+    if args.urls.is_empty() { None } else { args.file.as_deref().and_then(|f| values::size(f).ok()) }
+}

@@ -1,0 +1,79 @@
+//! What people see while a run goes on: h2load's lines in flag mode, a progress line on a terminal, warnings.
+
+use crate::args::OutputArgs;
+use crate::job::{Front, Job};
+use crate::output::{self, Human};
+use crate::progress::Progress;
+use engine::Event;
+use engine::stats::RunResult;
+use report::h2load::{Format, Live};
+use std::io::IsTerminal as _;
+
+/// Shows events.
+pub struct Observer {
+    human: Human,
+    live: Option<Live>,
+    progress: Option<Progress>,
+    warnings: bool,
+}
+
+impl Observer {
+    /// Of one job.
+    pub fn new(job: &Job, args: &OutputArgs, human: Human, format: Format) -> Observer {
+        let quiet = args.quiet || args.no_human;
+        let live = (job.front == Front::Flags && !quiet).then(|| Live::new(format, job.mode()));
+        let terminal = std::io::stderr().is_terminal();
+        Observer {
+            human,
+            live,
+            progress: (terminal && !quiet).then(|| Progress::new(&job.plan)),
+            warnings: !quiet,
+        }
+    }
+
+    /// Before the first event.
+    pub fn begin(&mut self) {
+        if let Some(live) = &self.live {
+            self.human.say(live.begin());
+        }
+    }
+
+    /// One event.
+    pub fn event(&mut self, event: &Event) {
+        let lines = self.live.as_mut().map_or(String::new(), |live| live.event(event));
+        self.say(&lines);
+        match event {
+            Event::Warning(text) if self.warnings => {
+                self.clear();
+                output::stderr(&format!("loadgen: warning: {text}\n"));
+            }
+            Event::Snapshot(snapshot) => {
+                if let Some(progress) = &mut self.progress {
+                    progress.show(snapshot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// After the last event.
+    pub fn end(&mut self, result: &RunResult) {
+        let lines = self.live.as_mut().map_or(String::new(), |live| live.end(result));
+        self.say(&lines);
+        self.clear();
+    }
+
+    /// Takes the progress line away.
+    pub fn clear(&mut self) {
+        if let Some(progress) = &mut self.progress {
+            progress.clear();
+        }
+    }
+
+    fn say(&mut self, lines: &str) {
+        if !lines.is_empty() {
+            self.clear();
+            self.human.say(lines);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! One line on the terminal that says how the run goes, rewritten at every snapshot.
+
+use crate::output;
+use engine::Snapshot;
+use engine::stats::Books;
+use report::summary::{rate, time};
+use scenario::Plan;
+use scenario::plan::{Phase, Stop};
+use std::time::Duration;
+
+/// The line.
+#[derive(Debug)]
+pub struct Progress {
+    phases: Vec<Phase>,
+    last: (Duration, Books),
+    shown: bool,
+}
+
+impl Progress {
+    /// Of a run of this plan.
+    pub fn new(plan: &Plan) -> Progress {
+        Progress { phases: plan.phases.clone(), last: (Duration::ZERO, Books::default()), shown: false }
+    }
+
+    /// Shows a snapshot.
+    pub fn show(&mut self, snapshot: &Snapshot) {
+        let line = self.line(snapshot);
+        output::stderr(&format!("\r\x1b[2K{line}"));
+        self.shown = true;
+        self.last = (snapshot.elapsed, snapshot.books);
+    }
+
+    /// Makes room for other text.
+    pub fn clear(&mut self) {
+        if self.shown {
+            output::stderr("\r\x1b[2K");
+            self.shown = false;
+        }
+    }
+
+    fn line(&self, snapshot: &Snapshot) -> String {
+        let (then, before) = self.last;
+        let interval = snapshot.elapsed.saturating_sub(then).as_secs_f64();
+        let ended = snapshot.books.succeeded.saturating_sub(before.succeeded);
+        let per_second = if interval > 0.0 { ended as f64 / interval } else { 0.0 };
+        let s = &snapshot.response_time;
+        let times = if s.count() == 0 {
+            "no responses".to_owned()
+        } else {
+            let at = |q| time(s.quantile_ns(q) as f64);
+            format!("p50 {}  p99 {}", at(0.5), at(0.99))
+        };
+        format!(
+            "{}  {}  {times}  errors {}  open {}",
+            self.stage(snapshot),
+            rate(per_second),
+            snapshot.books.failed,
+            snapshot.open
+        )
+    }
+
+    /// The phase's name, and how far it is.
+    fn stage(&self, snapshot: &Snapshot) -> String {
+        let Some(phase) = self.phases.get(snapshot.phase) else { return String::new() };
+        let timed = |p: &Phase| match p.stop {
+            Stop::After(time) => Some(time),
+            _ => None,
+        };
+        let before: Option<Duration> = self.phases[..snapshot.phase].iter().map(timed).sum();
+        match (phase.stop, before) {
+            (Stop::After(all), Some(before)) => {
+                let since = snapshot.elapsed.saturating_sub(before).min(all);
+                format!("{} {:.0}/{} s", phase.name, since.as_secs_f64(), all.as_secs_f64())
+            }
+            (Stop::Iterations(n), _) if self.phases.len() == 1 => {
+                let done = snapshot.books.ended() * 100 / n.get().max(1);
+                format!("{} {:.0} s, {}%", phase.name, snapshot.elapsed.as_secs_f64(), done.min(100))
+            }
+            _ => format!("{} {:.0} s", phase.name, snapshot.elapsed.as_secs_f64()),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A run from its arguments to its exit code.
+
+use crate::args::{CompatOutput, MachineFormat, OutputArgs, RunArgs};
+use crate::error::Failure;
+use crate::exit::{self, Rules};
+use crate::job::{Front, Job};
+use crate::limits::{self, Need};
+use crate::observe::Observer;
+use crate::output::{self, Human, Machine};
+use crate::persona::Persona;
+use crate::{builtin, signals};
+use engine::Control;
+use engine::stats::{RunResult, VerdictLevel};
+use report::h2load::{Format, Mode, Style};
+use report::thresholds::{self, Outcome};
+use report::{flat, json, summary};
+use std::sync::Arc;
+
+/// Runs and reports.
+pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
+    let mut job = Job::from_args(args)?;
+    let machine = Machine::of(&args.output)?;
+    let human = Human::of(&args.output, machine.as_ref());
+    if !args.output.quiet && !args.output.no_human {
+        job.notes.iter().for_each(|note| output::stderr(&format!("loadgen: note: {note}\n")));
+    }
+    let result = perform(&mut job, &args.output, human)?;
+    let outcomes = thresholds::judge(&job.plan, &result);
+    let rules = Rules { persona, require_valid: args.output.require_valid, smoke: args.smoke };
+    let finished = Finished { code: exit::code(&result, &outcomes, rules), result, outcomes, job };
+    finished.tell_people(&args.output, human);
+    if let Some(machine) = machine {
+        finished.tell_machine(machine, args.output.pretty)?;
+    }
+    Ok(finished.code)
+}
+
+fn perform(job: &mut Job, args: &OutputArgs, human: Human) -> Result<RunResult, Failure> {
+    limits::raise_descriptors(Need {
+        connections: u64::from(job.plan.connections.max.get()),
+        threads: job.options.threads.get() as u64,
+        both_ends: job.plan.needs_builtin(),
+    })?;
+    let _server = builtin::start(&mut job.plan, &mut job.options)?;
+    let control = Arc::new(Control::default());
+    signals::interrupt(&control).map_err(|e| Failure::new(format!("cannot catch signals: {e}")))?;
+    let mut observer = Observer::new(job, args, human, format(args));
+    observer.begin();
+    let result = engine::run(&job.plan, &job.options, &control, &mut |event| observer.event(&event));
+    match result {
+        Ok(result) => {
+            observer.end(&result);
+            Ok(result)
+        }
+        Err(error) => {
+            observer.clear();
+            Err(Failure::new(error.to_string()))
+        }
+    }
+}
+
+fn format(args: &OutputArgs) -> Format {
+    match args.compat_output {
+        CompatOutput::Classic => Format::Classic,
+        CompatOutput::V1_69 => Format::V1_69,
+        CompatOutput::V1_70 => Format::V1_70,
+    }
+}
+
+/// A run that is over.
+struct Finished {
+    job: Job,
+    result: RunResult,
+    outcomes: Vec<Outcome>,
+    code: u8,
+}
+
+impl Finished {
+    fn tell_people(&self, args: &OutputArgs, human: Human) {
+        if human == Human::Nobody {
+            return self.tell_failure();
+        }
+        match self.job.front {
+            Front::Plan => human.say(&self.summary(human)),
+            Front::Flags => {
+                let style = Style { format: format(args), histogram: args.histogram };
+                human.say(&report::h2load::render(&self.result, self.job.mode(), style));
+                if args.verbose {
+                    output::stderr(&format!("\n{}", self.summary(Human::Stderr)));
+                } else if self.result.verdict.level != VerdictLevel::Valid && !args.quiet {
+                    output::stderr(&format!("loadgen: {}\n", summary::verdict_line(&self.result)));
+                }
+            }
+        }
+        self.tell_failure();
+    }
+
+    /// Flag mode's text does not say why nothing worked.
+    fn tell_failure(&self) {
+        let c = &self.result.connections;
+        if c.opened > 0 || c.attempted == 0 || self.result.interrupted {
+            return;
+        }
+        let why = c.errors.iter().max_by_key(|e| e.count).map_or("no connection was made", |e| &e.detail);
+        let target = &self.job.plan.targets[0];
+        output::stderr(&format!(
+            "loadgen: error: could not connect to {}: {why}: check the address, and that a server listens there\n",
+            target.authority
+        ));
+    }
+
+    fn summary(&self, human: Human) -> String {
+        summary::render(
+            &self.result,
+            &summary::Context {
+                plan: &self.job.plan,
+                outcomes: &self.outcomes,
+                bodies_discarded: self.job.options.discard_body,
+                colour: human.takes_colour(),
+            },
+        )
+    }
+
+    fn tell_machine(&self, machine: Machine, pretty: bool) -> Result<(), Failure> {
+        match machine.format {
+            MachineFormat::Json => {
+                let context = json::Context {
+                    plan: &self.job.plan,
+                    outcomes: &self.outcomes,
+                    exit_code: self.code,
+                    bodies_discarded: self.job.options.discard_body,
+                };
+                machine.write(&json::render(&self.result, &context, pretty), "")
+            }
+            MachineFormat::Jsonl => machine.write(&flat::jsonl(&self.result, &self.flat()), ""),
+            MachineFormat::Csv => machine.write(&flat::csv(&self.result, &self.flat()), &flat::csv_header()),
+        }
+    }
+
+    fn flat(&self) -> flat::Context<'_> {
+        let plan = &self.job.plan;
+        flat::Context {
+            url: &self.job.url,
+            clients: plan.connections.max.get(),
+            threads: self.job.options.threads.get(),
+            max_streams: plan.connections.streams.get(),
+            requests_target: match self.job.mode() {
+                Mode::Count(n) => Some(n),
+                Mode::Timed { .. } => None,
+            },
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `--smoke`: a plan made small, to see in moments whether it runs at all. It proves nothing about speed.
+
+use scenario::Plan;
+use scenario::plan::{Phase, Stop};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+/// Of all phases together.
+const TOTAL: Duration = Duration::from_secs(2);
+/// Of one.
+const PHASE: Duration = Duration::from_secs(1);
+/// The last second is for requests that are still in flight.
+const TIMEOUT: Duration = Duration::from_secs(1);
+const USERS: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+const ITERATIONS: u64 = 40;
+
+/// The same plan, small.
+pub fn shrink(mut plan: Plan) -> Plan {
+    let each = (TOTAL / plan.phases.len().max(1) as u32).min(PHASE);
+    for phase in &mut plan.phases {
+        shrink_phase(phase, each);
+    }
+    plan.connections.max = plan.connections.max.min(USERS);
+    plan.connections.ramp_up = plan.connections.ramp_up.min(each / 2);
+    let t = &mut plan.timeouts;
+    for limit in [&mut t.connect, &mut t.handshake, &mut t.request] {
+        *limit = Some(limit.unwrap_or(TIMEOUT).min(TIMEOUT));
+    }
+    for step in plan.scenarios.iter_mut().flat_map(|s| &mut s.steps) {
+        step.timeout = step.timeout.map(|t| t.min(TIMEOUT));
+    }
+    plan
+}
+
+fn shrink_phase(phase: &mut Phase, each: Duration) {
+    phase.users = phase.users.min(USERS);
+    phase.stop = match phase.stop {
+        Stop::After(time) => Stop::After(time.min(each)),
+        Stop::Iterations(n) => Stop::Iterations(n.min(NonZeroU64::new(ITERATIONS).expect("not zero"))),
+        Stop::IterationsPerUser(_) => Stop::IterationsPerUser(NonZeroU64::MIN),
+    };
+}
