@@ -11,8 +11,8 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 use crate::counters::Count;
-use crate::limits::{TEAR_PAUSE, TEAR_WAIT};
-use crate::link::{Break, Link};
+use crate::limits::TEAR_PAUSE;
+use crate::link::Link;
 use crate::pattern::{LINES, NOISE};
 use crate::timers::Sleep;
 
@@ -56,7 +56,7 @@ struct Torn {
     left: u64,
     missing: u64,
     stream_only: bool,
-    patience: Option<Sleep>,
+    pause: Option<Sleep>,
 }
 
 impl Body {
@@ -87,7 +87,7 @@ impl Body {
     /// Half of `size`, then the end of the connection, or only of the stream.
     pub(crate) fn torn(size: u64, stream_only: bool) -> Self {
         let half = size / 2;
-        Self::new(Source::Torn(Torn { left: half, missing: size - half, stream_only, patience: None }))
+        Self::new(Source::Torn(Torn { left: half, missing: size - half, stream_only, pause: None }))
     }
 
     /// Counts what is sent on `link`.
@@ -164,16 +164,11 @@ impl Torn {
     fn poll_tear<T>(&mut self, cx: &mut Context<'_>, link: &Link) -> Poll<Option<Result<T, BodyError>>> {
         // An error at once would make the protocol drop what it still buffers; going idle makes it flush first.
         if self.stream_only {
-            let pause = self.patience.get_or_insert_with(|| link.worker.timers.sleep(TEAR_PAUSE));
+            let pause = self.pause.get_or_insert_with(|| link.worker.timers.sleep(TEAR_PAUSE));
             ready!(Future::poll(Pin::new(pause), cx));
             return Poll::Ready(Some(Err(BodyError::Torn)));
         }
         link.tear_after_flush();
-        let patience = self.patience.get_or_insert_with(|| link.worker.timers.sleep(TEAR_WAIT));
-        if Future::poll(Pin::new(patience), cx).is_ready() {
-            // It does not flush while pipelined requests wait behind this one, nor if the client does not read.
-            link.break_off(Break::Close);
-        }
         Poll::Pending
     }
 }

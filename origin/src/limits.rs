@@ -33,6 +33,9 @@ pub(crate) const MAX_HEADERS: usize = 256;
 /// What the first read of a clear connection may take while the protocol is being told from it.
 pub(crate) const FIRST_READ: usize = 4096;
 
+/// Writes up to this are copied into one piece.
+pub(crate) const SMALL_WRITE: usize = 1024;
+
 /// Streams at once of one HTTP/2 connection: enough for every `-m` in use, few enough to bound memory.
 pub(crate) const H2_STREAMS: u32 = 1000;
 
@@ -59,9 +62,6 @@ pub(crate) const MAX_REDIRECTS: u32 = 1000;
 
 /// Bytes of `/fault/slow` and `/fault/partial`.
 pub(crate) const MAX_FAULT_BODY: u64 = 1 << 24;
-
-/// How long a torn response may wait for its first half to leave before the connection is broken anyway.
-pub(crate) const TEAR_WAIT: Duration = Duration::from_millis(100);
 
 /// How long the first half of a torn HTTP/2 response is given to leave before the stream is reset. A reset takes back
 /// what is still queued, and nothing tells when a stream's share of it has left.

@@ -14,7 +14,8 @@ pub struct Stats {
     /// Responses begun, the sum of `by_status`. Smaller than `requests` while some are being worked on, and for good
     /// where a client left or a fault left no response.
     pub responses: u64,
-    /// Responses handed to the socket to the last byte. For HTTP/2 it may run ahead of the socket by what the
+    /// Responses handed to the socket to the last byte. Counted right after that, so a client may have read the response
+    /// a moment before. For HTTP/2 it may run ahead of the socket by what the
     /// connection still buffers.
     pub responses_sent: u64,
     /// Responses by status.

@@ -2,6 +2,7 @@
 //! reports when everything is written, and resets instead of closing when told so. Made by `connection.rs` for hyper.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -9,10 +10,11 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::limits::SMALL_WRITE;
 use crate::link::{Break, Link};
 
 /// A stream with a TCP socket under it.
@@ -75,6 +77,13 @@ impl<S: Stream> Write for Wire<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // Head and body of a small response: copying them together costs less than having the kernel gather them.
+        let mut small = [MaybeUninit::<u8>::uninit(); SMALL_WRITE];
+        let mut joined = ReadBuf::uninit(&mut small);
+        if bufs.len() > 1 && bufs.iter().map(|buf| buf.len()).sum::<usize>() <= SMALL_WRITE {
+            bufs.iter().for_each(|buf| joined.put_slice(buf));
+            return Pin::new(&mut self.io).poll_write(cx, joined.filled());
+        }
         Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 

@@ -166,10 +166,10 @@ impl Drop for Seat {
 }
 
 fn http1_settings() -> http1::Builder {
+    // Not `pipeline_flush`: it lets hyper buffer a body of any size whole, and copies it.
     let mut settings = http1::Builder::new();
     settings
         .half_close(false)
-        .pipeline_flush(true)
         .max_buf_size(H1_BUFFER)
         .max_headers(MAX_HEADERS)
         // A client under test may be as slow as it likes.

@@ -1,5 +1,6 @@
 //! `/` and `/any/...`: size, status, delay and the rest of the query language.
 
+use std::io::Read;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -26,6 +27,20 @@ fn sizes_from_nothing_to_many_pieces() {
                 .all(|line| b".123456789.123456789.123456789.123456789.12345678\n".starts_with(line))
         );
     }
+}
+
+#[test]
+fn a_huge_body_is_made_as_the_client_reads_it() {
+    let origin = server();
+    for mut client in [Client::clear(&origin), Client::clear(&origin)] {
+        client.send("GET /?s=1024g HTTP/1.1\r\nhost: test\r\n\r\nGET / HTTP/1.1\r\nhost: test\r\n\r\n");
+        assert_eq!(client.head().field("content-length"), Some((1u64 << 40).to_string().as_str()));
+        let mut some = vec![0; 10 << 20];
+        client.into_inner().read_exact(&mut some).expect("some of it");
+    }
+    eventually(|| origin.stats().connections.open == 0);
+    // What is beyond is socket buffers.
+    assert!(origin.stats().body_bytes_sent < 64 << 20, "{}", origin.stats().body_bytes_sent);
 }
 
 #[test]
