@@ -3,7 +3,7 @@
 //! Behind the feature `conformance`, for the tests of the protocol crates. A protocol brings a [`Fixture`]: how a
 //! connection is made and fed, and a simulated [`Peer`] that understands what the connection sends and says what the
 //! suite asks for in the protocol's own bytes. [`run`] does the rest; it names the seed when a promise is broken, and
-//! `CONFORMANCE_SEED=n` repeats that one alone.
+//! `CONFORMANCE_SEED=n` repeats that one alone; `CONFORMANCE_ROUNDS=n` tries other than the usual number.
 
 use crate::{
     ClientConn, CloseReason, Error, Field, Fields, Framing, Kind, Piece, Refused, Request, Scheme, Sink,
@@ -264,9 +264,10 @@ impl Sink for Recorder {
 
 /// Runs everything, `rounds` seeds of it.
 pub fn run<F: Fixture>(fixture: &mut F, rounds: u64) {
-    let seeds = match std::env::var("CONFORMANCE_SEED").ok().and_then(|s| s.parse::<u64>().ok()) {
+    let number = |name| std::env::var(name).ok().and_then(|s| s.parse::<u64>().ok());
+    let seeds = match number("CONFORMANCE_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..rounds,
+        None => 0..number("CONFORMANCE_ROUNDS").unwrap_or(rounds),
     };
     for seed in seeds {
         named("walk", seed, || Walk::run(fixture, seed));
