@@ -101,7 +101,7 @@ fn nanoseconds(number: &str, scale: u64) -> Result<u64, DurationError> {
         if fraction.is_empty() { 0 } else { fraction.parse().map_err(|_| DurationError::Number)? };
     let tens = 10u128.pow(fraction.len() as u32);
     let scaled = part * u128::from(scale);
-    if scaled % tens != 0 {
+    if !scaled.is_multiple_of(tens) {
         return Err(DurationError::Range);
     }
     u64::try_from(whole * u128::from(scale) + scaled / tens).map_err(|_| DurationError::Range)
@@ -115,7 +115,7 @@ pub fn show_duration(time: Duration) -> String {
     }
     for &(unit, scale) in UNITS {
         let scale = u128::from(scale);
-        if nanos % scale == 0 {
+        if nanos.is_multiple_of(scale) {
             return format!("{}{unit}", nanos / scale);
         }
         // 1.5s rather than 1500ms; minutes and hours have no decimals.
