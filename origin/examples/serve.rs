@@ -1,5 +1,6 @@
-//! Runs the target server by hand: `cargo run --release -p origin --example serve -- [CLEAR [TLS [CPU...]]]`, with
-//! addresses such as `127.0.0.1:8081` (`-` for none) and one thread for each CPU named. Ends when its input ends.
+//! Runs the target server by hand: `cargo run --release -p origin --example serve -- [CLEAR [TLS [CPU...]]]`,
+//! with addresses such as `127.0.0.1:8081` (`-` for none) and one thread for each CPU named. Ends when its
+//! input ends.
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
 use std::error::Error;

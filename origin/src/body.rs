@@ -1,5 +1,5 @@
-//! Response bodies. Whatever the size, nothing is allocated or copied: pieces of static bytes, or frames passed on.
-//! Not the decision what to answer. Made by the pages, read by hyper.
+//! Response bodies. Whatever the size, nothing is allocated or copied: pieces of static bytes, or frames
+//! passed on. Not the decision what to answer. Made by the pages, read by hyper.
 
 use std::fmt;
 use std::pin::Pin;
@@ -162,7 +162,8 @@ impl Echo {
 impl Torn {
     /// The half has been given to the protocol, so what is left is to end it.
     fn poll_tear<T>(&mut self, cx: &mut Context<'_>, link: &Link) -> Poll<Option<Result<T, BodyError>>> {
-        // An error at once would make the protocol drop what it still buffers; going idle makes it flush first.
+        // An error at once would make the protocol drop what it still buffers; going idle makes it flush
+        // first.
         if self.stream_only {
             let pause = self.pause.get_or_insert_with(|| link.worker.timers.sleep(TEAR_PAUSE));
             ready!(Future::poll(Pin::new(pause), cx));

@@ -1,5 +1,5 @@
-//! The server's certificate: made at start, or read from one PEM file. Not the TLS settings, which are in `tls.rs`,
-//! its only caller.
+//! The server's certificate: made at start, or read from one PEM file. Not the TLS settings, which are in
+//! `tls.rs`, its only caller.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What the server is told before it starts. Not checked here: binding and reading tell. Made by `cli`, by whoever runs
-//! `target: builtin`, and by tests.
+//! What the server is told before it starts. Not checked here: binding and reading tell. Made by `cli`, by
+//! whoever runs `target: builtin`, and by tests.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -16,7 +16,8 @@ pub struct Config {
     pub threads: NonZeroUsize,
     /// CPUs to pin the threads to, round robin. Empty: not pinned.
     pub cpus: Vec<usize>,
-    /// PEM file with the certificate chain and its private key. `None`: a certificate for localhost is made at start.
+    /// PEM file with the certificate chain and its private key. `None`: a certificate for localhost is made
+    /// at start.
     pub cert: Option<PathBuf>,
 }
 

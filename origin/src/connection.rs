@@ -1,5 +1,5 @@
-//! One connection from `accept` to its end: TLS if any, the protocol told from ALPN or from the first bytes, hyper, and
-//! breaking off on request. Called by `worker.rs`, once per accepted socket.
+//! One connection from `accept` to its end: TLS if any, the protocol told from ALPN or from the first bytes,
+//! hyper, and breaking off on request. Called by `worker.rs`, once per accepted socket.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -58,8 +58,8 @@ pub(crate) async fn serve_tls(worker: Rc<Worker>, acceptor: TlsAcceptor, socket:
 /// How HTTP/2 by prior knowledge begins (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Reads until it is certain whether the connection begins with [`PREFACE`]. In HTTP/1 that is nearly always one read,
-/// which takes the whole request head with it, so telling the protocol costs no system call.
+/// Reads until it is certain whether the connection begins with [`PREFACE`]. In HTTP/1 that is nearly always
+/// one read, which takes the whole request head with it, so telling the protocol costs no system call.
 async fn first_bytes(socket: &mut TcpStream) -> io::Result<Bytes> {
     let mut early = Vec::new();
     loop {
@@ -97,7 +97,8 @@ async fn serve_h2<S: Stream + 'static>(link: Rc<Link>, stream: S, early: Bytes) 
     let _ = until_broken(&link, connection).await;
 }
 
-/// Drives `connection` to its end, or until one of its requests breaks it off (`None`). Dropping it closes the socket.
+/// Drives `connection` to its end, or until one of its requests breaks it off (`None`). Dropping it closes
+/// the socket.
 async fn until_broken<F: Future>(link: &Link, connection: F) -> Option<F::Output> {
     let mut connection = pin!(connection);
     poll_fn(|cx| {

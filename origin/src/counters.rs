@@ -1,5 +1,5 @@
-//! The counters of one thread, and their sum over all threads. One thread writes, anyone reads: no counter is shared
-//! between writers, so none is contended. `Exchange` and `Link` count here; `shared.rs` reads.
+//! The counters of one thread, and their sum over all threads. One thread writes, anyone reads: no counter is
+//! shared between writers, so none is contended. `Exchange` and `Link` count here; `shared.rs` reads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

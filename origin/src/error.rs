@@ -1,5 +1,5 @@
-//! Why the server did not start. Nothing here happens after [`crate::start`] has returned: what a client does wrong is
-//! counted, never an error of the server. Read by `cli`.
+//! Why the server did not start. Nothing here happens after [`crate::start`] has returned: what a client does
+//! wrong is counted, never an error of the server. Read by `cli`.
 
 use std::error::Error;
 use std::fmt;
@@ -53,7 +53,8 @@ pub enum CertError {
     NoCertificate(PathBuf),
     /// The file has no private key section.
     NoKey(PathBuf),
-    /// Chain and key do not fit each other, or the key is of an unknown kind. `None`: the certificate made at start.
+    /// Chain and key do not fit each other, or the key is of an unknown kind. `None`: the certificate made at
+    /// start.
     Rejected {
         /// The file, if it came from one.
         path: Option<PathBuf>,

@@ -1,5 +1,5 @@
-//! One request and its response, as the books see them: counted once when the head is there, once when the response
-//! begins, once when it has left. Not what is answered. Made by `service.rs` for each request.
+//! One request and its response, as the books see them: counted once when the head is there, once when the
+//! response begins, once when it has left. Not what is answered. Made by `service.rs` for each request.
 
 use std::rc::Rc;
 

@@ -1,16 +1,16 @@
-//! The built-in target server: something to put load on where there is nothing else, and the independent peer that the
-//! client is tested against. It is built on other people's stacks (hyper, rustls, tokio) and shares no protocol code with
-//! the client, so a mistake of one does not hide a mistake of the other.
+//! The built-in target server: something to put load on where there is nothing else, and the independent peer
+//! that the client is tested against. It is built on other people's stacks (hyper, rustls, tokio) and shares
+//! no protocol code with the client, so a mistake of one does not hide a mistake of the other.
 //!
-//! It serves HTTP/1.x and HTTP/2, in clear and over TLS, with one thread per core that shares nothing with the others.
-//! What it serves:
+//! It serves HTTP/1.x and HTTP/2, in clear and over TLS, with one thread per core that shares nothing with
+//! the others. What it serves:
 //!
-//! - `/?s=256k&t=20ms&r=503`: any size, delay and status, in the query language of haterm (see `query.rs`, or ask `/?`).
-//!   `/any/...` does the same under any path. A delay is kept to microseconds and the true one is reported in
-//!   `Server-Timing`.
+//! - `/?s=256k&t=20ms&r=503`: any size, delay and status, in the query language of haterm (see `query.rs`, or
+//!   ask `/?`). `/any/...` does the same under any path. A delay is kept to microseconds and the true one is
+//!   reported in `Server-Timing`.
 //! - `/echo`, `/headers`: what the client sent.
-//! - `/login`, `/inbox`, `/api/...`, `/logout`, `/static/...`: a small web mail with sessions, a form token and a JSON
-//!   API. User and password are both `demo`.
+//! - `/login`, `/inbox`, `/api/...`, `/logout`, `/static/...`: a small web mail with sessions, a form token and a
+//!   JSON API. User and password are both `demo`.
 //! - `/redirect/N`: N redirects, each setting a cookie.
 //! - `/fault/...`: connections that break, responses that stop or drip.
 //! - `/stats`, `/stats/reset`: exact counts.

@@ -10,11 +10,12 @@ pub(crate) const MAX_BODY: u64 = 1 << 40;
 /// What one `t=` may ask for: nobody waits longer than an hour for a response on purpose.
 pub(crate) const MAX_DELAY: Duration = Duration::from_secs(3600);
 
-/// Connections one thread keeps open. A thread has no more descriptors than this in any usual setting, and each costs
-/// some 10 kB; past it a new connection is closed at once and counted as refused.
+/// Connections one thread keeps open. A thread has no more descriptors than this in any usual setting, and
+/// each costs some 10 kB; past it a new connection is closed at once and counted as refused.
 pub(crate) const MAX_CONNECTIONS_PER_THREAD: usize = 262_144;
 
-/// Length of the accept queue. The kernel lowers it to `net.core.somaxconn`, which is the one place to set it.
+/// Length of the accept queue. The kernel lowers it to `net.core.somaxconn`, which is the one place to set
+/// it.
 pub(crate) const BACKLOG: i32 = 65_535;
 
 /// Pause after a failed `accept`: out of descriptors is cured by others closing theirs, not by spinning.
@@ -23,8 +24,8 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// A handshake not finished by then never will be.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The most hyper buffers of one HTTP/1 connection, in each direction. It also bounds a request head (431 above), and
-/// is four pieces of [`crate::pattern`], so that a large body leaves in few system calls.
+/// The most hyper buffers of one HTTP/1 connection, in each direction. It also bounds a request head (431
+/// above), and is four pieces of [`crate::pattern`], so that a large body leaves in few system calls.
 pub(crate) const H1_BUFFER: usize = 256 * 1024;
 
 /// Fields of one request head; hyper answers 431 above.
@@ -51,7 +52,8 @@ pub(crate) const H2_WINDOW: u32 = 1 << 20;
 /// A form or JSON document of the demo site.
 pub(crate) const MAX_FORM: usize = 64 * 1024;
 
-/// Distinct paths counted per thread; the rest share one bucket, so that a client with random paths costs no memory.
+/// Distinct paths counted per thread; the rest share one bucket, so that a client with random paths costs no
+/// memory.
 pub(crate) const MAX_PATHS: usize = 1024;
 
 /// A path longer than this goes to the shared bucket too.
@@ -63,8 +65,8 @@ pub(crate) const MAX_REDIRECTS: u32 = 1000;
 /// Bytes of `/fault/slow` and `/fault/partial`.
 pub(crate) const MAX_FAULT_BODY: u64 = 1 << 24;
 
-/// How long the first half of a torn HTTP/2 response is given to leave before the stream is reset. A reset takes back
-/// what is still queued, and nothing tells when a stream's share of it has left.
+/// How long the first half of a torn HTTP/2 response is given to leave before the stream is reset. A reset
+/// takes back what is still queued, and nothing tells when a stream's share of it has left.
 pub(crate) const TEAR_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long `stop` waits for the threads, in naps of [`STOP_NAP`].

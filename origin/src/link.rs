@@ -1,5 +1,6 @@
-//! What belongs to one connection and its requests share: who serves it, what it was told to do to itself, and which
-//! responses are on their way out. Not the socket (`wire.rs`) and not the protocol (hyper's). Called by all three.
+//! What belongs to one connection and its requests share: who serves it, what it was told to do to itself,
+//! and which responses are on their way out. Not the socket (`wire.rs`) and not the protocol (hyper's).
+//! Called by all three.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! Listening sockets: one per thread on one address, all bound before anything is served. Not the accept loop, which is
-//! in `worker.rs`. Called by `server.rs`.
+//! Listening sockets: one per thread on one address, all bound before anything is served. Not the accept
+//! loop, which is in `worker.rs`. Called by `server.rs`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,8 +12,8 @@ use crate::limits::BACKLOG;
 pub(crate) fn bind(addr: SocketAddr, count: usize) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
     let shared = count > 1;
     if shared && addr.port() != 0 {
-        // Sockets with SO_REUSEPORT would silently share the port with a server of the same user that still runs, and
-        // the load with it. A socket without it does not.
+        // Sockets with SO_REUSEPORT would silently share the port with a server of the same user that still
+        // runs, and the load with it. A socket without it does not.
         drop(listener(addr, false)?);
     }
     let first = listener(addr, shared)?;

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use crate::random::Random;
 
-/// Lines of 49 characters and a newline, a point at every tenth: a reader of a dump finds the offset at a glance. A whole
-/// number of lines, so that pieces follow each other without a seam.
+/// Lines of 49 characters and a newline, a point at every tenth: a reader of a dump finds the offset at a
+/// glance. A whole number of lines, so that pieces follow each other without a seam.
 pub(crate) static LINES: [u8; LENGTH] = lines();
 
 /// Bytes that do not compress, made once. Repeated in a longer body.

@@ -8,8 +8,8 @@ pub(crate) fn pin(cpu: usize) -> io::Result<()> {
     if cpu >= libc::CPU_SETSIZE as usize {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: cpu_set_t is plain data for which all zero bytes mean the empty set; CPU_SET is given an index below
-    // CPU_SETSIZE; sched_setaffinity only reads the set, whose size is stated.
+    // SAFETY: cpu_set_t is plain data for which all zero bytes mean the empty set; CPU_SET is given an index
+    // below CPU_SETSIZE; sched_setaffinity only reads the set, whose size is stated.
     let failed = unsafe {
         let mut set: libc::cpu_set_t = mem::zeroed();
         libc::CPU_SET(cpu, &mut set);

@@ -1,5 +1,5 @@
-//! The query language of `/` and `/any/...`: one letter, `=`, a value; arguments separated by any of `& ? , ; /`. It is
-//! the language of haterm and httpterm, so their users need learn nothing:
+//! The query language of `/` and `/any/...`: one letter, `=`, a value; arguments separated by any of `& ? , ;
+//! /`. It is the language of haterm and httpterm, so their users need learn nothing:
 //!
 //! | argument | meaning |
 //! |---|---|
@@ -13,9 +13,10 @@
 //! | `R=<0\|1>` | 1: a random body, which does not compress |
 //! | `A=<0\|1>` | 1: respond before the request body has been read |
 //!
-//! An `r` after any number makes it random, from 0 up to the number. An argument not listed is ignored, so cache busters do no harm, but
-//! a bad value of a listed one is an error: a test that asked for something else than it meant is worse than none.
-//! An empty query (`/?`) asks for help. Pure; called by `sized.rs` and `fault.rs`.
+//! An `r` after any number makes it random, from 0 up to the number. An argument not listed is ignored, so
+//! cache busters do no harm, but a bad value of a listed one is an error: a test that asked for something
+//! else than it meant is worse than none. An empty query (`/?`) asks for help. Pure; called by `sized.rs` and
+//! `fault.rs`.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! Random numbers for delays, sizes and faults: one small generator per thread (SplitMix64). Fast, not secret; keys
-//! come from the standard library's hasher instead. Called by `query.rs`, `fault.rs`, `session.rs` and `pattern.rs`.
+//! Random numbers for delays, sizes and faults: one small generator per thread (SplitMix64). Fast, not
+//! secret; keys come from the standard library's hasher instead. Called by `query.rs`, `fault.rs`,
+//! `session.rs` and `pattern.rs`.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};

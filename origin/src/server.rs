@@ -1,5 +1,5 @@
-//! Starting and stopping: everything that can fail is done before [`start`] returns. Called by `cli`, by whoever runs
-//! `target: builtin`, and by tests.
+//! Starting and stopping: everything that can fail is done before [`start`] returns. Called by `cli`, by
+//! whoever runs `target: builtin`, and by tests.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The door between hyper and the pages: every request comes in here, is counted, and goes to its page. Made by
-//! `connection.rs`, called by hyper.
+//! The door between hyper and the pages: every request comes in here, is counted, and goes to its page. Made
+//! by `connection.rs`, called by hyper.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,8 +1,9 @@
-//! Sessions of the demo site, kept by the client: a signed cookie, so that any thread knows it and none stores anything.
+//! Sessions of the demo site, kept by the client: a signed cookie, so that any thread knows it and none
+//! stores anything.
 //!
-//! Signed with the standard library's keyed hash (SipHash, 64 bits, key made at start). That is no MAC to protect money
-//! with; here it only has to tell a value that we made from one that a test made up. The price of keeping nothing: a
-//! logout cannot revoke a cookie that the client keeps. Called by `site.rs`.
+//! Signed with the standard library's keyed hash (SipHash, 64 bits, key made at start). That is no MAC to
+//! protect money with; here it only has to tell a value that we made from one that a test made up. The price
+//! of keeping nothing: a logout cannot revoke a cookie that the client keeps. Called by `site.rs`.
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -1,5 +1,5 @@
-//! What all threads share: the settings of the site, and everybody's counters for whoever asks. Read-only on the request
-//! path. Made by `server.rs`; read by `stats_page.rs` and the demo site.
+//! What all threads share: the settings of the site, and everybody's counters for whoever asks. Read-only on
+//! the request path. Made by `server.rs`; read by `stats_page.rs` and the demo site.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Keys,
     pub(crate) begun: Instant,
     threads: Vec<Arc<Counters>>,
-    /// The counters never go back, as their owners write without looking; a reset only moves where we count from.
+    /// The counters never go back, as their owners write without looking; a reset only moves where we count
+    /// from.
     baseline: Mutex<Stats>,
 }
 

@@ -1,5 +1,5 @@
-//! What the server counted, as others see it: plain values that add up. Not the counters themselves, which are in
-//! `counters.rs`. Returned by [`crate::Origin::stats`] and served as JSON by `/stats`.
+//! What the server counted, as others see it: plain values that add up. Not the counters themselves, which
+//! are in `counters.rs`. Returned by [`crate::Origin::stats`] and served as JSON by `/stats`.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,17 @@ pub struct Stats {
     /// Requests whose head was received completely; each is counted once, whatever became of it. `/stats` and
     /// `/stats/reset` count nowhere.
     pub requests: u64,
-    /// Responses begun, the sum of `by_status`. Smaller than `requests` while some are being worked on, and for good
-    /// where a client left or a fault left no response.
+    /// Responses begun, the sum of `by_status`. Smaller than `requests` while some are being worked on, and
+    /// for good where a client left or a fault left no response.
     pub responses: u64,
-    /// Responses handed to the socket to the last byte. Counted right after that, so a client may have read the response
-    /// a moment before. For HTTP/2 it may run ahead of the socket by what the
-    /// connection still buffers.
+    /// Responses handed to the socket to the last byte. Counted right after that, so a client may have read
+    /// the response a moment before. For HTTP/2 it may run ahead of the socket by what the connection still
+    /// buffers.
     pub responses_sent: u64,
     /// Responses by status.
     pub by_status: BTreeMap<u16, u64>,
-    /// The same by path without query. Paths beyond the first thousand or so, and very long ones, share `other`.
+    /// The same by path without query. Paths beyond the first thousand or so, and very long ones, share
+    /// `other`.
     pub by_path: BTreeMap<String, PathStats>,
     /// Connections.
     pub connections: ConnectionStats,

@@ -1,5 +1,5 @@
-//! One kernel timer as a readable descriptor. It exists because the runtime's own timers tick in milliseconds, and a
-//! delay of 250 us has to be one. Called by `timers.rs`.
+//! One kernel timer as a readable descriptor. It exists because the runtime's own timers tick in
+//! milliseconds, and a delay of 250 us has to be one. Called by `timers.rs`.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -28,8 +28,8 @@ impl TimerFd {
             tv_nsec: libc::c_long::from(after.subsec_nanos() as i32),
         };
         let spec = libc::itimerspec { it_interval: none, it_value: value };
-        // SAFETY: the descriptor is open as long as self lives, `spec` is read during the call only, and no old value
-        // is asked for.
+        // SAFETY: the descriptor is open as long as self lives, `spec` is read during the call only, and no
+        // old value is asked for.
         let failed = unsafe { libc::timerfd_settime(self.0.as_raw_fd(), 0, &spec, ptr::null_mut()) != 0 };
         if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -37,8 +37,8 @@ impl TimerFd {
     /// Takes back the readiness.
     pub(crate) fn clear(&self) {
         let mut count = 0u64;
-        // SAFETY: the descriptor is open and the buffer is the eight bytes that a timerfd writes. A failure means that
-        // there was nothing to take back.
+        // SAFETY: the descriptor is open and the buffer is the eight bytes that a timerfd writes. A failure
+        // means that there was nothing to take back.
         let _ = unsafe { libc::read(self.0.as_raw_fd(), ptr::from_mut(&mut count).cast(), size_of::<u64>()) };
     }
 }

@@ -1,5 +1,6 @@
-//! The timers of one thread: an ordered queue of deadlines over one `timerfd`, so a delay keeps its microseconds. Not a
-//! clock for anything else. `worker.rs` runs them; delayed responses, faults and handshakes sleep on them.
+//! The timers of one thread: an ordered queue of deadlines over one `timerfd`, so a delay keeps its
+//! microseconds. Not a clock for anything else. `worker.rs` runs them; delayed responses, faults and
+//! handshakes sleep on them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -26,7 +27,8 @@ impl Timers {
     /// Needs the thread's runtime to be entered.
     pub(crate) fn new() -> io::Result<Rc<Self>> {
         let timer = TimerFd::new()?;
-        // SAFETY: a TimerFd owns one open descriptor, always the same, and closes it when it is dropped with the AsyncFd.
+        // SAFETY: a TimerFd owns one open descriptor, always the same, and closes it when it is dropped with
+        // the AsyncFd.
         let fd = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?;
         Ok(Rc::new(Self { fd, queue: RefCell::default() }))
     }
@@ -85,7 +87,8 @@ impl Timers {
         queue.sleepers.insert(key, waker);
         if queue.armed.is_none_or(|armed| deadline < armed) {
             let after = deadline.saturating_duration_since(Instant::now());
-            // Cannot fail with an open descriptor and a legal time; if it did, the sleeper would wait for the next.
+            // Cannot fail with an open descriptor and a legal time; if it did, the sleeper would wait for the
+            // next.
             if self.fd.get_ref().arm(after).is_ok() {
                 queue.armed = Some(deadline);
             }
@@ -100,7 +103,8 @@ type Key = (Instant, u64);
 #[derive(Default)]
 struct Queue {
     sleepers: BTreeMap<Key, Waker>,
-    /// When the descriptor will become readable. It may be earlier than the first sleeper, if that one has gone.
+    /// When the descriptor will become readable. It may be earlier than the first sleeper, if that one has
+    /// gone.
     armed: Option<Instant>,
     /// Tells equal deadlines apart.
     serial: u64,

@@ -1,5 +1,5 @@
-//! TLS settings of the server: TLS 1.2 and 1.3, tickets on, HTTP/2 and HTTP/1.1 by ALPN. The only file that sets up
-//! rustls. Called by `server.rs`.
+//! TLS settings of the server: TLS 1.2 and 1.3, tickets on, HTTP/2 and HTTP/1.1 by ALPN. The only file that
+//! sets up rustls. Called by `server.rs`.
 
 use std::path::Path;
 use std::sync::Arc;

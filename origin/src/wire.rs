@@ -1,5 +1,6 @@
-//! The byte stream under a protocol: a socket (or TLS over one) that first gives back what was read to tell the protocol,
-//! reports when everything is written, and resets instead of closing when told so. Made by `connection.rs` for hyper.
+//! The byte stream under a protocol: a socket (or TLS over one) that first gives back what was read to tell
+//! the protocol, reports when everything is written, and resets instead of closing when told so. Made by
+//! `connection.rs` for hyper.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -77,7 +78,8 @@ impl<S: Stream> Write for Wire<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // Head and body of a small response: copying them together costs less than having the kernel gather them.
+        // Head and body of a small response: copying them together costs less than having the kernel gather
+        // them.
         let mut small = [MaybeUninit::<u8>::uninit(); SMALL_WRITE];
         let mut joined = ReadBuf::uninit(&mut small);
         if bufs.len() > 1 && bufs.iter().map(|buf| buf.len()).sum::<usize>() <= SMALL_WRITE {

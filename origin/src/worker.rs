@@ -1,5 +1,5 @@
-//! One serving thread: its runtime, its listeners, its counters and timers. It shares nothing that is written to with
-//! other threads. Started by `server.rs`; connections and pages reach their surroundings through it.
+//! One serving thread: its runtime, its listeners, its counters and timers. It shares nothing that is written
+//! to with other threads. Started by `server.rs`; connections and pages reach their surroundings through it.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -61,8 +61,8 @@ pub(crate) fn run(task: Task, ready: Sender<Result<(), StartError>>) {
             let _ = ready.send(Ok(()));
             // So that the starter sees it if another thread dies without a word.
             drop(ready);
-            // An error means that the other end was dropped, which is a way to stop too. The connections go down with
-            // the runtime, and their sockets with them.
+            // An error means that the other end was dropped, which is a way to stop too. The connections go
+            // down with the runtime, and their sockets with them.
             let _ = runtime.block_on(stop);
         }
     }

@@ -17,8 +17,8 @@ const X_ECHO_METHOD: HeaderName = HeaderName::from_static("x-echo-method");
 /// The request body as it comes in, with its type and the request's method.
 pub(crate) async fn body(link: &Link, parts: &Parts, mut incoming: Incoming) -> Response<Body> {
     let size = incoming.size_hint();
-    // A client that expects `100 Continue` gets it when its body is first asked for, which has to be before the response
-    // begins. The rest is passed on as it comes.
+    // A client that expects `100 Continue` gets it when its body is first asked for, which has to be before
+    // the response begins. The rest is passed on as it comes.
     let first = if incoming.is_end_stream() { None } else { incoming.frame().await };
     let first = match first.transpose() {
         Ok(first) => first.and_then(|frame| frame.into_data().ok()).unwrap_or_default(),

@@ -8,7 +8,8 @@
 //! | `/fault/slow?s=100&t=1ms` | one byte at a time, with a pause before each |
 //! | `/fault/random-reset?p=0.01` | with that probability a reset, else 100 bytes |
 //!
-//! On HTTP/2, `close` and `reset` take the whole connection with them, as a crashed server does. Called by `pages/mod.rs`.
+//! On HTTP/2, `close` and `reset` take the whole connection with them, as a crashed server does. Called by
+//! `pages/mod.rs`.
 
 use std::rc::Rc;
 use std::time::Duration;

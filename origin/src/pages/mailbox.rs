@@ -48,7 +48,7 @@ pub(crate) fn page() -> Bytes {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 rows,
-                "<tr class=\"{class}\"><td>{from}</td><td><a href=\"/api/messages/{id}\">{subject}</a></td></tr>"
+                r#"<tr class="{class}"><td>{from}</td><td><a href="/api/messages/{id}">{subject}</a></td></tr>"#
             );
         }
         include_str!("../../assets/inbox.html").replace("{{rows}}", &rows).into()

@@ -1,5 +1,5 @@
-//! `/redirect/N`: N redirects, then a page. Each hop sets the cookie `hop` to its number, so a client's cookie jar can
-//! be checked; `?absolute=1` makes the locations absolute. Called by `pages/mod.rs`.
+//! `/redirect/N`: N redirects, then a page. Each hop sets the cookie `hop` to its number, so a client's
+//! cookie jar can be checked; `?absolute=1` makes the locations absolute. Called by `pages/mod.rs`.
 
 use http::header::{HOST, LOCATION, SET_COOKIE};
 use http::request::Parts;

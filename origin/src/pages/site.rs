@@ -1,20 +1,23 @@
-//! The demo site: a small web mail. A form login with a token against forged requests, a session cookie, pages with
-//! assets to fetch, and a JSON API that also takes a bearer token. User and password are both `demo`.
+//! The demo site: a small web mail. A form login with a token against forged requests, a session cookie,
+//! pages with assets to fetch, and a JSON API that also takes a bearer token. User and password are both
+//! `demo`.
 //!
 //! | path | what it does |
 //! |---|---|
 //! | `GET /login` | the form; sets a visitor's session |
-//! | `POST /login` | `_token`, `_user`, `_pass`: 303 to `/inbox` and a user's session, or 403. `?csrf=off`: no token needed |
+//! | `POST /login` | `_token`, `_user`, `_pass`: 303 to `/inbox` and a user's session, or 403 |
+//! | `POST /login?csrf=off` | the same without `_token` |
 //! | `GET /inbox` | HTML list, 401 without a user's session |
 //! | `GET /logout`, `POST /logout` | 303 to `/login`, takes the cookie back |
-//! | `POST /api/login` | `{"user":"demo","password":"demo"}`: `{"token":"demo-token"}` and a session, or 403 |
+//! | `POST /api/login` | `{"user":...,"password":...}`: `{"token":"demo-token"}` and a session, or 403 |
 //! | `GET /api/status` | JSON, for everyone |
-//! | `GET /api/messages`, `GET /api/messages/N` | JSON, with a session or `Authorization: Bearer demo-token` |
+//! | `GET /api/messages` | JSON, with a session or `Authorization: Bearer demo-token` |
+//! | `GET /api/messages/N` | one of them |
 //! | `POST /api/messages` | 201 and the message with a number. It is not kept |
 //! | `GET /static/...` | `app.css`, `app.js`, `logo.svg` |
 //!
-//! It keeps nothing between requests, so that it is the same for every thread and its memory has a bound. Called by
-//! `pages/mod.rs`.
+//! It keeps nothing between requests, so that it is the same for every thread and its memory has a bound.
+//! Called by `pages/mod.rs`.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! `/` and `/any/...`: a response of any size, delay and status, as the query asks (see `query.rs`). Called by
-//! `service.rs` directly when there is nothing to wait for, else by `pages/mod.rs`.
+//! `/` and `/any/...`: a response of any size, delay and status, as the query asks (see `query.rs`). Called
+//! by `service.rs` directly when there is nothing to wait for, else by `pages/mod.rs`.
 
 use std::rc::Rc;
 use std::time::Duration;

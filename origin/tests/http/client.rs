@@ -1,5 +1,5 @@
-//! A blocking HTTP/1 client: writes what it is told, reads what comes. It panics on anything unexpected, and never waits
-//! longer than [`PATIENCE`].
+//! A blocking HTTP/1 client: writes what it is told, reads what comes. It panics on anything unexpected, and
+//! never waits longer than [`PATIENCE`].
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,5 +1,5 @@
-//! The server from outside, over real sockets, with a client of a few lines that shares no code with the server or with
-//! the load generator. One module per subject.
+//! The server from outside, over real sockets, with a client of a few lines that shares no code with the
+//! server or with the load generator. One module per subject.
 
 mod client;
 mod faults;

@@ -1,4 +1,5 @@
-//! HTTP/1 itself: versions, HEAD, keeping and closing connections, pipelining, `Expect`, and what is no HTTP at all.
+//! HTTP/1 itself: versions, HEAD, keeping and closing connections, pipelining, `Expect`, and what is no HTTP
+//! at all.
 
 use crate::client::{Client, get};
 use crate::server;
@@ -68,7 +69,9 @@ fn pipelined_requests_are_answered_in_order() {
     for size in 0..10 {
         assert_eq!(client.response().body.len(), size);
     }
-    client.send("GET /?s=1&t=2 HTTP/1.1\r\nhost: test\r\n\r\nPOST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\nhi");
+    let delayed = "GET /?s=1&t=2 HTTP/1.1\r\nhost: test\r\n\r\n";
+    let posted = "POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\nhi";
+    client.send(&format!("{delayed}{posted}"));
     assert_eq!(client.response().body.len(), 1);
     assert_eq!(client.response().body, b"hi");
     assert_eq!(origin.stats().requests, 12);

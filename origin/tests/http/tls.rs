@@ -1,4 +1,5 @@
-//! TLS: verification against the server's own certificate, both versions, ALPN, resumption, and certificates from files.
+//! TLS: verification against the server's own certificate, both versions, ALPN, resumption, and certificates
+//! from files.
 
 use std::fs;
 use std::io::Write;
