@@ -9,8 +9,8 @@
 //!   ask `/?`). `/any/...` does the same under any path. A delay is kept to microseconds and the true one is
 //!   reported in `Server-Timing`.
 //! - `/echo`, `/headers`: what the client sent.
-//! - `/login`, `/inbox`, `/api/...`, `/logout`, `/static/...`: a small web mail with sessions, a form token and a
-//!   JSON API. User and password are both `demo`.
+//! - `/login`, `/inbox`, `/api/...`, `/logout`, `/static/...`: a small web mail with sessions, a form token
+//!   and a JSON API. User and password are both `demo`.
 //! - `/redirect/N`: N redirects, each setting a cookie.
 //! - `/fault/...`: connections that break, responses that stop or drip.
 //! - `/stats`, `/stats/reset`: exact counts.

@@ -1,5 +1,5 @@
-//! The query language of `/` and `/any/...`: one letter, `=`, a value; arguments separated by any of `& ? , ;
-//! /`. It is the language of haterm and httpterm, so their users need learn nothing:
+//! The query language of `/` and `/any/...`: one letter, `=`, a value; arguments separated by any of
+//! `& ? , ; /`. It is the language of haterm and httpterm, so their users need learn nothing:
 //!
 //! | argument | meaning |
 //! |---|---|

@@ -45,11 +45,9 @@ pub(crate) fn page() -> Bytes {
         let mut rows = String::new();
         for Message { id, from, subject, unread, .. } in all() {
             let class = if unread { "unread" } else { "read" };
+            let link = format!(r#"<a href="/api/messages/{id}">{subject}</a>"#);
             // Writing to a string cannot fail.
-            let _ = writeln!(
-                rows,
-                r#"<tr class="{class}"><td>{from}</td><td><a href="/api/messages/{id}">{subject}</a></td></tr>"#
-            );
+            let _ = writeln!(rows, r#"<tr class="{class}"><td>{from}</td><td>{link}</td></tr>"#);
         }
         include_str!("../../assets/inbox.html").replace("{{rows}}", &rows).into()
     });
