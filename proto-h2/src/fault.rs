@@ -67,13 +67,6 @@ pub(crate) fn compression(error: hpack::Error) -> &'static Breach {
     }
 }
 
-/// A list beyond [`limits::HEADER_LIST`](crate::limits::HEADER_LIST): the limit is ours.
-pub(crate) static LIST_TOO_LARGE: Breach = Breach {
-    scope: Scope::Stream,
-    code: Code::ENHANCE_YOUR_CALM,
-    error: Error::local(Kind::TooLarge, "header list larger than we read"),
-};
-
 // Every rule that a peer can break, in the order of the code. They are statics, so that a result is one pointer.
 pub(crate) static HTTP1: Breach =
     Breach::connection(Code::PROTOCOL_ERROR, "the server answers in HTTP/1, not HTTP/2");
@@ -203,3 +196,5 @@ pub(crate) static STATUS_ILLEGAL: Breach = Breach::malformed("illegal :status (R
 pub(crate) static LENGTH_ILLEGAL: Breach = Breach::malformed("illegal content-length (RFC 9110 section 8.6)");
 pub(crate) static LENGTH_TWICE: Breach =
     Breach::malformed("two content-lengths that differ (RFC 9110 section 8.6)");
+pub(crate) static LIST_TOO_LARGE: Breach =
+    Breach::stream(Code::ENHANCE_YOUR_CALM, "header list larger than the limit");

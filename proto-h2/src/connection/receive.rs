@@ -115,7 +115,7 @@ impl Connection {
                     self.end_payload(now, now_here, sink)
                 }
                 Phase::Data if bytes.is_empty() => return,
-                Phase::Data => self.data_bytes(&mut bytes, sink),
+                Phase::Data => self.data_bytes(now, &mut bytes, sink),
                 Phase::Skip => {
                     let n = bytes.len().min(self.input.skip as usize);
                     self.input.skip -= n as u32;
@@ -586,11 +586,16 @@ impl Connection {
     }
 
     #[inline]
-    fn data_bytes(&mut self, bytes: &mut &[u8], sink: &mut impl Sink) -> Result<(), &'static Breach> {
+    fn data_bytes(
+        &mut self,
+        now: Time,
+        bytes: &mut &[u8],
+        sink: &mut impl Sink,
+    ) -> Result<(), &'static Breach> {
         if self.input.data.pad_due {
             let (pad, rest) = bytes.split_at(1);
             *bytes = rest;
-            self.padding_length(u32::from(pad[0]), sink)?;
+            self.padding_length(now, u32::from(pad[0]), sink)?;
         }
         let data = &mut self.input.data;
         let content = bytes.len().min(data.content as usize);
@@ -603,12 +608,20 @@ impl Connection {
         Ok(())
     }
 
-    fn padding_length(&mut self, padding: u32, sink: &mut impl Sink) -> Result<(), &'static Breach> {
+    fn padding_length(
+        &mut self,
+        now: Time,
+        padding: u32,
+        sink: &mut impl Sink,
+    ) -> Result<(), &'static Breach> {
         let data = &mut self.input.data;
         data.pad_due = false;
         data.content = data.content.checked_sub(padding).ok_or(&fault::BAD_PADDING)?;
         data.padding = padding;
         let (content, end_stream) = (data.content, data.end_stream);
+        if content == 0 && !end_stream {
+            self.spend(now)?;
+        }
         if let Some(slot) = self.live_data_slot()
             && let Err(breach) = self.admit_content(slot, content, end_stream)
         {
