@@ -33,7 +33,7 @@ pub(crate) fn result(
     if connections.opened == 0 && !interrupted {
         return Err(never_opened(&connections));
     }
-    let (phases, steps) = phases_and_steps(setup, &cores);
+    let (phases, steps) = phases_and_steps(setup, &mut cores);
     let mut totals = Figures::default();
     phases.iter().filter(|p| p.record).for_each(|p| totals.merge(&p.figures));
     let elapsed: Duration = phases.iter().filter(|p| p.record).map(|p| p.elapsed).sum();
@@ -63,7 +63,10 @@ fn never_opened(connections: &ConnectionFigures) -> StartError {
     StartError(format!("no connection could be opened: {first}"))
 }
 
-fn phases_and_steps(setup: &Setup, cores: &[(CoreResult, Cost)]) -> (Vec<PhaseFigures>, Vec<StepFigures>) {
+fn phases_and_steps(
+    setup: &Setup,
+    cores: &mut [(CoreResult, Cost)],
+) -> (Vec<PhaseFigures>, Vec<StepFigures>) {
     let mut steps: Vec<StepFigures> = setup
         .plan
         .steps()
@@ -73,29 +76,40 @@ fn phases_and_steps(setup: &Setup, cores: &[(CoreResult, Cost)]) -> (Vec<PhaseFi
             figures: Figures::default(),
         })
         .collect();
-    let phases = setup
+    let mut phases: Vec<PhaseFigures> = setup
         .plan
         .phases
         .iter()
         .enumerate()
-        .map(|(index, phase)| {
-            let mut all = Figures::default();
-            for (core, _) in cores {
-                let (figures, by_step) = core.recorder.figures(index);
-                all.merge(&figures);
-                if phase.record {
-                    steps.iter_mut().zip(&by_step).for_each(|(mine, theirs)| mine.figures.merge(theirs));
-                }
-            }
-            let times = cores.iter().filter_map(|(c, _)| c.phases[index]);
-            let (began, ended) = times.fold((u64::MAX, 0), |(b, e), (began, ended)| {
-                (b.min(began.as_nanos()), e.max(ended.as_nanos()))
-            });
-            let elapsed = Duration::from_nanos(ended.saturating_sub(began));
-            PhaseFigures { name: phase.name.clone(), record: phase.record, elapsed, figures: all }
+        .map(|(index, phase)| PhaseFigures {
+            name: phase.name.clone(),
+            record: phase.record,
+            elapsed: elapsed(index, cores),
+            figures: Figures::default(),
         })
         .collect();
+    for (core, _) in cores {
+        for (index, by_step) in core.recorder.take_figures().into_iter().enumerate() {
+            let phase = &mut phases[index];
+            for (step, figures) in steps.iter_mut().zip(by_step) {
+                phase.figures.merge(&figures);
+                if phase.record {
+                    step.figures.merge(&figures);
+                }
+            }
+            phase.figures.bytes.merge(&core.recorder.bytes[index]);
+            phase.figures.iterations += core.recorder.iterations[index];
+        }
+    }
     (phases, steps)
+}
+
+/// From when the first core began a phase to when the last ended it.
+fn elapsed(phase: usize, cores: &[(CoreResult, Cost)]) -> Duration {
+    let times = cores.iter().filter_map(|(c, _)| c.phases[phase]);
+    let (began, ended) = times
+        .fold((u64::MAX, 0), |(b, e), (began, ended)| (b.min(began.as_nanos()), e.max(ended.as_nanos())));
+    Duration::from_nanos(ended.saturating_sub(began))
 }
 
 fn total_cost(cores: &[(CoreResult, Cost)]) -> Cost {

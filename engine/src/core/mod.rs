@@ -289,6 +289,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             }
             self.end_phase(now);
         }
+        // What was written in the last turn still goes out: it counts as sent.
+        self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO })?;
         self.abandon_all();
         let mut end = self.snapshot(now);
         end.finished = true;

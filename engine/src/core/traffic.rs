@@ -560,7 +560,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let (stats, before) = (http.stats(), link.harvested);
         self.bytes.headers += stats.header_bytes - before.header_bytes;
         self.bytes.headers_decoded += stats.header_bytes_decoded - before.header_bytes_decoded;
-        self.bytes.data += stats.data_bytes - before.data_bytes;
         link.harvested = stats;
     }
 

@@ -123,15 +123,12 @@ impl Recorder {
         self.interval.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// The figures of one phase, and of each step in it.
-    pub(crate) fn figures(&self, phase: usize) -> (Figures, Vec<Figures>) {
-        let steps: Vec<Figures> =
-            self.cells[phase * self.steps..(phase + 1) * self.steps].iter().map(Cell::figures).collect();
-        let mut all = Figures::default();
-        steps.iter().for_each(|f| all.merge(f));
-        all.bytes = self.bytes[phase];
-        all.iterations = self.iterations[phase];
-        (all, steps)
+    /// The figures of each phase, step by step. Moves the series out: copies of histograms are what a result costs in
+    /// memory.
+    pub(crate) fn take_figures(&mut self) -> Vec<Vec<Figures>> {
+        let mut cells = std::mem::take(&mut self.cells).into_iter();
+        let steps = self.steps;
+        self.bytes.iter().map(|_| cells.by_ref().take(steps).map(Cell::into_figures).collect()).collect()
     }
 }
 
@@ -144,13 +141,11 @@ impl Cell {
         self.status[usize::from(code).min(STATUSES - 1)] += 1;
     }
 
-    fn figures(&self) -> Figures {
-        let mut response_time = self.punctual.clone();
-        let mut service_time = self.punctual.clone();
-        let mut send_lag = self.lag.clone();
-        response_time.merge(&self.response);
-        service_time.merge(&self.service);
+    fn into_figures(self) -> Figures {
+        let (mut response_time, mut service_time, mut send_lag) = (self.response, self.service, self.lag);
         send_lag.record_zeros(self.punctual.count());
+        response_time.merge(&self.punctual);
+        service_time.merge(&self.punctual);
         let status: BTreeMap<u16, u64> = self
             .status
             .iter()
@@ -178,8 +173,8 @@ impl Cell {
             response_time,
             service_time,
             send_lag,
-            first_byte: self.first_byte.clone(),
-            failed_time: self.failed.clone(),
+            first_byte: self.first_byte,
+            failed_time: self.failed,
             bytes: Bytes { data: self.data, ..Bytes::default() },
         }
     }
