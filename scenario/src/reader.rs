@@ -44,7 +44,7 @@ impl<'n> Fields<'n> {
         let mistyped = |e: &Entry| {
             !self.keys.contains(&e.key.as_str()) && place::nearest(&e.key, self.keys) == Some(key)
         };
-        self.get(key).is_none() && !(self.odd && self.entries.iter().any(mistyped))
+        self.get(key).is_none() && !(self.odd && self.entries.iter().take(limits::MAX_LIST).any(mistyped))
     }
 
     /// All entries, in order.

@@ -9,7 +9,7 @@ use crate::plan::{Order, Scenario, Step};
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
 use crate::tree::Entry;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 
 const EXAMPLE: &str = "for example:\nscenarios:\n  browse:\n    steps:\n      - get: /";
@@ -96,14 +96,20 @@ fn unique(reader: &mut Reader<'_>, steps: Vec<(Step, Option<Span>)>) -> Vec<Step
             reader.problems.add(*span, message, "a step's name is unique in its scenario");
         }
     }
-    let number = |(mut step, given): (Step, Option<Span>)| {
+    // How many of a made name there were: searching from 2 each time would take long with thousands of them.
+    let mut made: HashMap<String, usize> = HashMap::new();
+    let mut number = |(mut step, given): (Step, Option<Span>)| {
         if given.is_none() && !taken.insert(step.name.clone()) {
-            let plain = step.name.clone();
-            let free = (2..).map(|n| format!("{plain} #{n}")).find(|name| !taken.contains(name));
-            step.name = free.unwrap_or(plain);
-            taken.insert(step.name.clone());
+            let count = made.entry(step.name.clone()).or_insert(1);
+            step.name = loop {
+                *count += 1;
+                let name = format!("{} #{count}", step.name);
+                if taken.insert(name.clone()) {
+                    break name;
+                }
+            };
         }
         step
     };
-    steps.into_iter().map(number).collect()
+    steps.into_iter().map(&mut number).collect()
 }
