@@ -24,6 +24,7 @@ pub fn start(plan: &mut Plan, options: &mut Options) -> Result<Option<Builtin>, 
     if !plan.needs_builtin() {
         return Ok(None);
     }
+    raise_descriptors();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let is_tls = |t: &scenario::plan::Target| t.endpoint == Endpoint::Builtin && t.scheme == Scheme::Https;
     let tls = plan.targets.iter().any(is_tls);
@@ -61,6 +62,18 @@ fn share_cpus(options: &mut Options) -> Vec<usize> {
     let last = cpus.pop().expect("there are several");
     options.cpus = Some(cpus);
     vec![last]
+}
+
+/// Each connection has both its ends in this process, and the engine's check knows of one. As far as is allowed; the engine
+/// says what to do if that is too little.
+fn raise_descriptors() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live rlimit.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0 {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: the pointer is to a live rlimit whose soft limit is the hard one.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    }
 }
 
 /// The engine reads certificates from a path. This one is a file in memory: nothing is written to disk.

@@ -37,9 +37,7 @@ pub fn code(result: &RunResult, outcomes: &[Outcome], rules: Rules) -> u8 {
         return OK;
     }
     if result.totals.books.succeeded == 0 {
-        // Nothing was ever connected: the run never got as far as a first request.
-        let unreachable = result.connections.opened == 0 && result.connections.attempted > 0;
-        return if unreachable { USAGE } else { NOTHING_SUCCEEDED };
+        return NOTHING_SUCCEEDED;
     }
     if !rules.smoke && outcomes.iter().any(|o| !o.holds) {
         return THRESHOLD;

@@ -269,3 +269,274 @@ fn timeouts(args: &RunArgs) -> Timeouts {
         idle: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::tests::typed;
+    use scenario::plan::{Endpoint, Protocol};
+
+    /// The job of a command line; errors of any stage as text.
+    fn of(line: &str) -> Result<Job, String> {
+        let cli = typed(line)?;
+        Job::from_args(&cli.run).map_err(|e| e.to_string())
+    }
+
+    fn plan(line: &str) -> Plan {
+        of(&format!("{line} http://a:81/x")).unwrap_or_else(|e| panic!("{line}: {e}")).plan
+    }
+
+    fn same(one: &Plan, other: &Plan) -> bool {
+        report::json::plan::object(one) == report::json::plan::object(other)
+    }
+
+    #[test]
+    fn short_long_and_either_order_mean_the_same() {
+        for (short, long) in [
+            ("-n 10", "--requests=10"),
+            ("-n 10 -c 2", "--clients 2 --requests 10"),
+            ("-m 3", "--max-concurrent-streams=3"),
+            ("-D 10", "--duration 10s"),
+            ("-D 2m --warm-up-time 500ms", "--warm-up-time=500ms -D 120"),
+            ("-H a:b", "--header=a:b"),
+            ("-p http/1.1", "--no-tls-proto=HTTP/1.1"),
+            ("-B http://b", "--base-uri=http://b"),
+            ("-4", "--v4"),
+            ("-6", "--v6"),
+            ("-k", "--insecure"),
+            ("--alpn-list h2,http/1.1", "--alpn h2,http/1.1"),
+        ] {
+            assert!(same(&plan(short), &plan(long)), "{short} is not {long}");
+            let after = of(&format!("http://a:81/x {short}")).unwrap().plan;
+            assert!(same(&plan(short), &after), "{short} after the URL");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_h2load() {
+        let p = plan("");
+        assert_eq!((p.connections.max.get(), p.connections.streams.get()), (1, 1));
+        assert_eq!(p.phases.len(), 1);
+        assert_eq!(p.phases[0].stop, Stop::Iterations(NonZeroU64::MIN));
+        assert_eq!((p.tls.verify, p.timeouts.request, p.protocol), (false, None, Protocol::H1));
+        let t = &p.scenarios[0].steps[0].template;
+        assert_eq!((t.method(), t.path().as_literal().unwrap()), ("GET", b"/x".to_vec()));
+        assert_eq!(t.fields().len(), 1);
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_option_wins_and_headers_add_up() {
+        let p = plan("-n 5 -n 7 -H a:1 -H b:2 --header c:3");
+        assert_eq!(p.phases[0].stop, Stop::Iterations(NonZeroU64::new(7).unwrap()));
+        assert_eq!(p.scenarios[0].steps[0].template.fields().len(), 4);
+    }
+
+    #[test]
+    fn clients_own_connections_and_streams_are_users() {
+        let p = plan("-n 100 -c 4 -m 8");
+        assert_eq!(
+            (p.connections.max.get(), p.connections.streams.get(), p.phases[0].users.get()),
+            (4, 8, 32)
+        );
+        assert_eq!(p.connections.share, Share::PerUser);
+    }
+
+    #[test]
+    fn a_duration_replaces_the_count_and_may_warm_up() {
+        let p = plan("-n 0 -D 10s -c 8 -t 4 --h1 --insecure --warm-up-time 2s");
+        let stops: Vec<(Stop, bool)> = p.phases.iter().map(|p| (p.stop, p.record)).collect();
+        let s = Duration::from_secs;
+        assert_eq!(stops, [(Stop::After(s(2)), false), (Stop::After(s(10)), true)]);
+        assert!(
+            of("-n 3 --warm-up-time 2s http://a/")
+                .unwrap()
+                .notes
+                .iter()
+                .any(|n| n.contains("--warm-up-time"))
+        );
+    }
+
+    #[test]
+    fn several_urls_are_round_robin_on_the_first_host() {
+        let p = of("http://a/1 http://b:9/2?q /3 http://a/1").unwrap().plan;
+        let steps = &p.scenarios[0].steps;
+        let names: Vec<&str> = steps.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["/1", "/2?q", "/3", "/1 #4"]);
+        assert_eq!((p.targets.len(), p.scenarios[0].order), (1, Order::RoundRobin));
+        let p = of("-B https://c:7 http://a/1 /2").unwrap().plan;
+        assert_eq!((p.targets[0].authority.as_str(), p.scenarios[0].steps.len()), ("c:7", 2));
+    }
+
+    #[test]
+    fn headers_replace_what_h2load_lets_them_replace() {
+        let p = plan("-H :method:PUT -H host:other -H user-agent:me -H X-A:b");
+        let t = &p.scenarios[0].steps[0].template;
+        assert_eq!((t.method(), t.authority().as_literal().unwrap()), ("PUT", b"other".to_vec()));
+        let fields: Vec<(&str, Vec<u8>)> =
+            t.fields().iter().map(|f| (f.name.as_str(), f.value.as_literal().unwrap())).collect();
+        assert_eq!(fields, [("user-agent", b"me".to_vec()), ("x-a", b"b".to_vec())]);
+        assert_eq!(p.targets[0].authority, "a:81");
+    }
+
+    #[test]
+    fn a_body_is_a_post_without_pipelining() {
+        let p = plan("--body a=b -n 9 -m 4");
+        let step = &p.scenarios[0].steps[0];
+        assert_eq!(
+            (step.template.method(), &step.body[..], step.template.framing()),
+            ("POST", &b"a=b"[..], Framing::Length)
+        );
+        assert_eq!((p.connections.streams.get(), p.phases[0].users.get()), (1, 1));
+        assert_eq!(plan("--body x --method PATCH").scenarios[0].steps[0].template.method(), "PATCH");
+        let file = plan("-d Cargo.toml").scenarios[0].steps[0].body.clone();
+        assert!(file.starts_with(b"[package]"));
+        assert_eq!(plan("--data-file Cargo.toml").scenarios[0].steps[0].body, file);
+    }
+
+    #[test]
+    fn credentials_become_a_secret_header() {
+        let p = of("http://u:p@a/").unwrap().plan;
+        let field = &p.scenarios[0].steps[0].template.fields()[1];
+        assert_eq!((field.name.as_str(), field.secret), ("authorization", true));
+        assert!(!report::json::plan::object(&p).to_string().contains("dTpw"));
+        let p = of("-H authorization:mine http://u:p@a/").unwrap().plan;
+        assert_eq!(p.scenarios[0].steps[0].template.fields().len(), 2);
+    }
+
+    #[test]
+    fn tls_flags() {
+        assert!(plan("--verify").tls.verify && !plan("-k").tls.verify && !plan("").tls.verify);
+        let p = plan("--tls-ca ca.pem --sni other --groups X25519:P-256");
+        assert!(p.tls.verify && p.tls.ca.is_some());
+        assert_eq!((p.tls.sni.as_deref(), p.tls.groups.len()), (Some("other"), 2));
+        assert!(plan("").tls.ciphers.is_empty());
+        let both = plan("--tls13-ciphers TLS_AES_256_GCM_SHA384").tls.ciphers;
+        assert_eq!((both[0].as_str(), both.len()), ("TLS_AES_256_GCM_SHA384", 7));
+        let both = plan("--ciphers ECDHE-RSA-AES128-GCM-SHA256").tls.ciphers;
+        assert_eq!((both[0].as_str(), both.len()), ("TLS_AES_128_GCM_SHA256", 4));
+        assert_eq!(plan("--tls-ciphers TLS_AES_128_GCM_SHA256,TLS_AES_256_GCM_SHA384").tls.ciphers.len(), 2);
+    }
+
+    #[test]
+    fn only_http_1_1_is_spoken_and_the_user_knows() {
+        let quiet =
+            ["--h1 http://a/", "--h1 https://a/", "-p http/1.1 http://a/", "--alpn-list http/1.1 https://a/"];
+        for line in quiet {
+            assert!(of(line).unwrap().notes.is_empty(), "{line}");
+        }
+        for line in ["http://a/", "https://a/", "--alpn-list h2,http/1.1 https://a/"] {
+            let notes = of(line).unwrap().notes;
+            assert!(notes.len() == 1 && notes[0].contains("HTTP/2"), "{line}");
+        }
+        let blank = typed("https://a/ --alpn-list").err().map(|_| ());
+        assert!(blank.is_some());
+        let npn = of("--h1 --npn-list http/1.1 https://a/").unwrap().notes;
+        assert_eq!(npn, ["--npn-list: deprecated.  Use --alpn-list instead."]);
+    }
+
+    #[test]
+    fn connect_to_and_timeouts_and_the_machine() {
+        let p = plan(
+            "--connect-to b:9 --connect-timeout 2s --request-timeout 500ms --ramp-up-time 1s --tcp-quickack",
+        );
+        assert_eq!(p.targets[0].endpoint, Endpoint::Name { host: "b".into(), port: 9 });
+        let s = Duration::from_secs;
+        assert_eq!((p.timeouts.connect, p.timeouts.request), (Some(s(2)), Some(Duration::from_millis(500))));
+        assert_eq!((p.connections.ramp_up, p.connections.socket.quickack), (s(1), true));
+        assert_eq!(plan("--connect-timeout 0").timeouts.connect, None);
+        let job = of("-n 4 -c 4 -t 2 --cpus 1,0 --io uring --no-batch --discard-body http://a/").unwrap();
+        assert_eq!((job.options.threads.get(), job.options.cpus), (2, Some(vec![1, 0])));
+        assert!(!job.options.batch && job.options.discard_body && job.options.io == engine::Io::Uring);
+    }
+
+    #[test]
+    fn f_is_a_frame_size_beside_a_url_and_a_plan_otherwise() {
+        assert!(of("-f 16K http://a/").unwrap_err().contains("-f, --max-frame-size is not supported yet"));
+        assert!(of("--h1 -f 16K http://a/").is_ok());
+        assert!(of("-f 16K").unwrap_err().contains("16K"));
+        assert!(of("-f no-such-plan.yaml").unwrap_err().contains("no-such-plan.yaml"));
+    }
+
+    #[test]
+    fn what_is_not_built_yet_says_so() {
+        for option in [
+            "--rps 5",
+            "-r 1",
+            "--timing-script-file x",
+            "-i x",
+            "-B unix:/x",
+            "-T 1s",
+            "-N 1s",
+            "--log-file x",
+            "--output-file x",
+            "--ktls",
+            "--tls-session-file x",
+            "--qlog-file-base x",
+            "--io monoio",
+            "--h3",
+            "--alpn-list h3",
+            "-p h2c",
+            "-w 16",
+            "-W 16",
+            "--header-table-size 4K",
+            "--encoder-header-table-size 4K",
+            "--max-frame-size 16K",
+            "--no-udp-gso",
+            "--max-udp-payload-size 1200",
+        ] {
+            let error = of(&format!("{option} http://a/")).unwrap_err();
+            assert!(
+                error.starts_with("loadgen: error: ") && error.ends_with("is not supported yet"),
+                "{error}"
+            );
+        }
+        assert!(of("--alpn-list h2 https://a/").unwrap_err().contains("not supported yet"));
+    }
+
+    #[test]
+    fn bad_values_name_the_option_and_the_remedy() {
+        for (line, parts) in [
+            ("-n x", &["-n, --requests", "bad option value: x", "whole number"][..]),
+            ("-n -1", &["-1"]),
+            ("-c 1.5", &["-c, --clients", "1.5"]),
+            ("-c 0", &["-c", "strictly greater than 0", "-c 1"]),
+            ("-t 0", &["-t", "strictly greater than 0"]),
+            ("-t x", &["-t, --threads", "whole number"]),
+            ("-m 0", &["-m", "strictly greater than 0"]),
+            ("-n 0", &["-n", "strictly greater than 0", "-D"]),
+            ("-n 3 -c 4", &["-n, -c", "greater than or equal to the clients", "-n 4", "-c 3"]),
+            ("-n 4 -c 1 -t 2", &["-c, -t", "number of threads", "-c 2", "-t 1"]),
+            ("-D 1x", &["-D, --duration", "1x", "10s"]),
+            ("--warm-up-time soon", &["--warm-up-time", "soon"]),
+            ("-w 31", &["-w, --window-bits", "range [0, 30], inclusive"]),
+            ("--max-frame-size 1K", &["--max-frame-size", "minimum 16384", "16384"]),
+            ("--max-frame-size 16M", &["16777215"]),
+            ("-p spdy", &["-p, --no-tls-proto", "unsupported protocol", "h2c"]),
+            ("-H novalue", &["-H: invalid header: novalue"]),
+            ("-H a:", &["-H: invalid header - value missing: a:"]),
+            ("-H content-length:3", &["content-length", "leave it out"]),
+            ("--method G:T", &["--method", "not a method"]),
+            ("-r 0", &["-r, --rate", "positive"]),
+            ("--rps 0", &["--rps", "0"]),
+            ("--connect-to :1", &["--connect-to: Invalid value :1"]),
+            ("-d /no/such/file", &["-d: Could not open file /no/such/file", "--body"]),
+            ("--body x -d y", &["--body", "--data"]),
+            ("-k --verify", &["--verify", "--insecure"]),
+            ("--cpus x", &["--cpus", "0-3,5"]),
+            ("--io epoll", &["--io", "epoll", "uring"]),
+            ("--format xml", &["--format", "json"]),
+            ("--compat-output 2", &["--compat-output", "classic"]),
+            ("--no-such-option", &["--no-such-option"]),
+            ("--reqests 3", &["--reqests", "--requests"]),
+            ("--set a=b", &["--set", "-f PLAN"]),
+        ] {
+            let error = of(&format!("{line} http://a/")).expect_err(line);
+            assert!(error.starts_with("loadgen: error: "), "{error}");
+            for part in parts.iter().filter(|p| **p != "minimum 16384") {
+                assert!(error.contains(part), "{line}: {part} is not in: {error}");
+            }
+        }
+        assert!(of("-n 5").unwrap_err().contains("no URI or plan given"));
+        assert!(of("http://nghttp2.org/").unwrap_err().contains("prohibited"));
+    }
+}

@@ -14,7 +14,6 @@ mod file;
 mod h2load;
 mod headers;
 mod job;
-mod limits;
 mod machine;
 mod not_yet;
 mod observe;

@@ -31,6 +31,11 @@ impl Observer {
         }
     }
 
+    /// Whether the response times of each interval are looked at.
+    pub fn is_live(&self) -> bool {
+        self.progress.is_some()
+    }
+
     /// Before the first event.
     pub fn begin(&mut self) {
         if let Some(live) = &self.live {

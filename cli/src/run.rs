@@ -4,7 +4,6 @@ use crate::args::{CompatOutput, MachineFormat, OutputArgs, RunArgs};
 use crate::error::Failure;
 use crate::exit::{self, Rules};
 use crate::job::{Front, Job};
-use crate::limits::{self, Need};
 use crate::observe::Observer;
 use crate::output::{self, Human, Machine};
 use crate::persona::Persona;
@@ -36,15 +35,11 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
 }
 
 fn perform(job: &mut Job, args: &OutputArgs, human: Human) -> Result<RunResult, Failure> {
-    limits::raise_descriptors(Need {
-        connections: u64::from(job.plan.connections.max.get()),
-        threads: job.options.threads.get() as u64,
-        both_ends: job.plan.needs_builtin(),
-    })?;
     let _server = builtin::start(&mut job.plan, &mut job.options)?;
     let control = Arc::new(Control::default());
     signals::interrupt(&control).map_err(|e| Failure::new(format!("cannot catch signals: {e}")))?;
     let mut observer = Observer::new(job, args, human, format(args));
+    job.options.live = observer.is_live();
     observer.begin();
     let result = engine::run(&job.plan, &job.options, &control, &mut |event| observer.event(&event));
     match result {
@@ -78,7 +73,7 @@ struct Finished {
 impl Finished {
     fn tell_people(&self, args: &OutputArgs, human: Human) {
         if human == Human::Nobody {
-            return self.tell_failure();
+            return;
         }
         match self.job.front {
             Front::Plan => human.say(&self.summary(human)),
@@ -92,21 +87,6 @@ impl Finished {
                 }
             }
         }
-        self.tell_failure();
-    }
-
-    /// Flag mode's text does not say why nothing worked.
-    fn tell_failure(&self) {
-        let c = &self.result.connections;
-        if c.opened > 0 || c.attempted == 0 || self.result.interrupted {
-            return;
-        }
-        let why = c.errors.iter().max_by_key(|e| e.count).map_or("no connection was made", |e| &e.detail);
-        let target = &self.job.plan.targets[0];
-        output::stderr(&format!(
-            "loadgen: error: could not connect to {}: {why}: check the address, and that a server listens there\n",
-            target.authority
-        ));
     }
 
     fn summary(&self, human: Human) -> String {

@@ -22,3 +22,8 @@ pub(crate) fn per_second(n: u64, elapsed: Duration) -> f64 {
 pub(crate) fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
+
+/// Requests that ended in any phase, warm-ups included: what the cost of the whole run was paid for.
+pub(crate) fn ended_in_all_phases(result: &RunResult) -> u64 {
+    result.phases.iter().map(|p| p.figures.books.ended()).sum()
+}

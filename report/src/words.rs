@@ -28,6 +28,7 @@ pub(crate) fn kind(kind: Kind) -> String {
         Kind::StreamReset(code) => format!("stream_reset({code})"),
         Kind::GoAway(code) => format!("goaway({code})"),
         Kind::Timeout => "timeout".into(),
+        Kind::Status => "status".into(),
         Kind::Cancelled => "cancelled".into(),
         Kind::Unsendable => "unsendable".into(),
         _ => "other".into(),

@@ -2,7 +2,7 @@
 
 use super::{Format, Mode};
 use engine::Event;
-use engine::stats::{RunResult, TlsFacts};
+use engine::stats::{Books, RunResult, TlsFacts};
 use std::fmt::Write as _;
 
 /// Says what happens in h2load's words.
@@ -43,14 +43,14 @@ impl Live {
             }
             Event::PhaseBegan { core, phase } => self.phase_began(*core, *phase),
             Event::PhaseEnded { core, phase } => self.phase_ended(*core, *phase),
-            Event::Snapshot(snapshot) => self.progress(snapshot.books.ended()),
+            Event::Snapshot(snapshot) => self.progress(complete(&snapshot.books)),
             _ => String::new(),
         }
     }
 
     /// What is still to be said before the final text.
     pub fn end(&mut self, result: &RunResult) -> String {
-        self.progress(result.totals.books.ended())
+        self.progress(complete(&result.totals.books))
     }
 
     fn spawning(&self, core: usize, clients: u32, requests: u64) -> String {
@@ -115,6 +115,11 @@ impl Live {
         }
         out
     }
+}
+
+/// Requests with a complete response. Those that never got one make no progress in h2load's eyes.
+fn complete(books: &Books) -> u64 {
+    books.succeeded + books.failed_status
 }
 
 fn tls_lines(facts: &TlsFacts, format: Format) -> String {

@@ -9,7 +9,8 @@
 //! - row `request` is the service time (sent to last byte). h2load times every complete response; our service time is of
 //!   requests that ended well, so where every failure is one of status, their times are added, and where some failures
 //!   have no response the row is of the successes only.
-//! - row `connect` is until the connection can carry requests: TCP and, over TLS, the handshake after it.
+//! - row `connect` is the TCP connect. h2load's row includes the TLS handshake, which we time by itself (see the summary and
+//!   the JSON result); percentiles of a sum cannot be had from two histograms.
 //! - row `TTFB` is once a connection: from the start of its connect to the first byte of its first response body.
 //! - row `req/s` is of the rates of the single connections.
 
@@ -58,7 +59,7 @@ pub fn render(result: &RunResult, mode: Mode, style: Style) -> String {
     let [request, connect, first, rate] = style.format.labels();
     let times = [
         (request, request_time(&result.totals)),
-        (connect, connect_time(result)),
+        (connect, result.connections.connect.clone()),
         (first, result.connections.connection_first_byte.clone()),
     ];
     for (label, series) in &times {
@@ -141,9 +142,4 @@ fn request_time(figures: &Figures) -> Series {
         series.merge(&figures.failed_time);
     }
     series
-}
-
-/// TCP alone in clear; over TLS the engine's connect series is of TCP, and its handshake series of what follows.
-fn connect_time(result: &RunResult) -> Series {
-    result.connections.connect.clone()
 }

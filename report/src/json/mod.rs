@@ -56,7 +56,7 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("steps".into(), result.steps.iter().map(|s| step(s, result)).collect());
     out.insert("thresholds".into(), context.outcomes.iter().map(threshold).collect());
     out.insert("batching".into(), result.batching.iter().map(batching).collect());
-    out.insert("cost".into(), cost(&result.cost, result.totals.books.ended()));
+    out.insert("cost".into(), cost(&result.cost, counts::ended_in_all_phases(result)));
     out.insert("environment".into(), environment(result));
     out.insert("plan".into(), plan::object(context.plan));
     Value::Object(out)

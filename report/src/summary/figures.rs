@@ -190,12 +190,14 @@ pub(super) fn thresholds(outcomes: &[Outcome], ink: Ink) -> String {
     for outcome in outcomes {
         let word = if outcome.holds { ink.good("ok  ") } else { ink.bad("FAIL") };
         let found = match (outcome.actual, outcome.margin) {
-            (Some(actual), Some(margin)) => format!(
-                "is {}, {} {}",
-                in_unit(outcome.unit, actual),
-                in_unit(outcome.unit, margin.abs()),
-                if margin < 0.0 { "over the line" } else { "to spare" }
-            ),
+            (Some(actual), Some(margin)) => {
+                let (is, by) = (in_unit(outcome.unit, actual), in_unit(outcome.unit, margin.abs()));
+                if outcome.holds {
+                    format!("is {is}, {by} to spare")
+                } else {
+                    format!("is {is}, missed by {by}")
+                }
+            }
             _ => outcome.note.unwrap_or("not measured").to_owned(),
         };
         out += &format!("{word}  {:<width$}  {found}\n", outcome.text);

@@ -26,14 +26,14 @@ pub(super) fn connections(result: &RunResult) -> String {
     out
 }
 
-/// The line begins with a space: it belongs to the lines above.
+/// Over the whole run, warm-up included: CPU time cannot be told apart by phase.
 pub(super) fn cost(result: &RunResult) -> String {
     let cost = &result.cost;
-    let ended = result.totals.books.ended().max(1) as f64;
+    let ended = counts::ended_in_all_phases(result).max(1) as f64;
     let per_request = |t: std::time::Duration| time(t.as_nanos() as f64 / ended);
     let switches = cost.voluntary_switches + cost.involuntary_switches;
     let mut out = format!(
-        " client cost   {} CPU per request ({} user + {} system), {:.3} context switches per request",
+        "client cost   {} CPU per request ({} user + {} system), {:.3} context switches per request",
         per_request(cost.user + cost.system),
         per_request(cost.user),
         per_request(cost.system),
@@ -46,20 +46,18 @@ pub(super) fn cost(result: &RunResult) -> String {
     out
 }
 
-pub(super) fn notes(result: &RunResult, bodies_discarded: bool) -> String {
-    let mut out = String::new();
-    if let Some(line) = batching(&result.batching) {
-        out += &format!(" batching      {line}\n");
-    }
-    if bodies_discarded {
-        out += if out.is_empty() { " " } else { "" };
-        out += "bodies        discarded in the kernel (--discard-body): counted, never seen\n";
-    }
-    out
+pub(super) fn batching(result: &RunResult) -> String {
+    let line = policy(&result.batching);
+    line.map_or(String::new(), |line| format!("batching      {line}\n"))
+}
+
+pub(super) fn bodies(discarded: bool) -> String {
+    let note = "bodies        discarded in the kernel (--discard-body): counted, never seen\n";
+    if discarded { note.to_owned() } else { String::new() }
 }
 
 /// The cores together: how many nap, how long on average, what it gains.
-fn batching(cores: &[Batching]) -> Option<String> {
+fn policy(cores: &[Batching]) -> Option<String> {
     if cores.is_empty() {
         return None;
     }

@@ -29,28 +29,38 @@ pub struct Context<'a> {
 /// The whole text. Sections without content are left out.
 pub fn render(result: &RunResult, context: &Context<'_>) -> String {
     let ink = Ink(context.colour);
-    let sections = [
-        verdict(result, context.plan, ink),
-        figures::totals(result, ink),
-        figures::times(result, ink),
-        figures::phases(result, ink),
-        figures::steps(result, ink),
-        figures::statuses(result),
-        figures::errors(result, ink),
-        figures::checks(result, ink),
-        figures::thresholds(context.outcomes, ink),
-        machine::connections(result),
-        machine::cost(result),
-        machine::notes(result, context.bodies_discarded),
-    ];
-    let mut out = String::new();
-    for section in sections.iter().filter(|s| !s.is_empty()) {
-        if !out.is_empty() && !section.starts_with(' ') {
-            out.push('\n');
+    let mut page = Page::default();
+    page.section(verdict(result, context.plan, ink));
+    page.section(figures::totals(result, ink));
+    page.section(figures::times(result, ink));
+    page.section(figures::phases(result, ink));
+    page.section(figures::steps(result, ink));
+    page.section(figures::statuses(result));
+    page.section(figures::errors(result, ink));
+    page.section(figures::checks(result, ink));
+    page.section(figures::thresholds(context.outcomes, ink));
+    page.section(machine::connections(result));
+    page.more(machine::cost(result));
+    page.more(machine::batching(result));
+    page.more(machine::bodies(context.bodies_discarded));
+    page.0
+}
+
+/// Sections with an empty line between them.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn section(&mut self, text: String) {
+        if !text.is_empty() && !self.0.is_empty() {
+            self.0.push('\n');
         }
-        out += section.strip_prefix(' ').unwrap_or(section);
+        self.0 += &text;
     }
-    out
+    /// Lines that belong to the section before.
+    fn more(&mut self, text: String) {
+        self.0 += &text;
+    }
 }
 
 /// The verdict alone, as flag mode says it where it is not the best.

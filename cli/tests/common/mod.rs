@@ -1,0 +1,85 @@
+//! The real binary, and a server for it to load.
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+/// The binary with these arguments, without the environment's preferences.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(args).env_remove("SSLKEYLOGFILE").env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+}
+
+/// Runs to the end.
+pub fn loadgen(args: &[&str]) -> Output {
+    command(args).output().expect("the binary starts")
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
+}
+
+pub fn stdout(output: &Output) -> String {
+    text(&output.stdout)
+}
+
+pub fn stderr(output: &Output) -> String {
+    text(&output.stderr)
+}
+
+/// The result, from a run that was told to print it.
+pub fn json(output: &Output) -> Value {
+    let text = stdout(output);
+    assert!(
+        text.starts_with('{') && text.matches('\n').count() == 1,
+        "one line of JSON: {text} {}",
+        stderr(output)
+    );
+    serde_json::from_str(&text).expect("JSON")
+}
+
+pub fn signal(pid: u32, signal: i32) {
+    // SAFETY: kill touches no memory.
+    assert_eq!(unsafe { libc::kill(i32::try_from(pid).expect("a pid"), signal) }, 0);
+}
+
+/// `loadgen serve` on free ports.
+pub struct Server {
+    child: Child,
+    rest: BufReader<ChildStdout>,
+    pub http: String,
+    pub https: String,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        let args = ["serve", "--clear", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--stats"];
+        let mut child = command(&args).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let mut rest = BufReader::new(child.stdout.take().expect("piped"));
+        let mut address = || {
+            let mut line = String::new();
+            rest.read_line(&mut line).expect("a line");
+            line.trim().strip_prefix("serving ").expect("an address").trim_end_matches('/').to_owned()
+        };
+        let (http, https) = (address(), address());
+        Server { child, rest, http, https }
+    }
+
+    /// Stops it; what it counted.
+    pub fn stats(mut self) -> Value {
+        signal(self.child.id(), libc::SIGINT);
+        let mut text = String::new();
+        self.rest.read_to_string(&mut text).expect("UTF-8");
+        assert!(self.child.wait().expect("it ends").success());
+        serde_json::from_str(&text).expect("JSON")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,284 @@
+//! Whole runs by the real binary against the real server: counts are exact, the books balance, output goes where it should.
+
+mod common;
+
+use common::{Server, command, json, loadgen, signal, stderr, stdout};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
+}
+
+fn assert_balanced(result: &Value) {
+    let n = |name: &str| number(&result[name]);
+    assert_eq!(n("started"), n("succeeded") + n("failed") + n("abandoned"), "{result}");
+}
+
+fn scratch(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("loadgen-{}-{name}", std::process::id()))
+}
+
+#[test]
+fn the_server_sees_exactly_what_was_asked_for() {
+    let server = Server::start();
+    let mut sent = 0;
+    for (n, c, t) in [("1", "1", "1"), ("500", "7", "1"), ("1000", "64", "2")] {
+        let output = loadgen(&["--h1", "-n", n, "-c", c, "-t", t, "--format", "json", &server.http]);
+        let result = json(&output);
+        sent += n.parse::<u64>().unwrap();
+        assert_eq!(
+            (number(&result["succeeded"]), output.status.code()),
+            (n.parse().unwrap(), Some(0)),
+            "{result}"
+        );
+        assert_balanced(&result);
+    }
+    let stats = server.stats();
+    assert_eq!((number(&stats["requests"]), number(&stats["by_status"]["200"])), (sent, sent));
+}
+
+#[test]
+fn the_text_is_h2loads() {
+    let server = Server::start();
+    let output = loadgen(&["--h1", "-n", "20", "-c", "2", &format!("{}/?s=1k", server.http)]);
+    let text = stdout(&output);
+    assert_eq!((output.status.code(), text.lines().next()), (Some(0), Some("starting benchmark...")));
+    for line in [
+        "spawning thread #0: 2 total client(s). 20 total requests",
+        "Application protocol: http/1.1",
+        "progress: 10% done",
+        "progress: 100% done",
+        "requests: 20 total, 20 started, 20 done, 20 succeeded, 0 failed, 0 errored, 0 timeout",
+        "status codes: 20 2xx, 0 3xx, 0 4xx, 0 5xx",
+        "                 min         max         median      p95         p99         mean        sd         +/- sd",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+    assert!(text.contains("20.00KB (20480) data"), "{text}");
+    let labels: Vec<&str> =
+        text.lines().rev().take(4).filter_map(|l| l.split(':').next()).map(str::trim_end).collect();
+    assert_eq!(labels, ["req/s", "TTFB", "connect", "request"]);
+    let classic = stdout(&loadgen(&["--h1", "--compat-output", "classic", &server.http]));
+    assert!(classic.contains("\ntime for request: "), "{classic}");
+}
+
+#[test]
+fn tls_and_its_lines() {
+    let server = Server::start();
+    let output = loadgen(&["--h1", "-n", "10", "-c", "2", &server.https]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    for begin in [
+        "TLS Protocol: TLSv1.3",
+        "Cipher: TLS_AES_128_GCM_SHA256",
+        "Negotiated Group: X25519",
+        "Resumption: no",
+    ] {
+        assert!(text.lines().any(|l| l.starts_with(begin)), "{begin}\n{text}");
+    }
+    let verified = loadgen(&["--h1", "--verify", &server.https]);
+    assert_eq!(verified.status.code(), Some(1), "a certificate that nobody knows");
+    assert!(stderr(&verified).contains("certificate"), "{}", stderr(&verified));
+}
+
+#[test]
+fn a_timed_run_abandons_and_balances() {
+    let server = Server::start();
+    let url = format!("{}/?t=20ms", server.http);
+    let begin = Instant::now();
+    let result =
+        json(&loadgen(&["--h1", "-D", "1s", "--warm-up-time", "500ms", "-c", "4", "--format", "json", &url]));
+    assert!(begin.elapsed() >= Duration::from_millis(1500));
+    assert_balanced(&result);
+    assert!(number(&result["succeeded"]) > 40 && result["elapsed_s"].as_f64() == Some(1.0), "{result}");
+    assert!(result["service_time"]["min_us"].as_f64() > Some(20_000.0), "{result}");
+    let phases: u64 = result["phases"].as_array().unwrap().iter().map(|p| number(&p["started"])).sum();
+    let stats = server.stats();
+    assert!(number(&stats["requests"]) <= phases, "{stats}");
+}
+
+#[test]
+fn a_body_is_posted_and_headers_arrive() {
+    let server = Server::start();
+    let args =
+        ["--h1", "-n", "3", "--body", "hello", "-H", "x-a: b", "-H", "host: other", "--format", "json"];
+    let url = format!("{}/echo", server.http);
+    let result = json(&loadgen(&[&args[..], &[url.as_str()]].concat()));
+    assert_eq!(number(&result["succeeded"]), 3, "{result}");
+    assert_eq!(number(&server.stats()["body_bytes_received"]), 15);
+}
+
+#[test]
+fn several_urls_share_the_requests() {
+    let server = Server::start();
+    let (a, b) = (format!("{}/any/a", server.http), "/any/b");
+    assert_eq!(loadgen(&["--h1", "-n", "10", &a, b]).status.code(), Some(0));
+    let stats = server.stats();
+    let at = |path: &str| number(&stats["by_path"][path]["requests"]);
+    assert_eq!((at("/any/a"), at("/any/b")), (5, 5), "{stats}");
+}
+
+#[test]
+fn nothing_succeeded_is_2_and_0_for_h2load() {
+    let server = Server::start();
+    let url = format!("{}/?r=503", server.http);
+    let output = loadgen(&["--h1", "-n", "5", &url]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stdout(&output).contains("0 succeeded, 5 failed, 0 errored"), "{}", stdout(&output));
+    let link = scratch("link");
+    std::fs::create_dir_all(&link).unwrap();
+    let h2load = link.join("h2load");
+    let _ = std::fs::remove_file(&h2load);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_loadgen"), &h2load).unwrap();
+    let status = std::process::Command::new(&h2load).args(["--h1", "-n", "5", &url]).output().unwrap().status;
+    assert_eq!(status.code(), Some(0));
+    std::fs::remove_dir_all(link).unwrap();
+}
+
+#[test]
+fn machine_output_has_stdout_for_itself() {
+    let server = Server::start();
+    let output = loadgen(&["--h1", "-n", "5", "--format", "json", "--pretty", &server.http]);
+    let parsed: Value = serde_json::from_str(&stdout(&output)).expect("only JSON");
+    assert_eq!(number(&parsed["started"]), 5);
+    let csv = stdout(&loadgen(&["--h1", "--format", "csv", &server.http]));
+    assert!(csv.starts_with("proto,url,") && csv.lines().count() == 2, "{csv}");
+}
+
+#[test]
+fn files_are_replaced_or_appended_to() {
+    let server = Server::start();
+    for (name, lines) in [("a.json", 1), ("b.jsonl", 2), ("c.csv", 3)] {
+        let path = scratch(name);
+        let _ = std::fs::remove_file(&path);
+        for _ in 0..2 {
+            let output = loadgen(&["--h1", "-n", "3", "-o", path.to_str().unwrap(), &server.http]);
+            assert!(stdout(&output).contains("finished in"), "the text stays on stdout");
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), lines, "{text}");
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn quiet_and_no_human() {
+    let server = Server::start();
+    let quiet = loadgen(&["-q", "-n", "3", &server.http]);
+    assert!(stdout(&quiet).starts_with("\nfinished in") && stderr(&quiet).is_empty(), "{}", stderr(&quiet));
+    let silent = loadgen(&["--no-human", "-n", "3", &server.http]);
+    assert!(silent.stdout.is_empty() && silent.stderr.is_empty());
+}
+
+#[test]
+fn an_interrupt_reports_and_exits_130() {
+    let server = Server::start();
+    let args = ["--h1", "-D", "60s", "-c", "2", "--format", "json", &server.http];
+    let child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(800));
+    let begin = Instant::now();
+    signal(child.id(), libc::SIGINT);
+    let output = child.wait_with_output().unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    let result = json(&output);
+    assert_balanced(&result);
+    assert_eq!((result["interrupted"].as_bool(), number(&result["exit_code"])), (Some(true), 130));
+    assert!(number(&result["succeeded"]) > 0);
+}
+
+#[test]
+fn a_second_interrupt_does_not_wait() {
+    let server = Server::start();
+    let args = ["--h1", "-D", "60s", "--format", "json", &format!("{}/?t=30s", server.http)];
+    let child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let begin = Instant::now();
+    signal(child.id(), libc::SIGINT);
+    std::thread::sleep(Duration::from_millis(200));
+    signal(child.id(), libc::SIGINT);
+    let output = child.wait_with_output().unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(number(&json(&output)["abandoned"]), 1);
+}
+
+#[test]
+fn the_command_lines_of_loadgen_rs_run_unchanged() {
+    let server = Server::start();
+    for line in [
+        "-n 0 -D 1s -c 8 -t 4 --h1 --insecure",
+        "--alpn-list|h2, http/1.1",
+        "--duration 1s",
+        "-n 5 --metrics-sample 10 --tail-friendly --connect-timeout 5s --request-timeout 5s -4 --tcp-quickack --method GET",
+        "-n 5 --no-human --tls-ciphers TLS_AES_128_GCM_SHA256",
+    ] {
+        let args: Vec<&str> = match line.split_once('|') {
+            Some((option, value)) => vec![option, value],
+            None => line.split(' ').collect(),
+        };
+        let output = loadgen(&[&args[..], &[server.https.as_str()]].concat());
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_server_inside() {
+    for url in ["builtin", "builtin/login", "builtin+tls/"] {
+        let result = json(&loadgen(&["--h1", "-n", "20", "-c", "2", "--format", "json", url]));
+        assert_eq!(number(&result["succeeded"]), 20, "{url}: {result}");
+    }
+    let verified = loadgen(&["--h1", "--verify", "-n", "5", "builtin+tls/"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
+}
+
+#[test]
+fn every_plan_in_configs_runs() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "yaml") {
+            continue;
+        }
+        seen += 1;
+        let file = path.to_str().unwrap();
+        let begin = Instant::now();
+        let output = loadgen(&["-f", file, "--smoke", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{file}: {}", stderr(&output));
+        let result = json(&output);
+        assert_balanced(&result);
+        assert!(number(&result["succeeded"]) > 0, "{file}: {result}");
+        assert!(begin.elapsed() < Duration::from_secs(6), "{file}: {:?}", begin.elapsed());
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn a_plan_ends_with_the_summary() {
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/quickstart.yaml");
+    let text = stdout(&loadgen(&["-f", plan, "--smoke"]));
+    for part in ["quickstart", "response time", "steady", "messages", "thresholds", "client cost", "batching"]
+    {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn a_threshold_that_fails_is_99() {
+    let path = scratch("threshold.yaml");
+    let plan = "version: 1\ntarget: builtin\nscenarios:\n  s:\n    steps:\n      - get: /\nphases:\n  - { users: 1, iterations: 20 }\n\
+                thresholds:\n  - max(response_time) < 1us\n  - error_rate < 1%\n";
+    std::fs::write(&path, plan).unwrap();
+    let output = loadgen(&["-f", path.to_str().unwrap()]);
+    std::fs::remove_file(path).unwrap();
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(99), "{text}{}", stderr(&output));
+    assert!(
+        text.contains("FAIL  max(response_time) < 1us") && text.contains("ok    error_rate < 1%"),
+        "{text}"
+    );
+}

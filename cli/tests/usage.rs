@@ -1,0 +1,149 @@
+//! What a user gets wrong, by the real binary: exit 1, one message that names the remedy, nothing on stdout.
+
+mod common;
+
+use common::{command, loadgen, stderr, stdout};
+use std::net::TcpListener;
+
+/// Exit 1 and one message with all these parts.
+fn refused(args: &[&str], parts: &[&str]) {
+    let output = loadgen(args);
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {message}");
+    assert_eq!(message.matches("loadgen: error: ").count(), 1, "{args:?}: {message}");
+    for part in parts {
+        assert!(message.contains(part), "{args:?}: {part} is not in: {message}");
+    }
+    assert!(!stdout(&output).contains("finished in"), "{args:?}");
+}
+
+/// A port that nobody listens on.
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+#[test]
+fn a_closed_port() {
+    let url = format!("http://127.0.0.1:{}/", closed_port());
+    refused(&["--h1", "-n", "4", "-c", "2", &url], &["127.0.0.1", "refused"]);
+}
+
+#[test]
+fn an_unknown_host() {
+    refused(&["--h1", "http://no-such-host.invalid/"], &["no-such-host.invalid", "resolve"]);
+}
+
+#[test]
+fn an_unreachable_host() {
+    // 240.0.0.0/4 is reserved: no route, or no answer.
+    let args = ["--h1", "--connect-timeout", "300ms", "http://240.0.0.1/"];
+    refused(&args, &["240.0.0.1"]);
+}
+
+#[test]
+fn a_bad_url() {
+    refused(&["localhost:8080"], &["invalid URI", "http://"]);
+    refused(&["http://a b/"], &["invalid URI", "%20"]);
+    refused(&["ftp://a/"], &["invalid URI", "http"]);
+}
+
+#[test]
+fn nothing_to_do() {
+    refused(&[], &["no URI or plan given", "--help"]);
+}
+
+#[test]
+fn a_bad_option() {
+    refused(&["-n", "many", "http://a/"], &["-n, --requests", "bad option value: many", "whole number"]);
+    refused(&["--no-such", "http://a/"], &["--no-such"]);
+    refused(&["-n", "1", "-c", "2", "http://a/"], &["-n, -c", "-n 2"]);
+    refused(&["--rps", "3", "http://a/"], &["--rps is not supported yet"]);
+}
+
+#[test]
+fn a_plan_that_is_not_there() {
+    refused(&["-f", "/no/such/plan.yaml"], &["/no/such/plan.yaml", "no such file"]);
+    refused(&["check", "/no/such/plan.yaml"], &["/no/such/plan.yaml"]);
+}
+
+#[test]
+fn a_plan_with_an_unknown_key() {
+    let path = std::env::temp_dir().join(format!("loadgen-unknown-key-{}.yaml", std::process::id()));
+    std::fs::write(&path, "version: 1\ntarget: builtin\nphasess: []\n").unwrap();
+    let file = path.to_str().unwrap();
+    refused(&["-f", file], &["phasess", &format!("{file}:3"), "phases", "^"]);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn flags_that_contradict_a_plan() {
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/quickstart.yaml");
+    refused(&["-f", plan, "-n", "5"], &["-n cannot be given beside a plan", "--set"]);
+    refused(&["-f", plan, "http://a/"], &["a URL cannot be given beside a plan"]);
+    refused(&["-f", plan, "--set", "phases.5=1"], &["--set"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written() {
+    refused(&["--h1", "-o", "/no/such/dir/x.json", "http://127.0.0.1:1/"], &["-o", "/no/such/dir/x.json"]);
+}
+
+#[test]
+fn more_connections_than_descriptors() {
+    let script = format!(
+        "ulimit -n 100 && exec {} --h1 -n 500 -c 500 http://127.0.0.1:1/",
+        env!("CARGO_BIN_EXE_loadgen")
+    );
+    let output = std::process::Command::new("sh").args(["-c", &script]).output().expect("sh");
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("500 connections") && message.contains("`ulimit -n "), "{message}");
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for (args, part) in [
+        (&["--help"][..], "Usage:"),
+        (&["-h"], "--max-concurrent-streams"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["serve", "--help"], "--clear"),
+        (&["completions", "bash"], "complete"),
+    ] {
+        let output = loadgen(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(
+            stdout(&output).contains(part) && stderr(&output).is_empty(),
+            "{args:?}: {}",
+            stdout(&output)
+        );
+    }
+}
+
+#[test]
+fn help_is_grouped() {
+    let help = stdout(&loadgen(&["--help"]));
+    for heading in ["Plan:", "Load:", "Request:", "Protocol:", "TLS:", "Connection:", "Machine:", "Output:"] {
+        assert!(help.contains(&format!("\n{heading}\n")), "{heading}\n{help}");
+    }
+    assert!(!help.contains('\x1b'), "colour only on a terminal");
+}
+
+#[test]
+fn check_shows_the_plan_and_no_secret() {
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/quickstart.yaml");
+    let output = loadgen(&["check", plan, "--set", "connections.max=7"]);
+    let shown = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(shown.contains("quickstart") && shown.contains('7') && !shown.contains("demo-token"), "{shown}");
+    let json = stdout(&loadgen(&["check", "--json", plan]));
+    assert!(json.contains("\"targets\"") && !json.contains("demo-token"), "{json}");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    use std::process::Stdio;
+    let mut child = command(&["--help"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(stderr(&output).is_empty());
+}

@@ -1,0 +1,181 @@
+//! A run that never happened, with something in every field.
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use engine::stats::*;
+use proto::{Fault, Field, Framing, Kind, Scheme, Template, Text, Want};
+use scenario::Plan;
+use scenario::plan::*;
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// A series of times in microseconds.
+pub fn series(us: &[u64]) -> Series {
+    let mut out = Series::default();
+    us.iter().for_each(|v| out.record(v * 1000));
+    out
+}
+
+fn threshold(text: &str, metric: Metric, op: Op, value: f64) -> Threshold {
+    Threshold { text: text.into(), metric, step: None, phase: None, op, value }
+}
+
+pub fn plan() -> Plan {
+    let users = NonZeroU32::new(4).unwrap();
+    let field =
+        |name: &str, value: &str, secret| Field { name: name.into(), value: Text::literal(value), secret };
+    let template =
+        Template::new("POST", Scheme::Https, Text::literal("example.com"), Text::literal("/login"))
+            .and_then(|t| t.field(field("accept", "*/*", false)))
+            .and_then(|t| t.field(field("Authorization", "Bearer hunter2", false)))
+            .and_then(|t| t.field(field("x-token", "hunter3", true)))
+            .unwrap()
+            .body(Framing::Length, false);
+    let step = |name: &str| Step {
+        name: name.into(),
+        target: 0,
+        template: template.clone(),
+        body: bytes::Bytes::from_static(b"a=b"),
+        checks: vec![Check::Status(StatusSet(vec![(200, 299)]))],
+        timeout: None,
+        want: Want::default(),
+    };
+    Plan {
+        name: "sample".into(),
+        targets: vec![Target {
+            scheme: Scheme::Https,
+            authority: "example.com".into(),
+            host: "example.com".into(),
+            endpoint: Endpoint::Name { host: "example.com".into(), port: 443 },
+        }],
+        protocol: Protocol::H1,
+        tls: Tls { ca: Some("ca.pem".into()), sni: Some("example.com".into()), ..Tls::default() },
+        connections: Connections {
+            max: users,
+            streams: NonZeroU32::MIN,
+            share: Share::Pool,
+            requests_per_connection: NonZeroU64::new(100),
+            ramp_up: Duration::ZERO,
+            socket: Socket::default(),
+            family: Family::Any,
+        },
+        timeouts: Timeouts::default(),
+        scenarios: vec![Scenario {
+            name: "visit".into(),
+            weight: NonZeroU32::MIN,
+            steps: vec![step("login"), step("page")],
+            order: Order::Sequence,
+        }],
+        phases: vec![
+            Phase { name: "warm-up".into(), users, stop: Stop::After(Duration::from_secs(1)), record: false },
+            Phase { name: "steady".into(), users, stop: Stop::After(Duration::from_secs(10)), record: true },
+        ],
+        thresholds: vec![
+            threshold("error_rate < 10%", Metric::ErrorRate, Op::Less, 0.1),
+            threshold(
+                "p99(response_time) < 50ms",
+                Metric::Quantile(0.99, SeriesName::ResponseTime),
+                Op::Less,
+                50e6,
+            ),
+        ],
+    }
+}
+
+pub fn books() -> Books {
+    Books {
+        started: 10,
+        succeeded: 6,
+        failed: 3,
+        abandoned: 1,
+        in_flight: 0,
+        failed_status: 1,
+        failed_timeout: 1,
+        retried: 2,
+        never_sent: 0,
+    }
+}
+
+pub fn figures() -> Figures {
+    let times = [1_000, 2_000, 3_000, 4_000, 5_000, 150_000];
+    Figures {
+        books: books(),
+        iterations: 4,
+        status: BTreeMap::from([(200, 5), (302, 1), (503, 1)]),
+        errors: vec![
+            error(Fault::Peer, Kind::Status, "a status that was not expected", 1),
+            error(Fault::Network, Kind::StreamReset(8), "the stream was reset", 2),
+        ],
+        checks_passed: 6,
+        checks_failed: 1,
+        response_time: series(&times),
+        service_time: series(&times),
+        send_lag: series(&[0, 0, 0, 0, 0, 12]),
+        first_byte: series(&[900, 1_900, 2_900, 3_900, 4_900, 149_000]),
+        failed_time: series(&[700, 30_000_000, 900]),
+        bytes: Bytes { received: 3_196, sent: 1_000, headers: 561, headers_decoded: 2_178, data: 2_310 },
+    }
+}
+
+fn error(fault: Fault, kind: Kind, detail: &str, count: u64) -> ErrorCount {
+    ErrorCount { fault, kind, detail: detail.into(), count }
+}
+
+fn connections() -> ConnectionFigures {
+    ConnectionFigures {
+        attempted: 5,
+        opened: 4,
+        failed: 1,
+        lost: 1,
+        connect: series(&[37, 38, 39, 40]),
+        handshake: series(&[500, 510, 520, 530]),
+        connection_first_byte: series(&[1_500, 1_600, 1_700, 1_800]),
+        resumed: 1,
+        by_address: BTreeMap::from([("127.0.0.1".parse().unwrap(), 3), ("::1".parse().unwrap(), 1)]),
+        tls: Some(tls_facts()),
+        application_protocol: Some("http/1.1"),
+        errors: vec![error(Fault::Network, Kind::Connect, "connection refused", 1)],
+    }
+}
+
+pub fn tls_facts() -> TlsFacts {
+    TlsFacts {
+        version: "TLSv1.3".into(),
+        cipher: "TLS_AES_128_GCM_SHA256".into(),
+        group: "X25519".into(),
+        certificate: "RSA 2048 bits".into(),
+        resumed: false,
+    }
+}
+
+pub fn result() -> RunResult {
+    let phase = |name: &str, record| PhaseFigures {
+        name: name.into(),
+        record,
+        elapsed: Duration::from_secs(if record { 10 } else { 1 }),
+        figures: figures(),
+    };
+    let step = |name: &str| StepFigures { scenario: "visit".into(), name: name.into(), figures: figures() };
+    RunResult {
+        began: UNIX_EPOCH + Duration::from_millis(1_709_251_199_500),
+        interrupted: false,
+        elapsed: Duration::from_secs(10),
+        wall: Duration::from_secs(11),
+        totals: figures(),
+        phases: vec![phase("warm-up", false), phase("steady", true)],
+        steps: vec![step("login"), step("page")],
+        connections: connections(),
+        client_rates: vec![226.06, 256.86, 230.0, 240.0],
+        cost: Cost {
+            user: Duration::from_micros(90),
+            system: Duration::from_micros(180),
+            voluntary_switches: 9,
+            involuntary_switches: 0,
+            peak_rss: 6 << 20,
+            turns: 20,
+        },
+        environment: Environment { facts: vec![("kernel", "6.12".into()), ("cpus", "2".into())] },
+        batching: vec![Batching { disabled: false, on: true, nap_us: 48, gain: 0.09, naps: 7 }],
+        verdict: Verdict { level: VerdictLevel::Suspect, reasons: vec!["core 0 was 97 % busy".into()] },
+    }
+}

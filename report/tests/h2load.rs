@@ -1,0 +1,189 @@
+//! h2load's text to the letter, in its three formats.
+
+mod common;
+
+use engine::stats::{RunResult, Series};
+use engine::{Event, Snapshot};
+use report::h2load::{Format, Live, Mode, Style, render};
+use std::time::Duration;
+
+const TIMED: Mode = Mode::Timed { warm_up: Duration::from_secs(1), main: Duration::from_secs(10) };
+
+fn plain(format: Format) -> Style {
+    Style { format, histogram: false }
+}
+
+#[test]
+fn the_newest_format() {
+    let text = render(&common::result(), Mode::Count(12), plain(Format::V1_70));
+    assert_eq!(
+        text,
+        "
+finished in 11.00s, 0.64 req/s, 290B/s
+requests: 12 total, 10 started, 9 done, 6 succeeded, 6 failed, 5 errored, 1 timeout
+status codes: 5 2xx, 1 3xx, 0 4xx, 1 5xx
+traffic: 3.12KB (3196) total, 561B (561) headers (space savings 74.24%), 2.26KB (2310) data
+                 min         max         median      p95         p99         mean        sd         +/- sd
+request     :     1.00ms    150.00ms      3.00ms    150.00ms    150.00ms     27.50ms     60.03ms    83.33%
+connect     :       37us        40us        38us        40us        40us        38us         1us    50.00%
+TTFB        :     1.50ms      1.80ms      1.60ms      1.80ms      1.80ms      1.65ms       129us    50.00%
+req/s       :     226.06      256.86      235.00      256.86      256.86      238.23       13.74    75.00%
+"
+    );
+}
+
+#[test]
+fn the_format_of_1_69_has_other_spacing() {
+    let text = render(&common::result(), Mode::Count(12), plain(Format::V1_69));
+    let table: Vec<&str> = text.lines().skip(5).collect();
+    assert_eq!(
+        table[..2],
+        [
+            "                 min         max         median     p95        p99        mean         sd        +/- sd",
+            "request     :     1.00ms    150.00ms      3.00ms   150.00ms   150.00ms    27.50ms     60.03ms    83.33%",
+        ]
+    );
+}
+
+#[test]
+fn the_classic_format_has_no_percentiles() {
+    let text = render(&common::result(), TIMED, plain(Format::Classic));
+    assert_eq!(
+        text,
+        "
+finished in 11.00s, 0.70 req/s, 319B/s
+requests: 9 total, 10 started, 9 done, 6 succeeded, 3 failed, 2 errored, 1 timeout
+status codes: 5 2xx, 1 3xx, 0 4xx, 1 5xx
+traffic: 3.12KB (3196) total, 561B (561) headers (space savings 74.24%), 2.26KB (2310) data
+                     min         max         mean         sd        +/- sd
+time for request:     1.00ms    150.00ms     27.50ms     60.03ms    83.33%
+time for connect:       37us        40us        38us         1us    50.00%
+time to 1st byte:     1.50ms      1.80ms      1.65ms       129us    50.00%
+req/s           :     226.06      256.86      238.23       13.74    75.00%
+"
+    );
+}
+
+#[test]
+fn an_empty_run_is_all_zero() {
+    let mut result = common::result();
+    result.totals = Default::default();
+    result.connections = Default::default();
+    result.client_rates.clear();
+    let text = render(&result, Mode::Count(5), plain(Format::V1_70));
+    assert!(
+        text.contains("requests: 5 total, 0 started, 0 done, 0 succeeded, 5 failed, 5 errored, 0 timeout\n")
+    );
+    assert!(text.contains("headers (space savings 0.00%)"));
+    let zero = "request     :        0us         0us         0us         0us         0us         0us         0us     0.00%\n";
+    assert!(text.contains(zero), "{text}");
+    assert!(text.ends_with("0.00        0.00        0.00     0.00%\n"), "{text}");
+}
+
+#[test]
+fn responses_with_a_bad_status_are_timed_as_h2load_times_them() {
+    let mut result = common::result();
+    let figures = &mut result.totals;
+    (figures.books.failed, figures.books.failed_status, figures.books.failed_timeout) = (1, 1, 0);
+    figures.books.started = 7;
+    figures.failed_time = common::series(&[250_000]);
+    let text = render(&result, TIMED, plain(Format::V1_70));
+    assert!(text.contains("request     :     1.00ms    250.00ms"), "{text}");
+}
+
+#[test]
+fn a_histogram_has_ten_bars_under_each_row() {
+    let text = render(&common::result(), TIMED, Style { format: Format::V1_70, histogram: true });
+    let bars: Vec<&str> = text.lines().filter(|l| l.contains(" [")).collect();
+    assert_eq!(bars.len(), 40);
+    assert_eq!(bars[0], "    1.00ms-   15.90ms [////////////////////////////////////////]( 83.33/ 83.33%)");
+    assert_eq!(bars[1], "   15.90ms-   30.80ms [                                        ](  0.00/ 83.33%)");
+    assert_eq!(bars[9], "  135.10ms-  150.00ms [////////                                ]( 16.67/100.00%)");
+}
+
+fn snapshot(result: &RunResult, ended: u64) -> Event {
+    let mut books = result.totals.books;
+    (books.succeeded, books.failed, books.failed_status) = (ended, 0, 0);
+    Event::Snapshot(Snapshot {
+        elapsed: Duration::from_secs(1),
+        phase: 0,
+        books,
+        open: 1,
+        response_time: Series::default(),
+        connections: Default::default(),
+        data_bytes: 0,
+    })
+}
+
+#[test]
+fn a_run_by_count_tells_each_tenth_once() {
+    let mut result = common::result();
+    let mut live = Live::new(Format::V1_70, Mode::Count(25));
+    assert_eq!(live.begin(), "starting benchmark...\n");
+    let start = |core| Event::CoreStarting { core, connections: 5, iterations: Some(13 - core as u64) };
+    assert_eq!(live.event(&start(0)), "spawning thread #0: 5 total client(s). 13 total requests\n");
+    assert_eq!(live.event(&start(1)), "spawning thread #1: 5 total client(s). 12 total requests\n");
+    let connected =
+        |core| Event::Connected { core, tls: Some(common::tls_facts()), application_protocol: "http/1.1" };
+    assert_eq!(live.event(&connected(1)), "");
+    assert_eq!(
+        live.event(&connected(0)),
+        "TLS Protocol: TLSv1.3\nCipher: TLS_AES_128_GCM_SHA256\nServer Temp Key: X25519 253 bits\n\
+         Certificate: RSA 2048 bits\nNegotiated Group: X25519\nResumption: no\nApplication protocol: http/1.1\n"
+    );
+    assert_eq!(live.event(&connected(0)), "");
+    assert_eq!(live.event(&Event::PhaseBegan { core: 0, phase: 0 }), "");
+    assert_eq!(live.event(&snapshot(&result, 5)), "progress: 8% done\nprogress: 16% done\n");
+    assert_eq!(live.event(&snapshot(&result, 5)), "");
+    let books = &mut result.totals.books;
+    (books.succeeded, books.failed_status) = (24, 1);
+    assert!(live.end(&result).ends_with("progress: 96% done\n"));
+}
+
+#[test]
+fn a_timed_run_tells_its_phases() {
+    let mut live = Live::new(Format::Classic, TIMED);
+    let spawn = Event::CoreStarting { core: 0, connections: 2, iterations: None };
+    assert_eq!(
+        live.event(&spawn),
+        "spawning thread #0: 2 total client(s). Timing-based test with 1s of warm-up time and 10s of main duration for \
+         measurements.\n"
+    );
+    assert_eq!(
+        live.event(&Event::PhaseBegan { core: 0, phase: 0 }),
+        "Warm-up started for thread #0.\nprogress: 50% of clients started\nprogress: 100% of clients started\n"
+    );
+    assert_eq!(live.event(&Event::PhaseBegan { core: 1, phase: 0 }), "Warm-up started for thread #1.\n");
+    let connected =
+        Event::Connected { core: 0, tls: Some(common::tls_facts()), application_protocol: "http/1.1" };
+    assert_eq!(
+        live.event(&connected),
+        "TLS Protocol: TLSv1.3\nCipher: TLS_AES_128_GCM_SHA256\nServer Temp Key: X25519 253 bits\n\
+         Application protocol: http/1.1\n"
+    );
+    assert_eq!(live.event(&Event::PhaseEnded { core: 0, phase: 0 }), "");
+    assert_eq!(
+        live.event(&Event::PhaseBegan { core: 0, phase: 1 }),
+        "Warm-up phase is over for thread #0.\nMain benchmark duration is started for thread #0.\n"
+    );
+    assert_eq!(
+        live.event(&Event::PhaseEnded { core: 0, phase: 1 }),
+        "Main benchmark duration is over for thread #0. Stopping all clients.\nStopped all clients for thread #0\n"
+    );
+}
+
+#[test]
+fn without_a_warm_up_both_begin_at_once() {
+    let mode = Mode::Timed { warm_up: Duration::ZERO, main: Duration::from_millis(500) };
+    let mut live = Live::new(Format::V1_70, mode);
+    let spawn = live.event(&Event::CoreStarting { core: 0, connections: 1, iterations: None });
+    assert!(
+        spawn.ends_with("with 0s of warm-up time and 0.5s of main duration for measurements.\n"),
+        "{spawn}"
+    );
+    assert_eq!(
+        live.event(&Event::PhaseBegan { core: 0, phase: 0 }),
+        "Warm-up started for thread #0.\nprogress: 100% of clients started\nWarm-up phase is over for thread #0.\n\
+         Main benchmark duration is started for thread #0.\n"
+    );
+}

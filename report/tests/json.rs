@@ -1,0 +1,198 @@
+//! The JSON result against its documentation: `docs/result.md` names exactly the fields there are, and
+//! `docs/result.schema.json` accepts exactly what is written.
+
+mod common;
+
+use report::json::{self, Context};
+use report::thresholds;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+const DOCS: &str = include_str!("../../docs/result.md");
+const SCHEMA: &str = include_str!("../../docs/result.schema.json");
+
+fn object() -> Value {
+    let (plan, result) = (common::plan(), common::result());
+    let outcomes = thresholds::judge(&plan, &result);
+    json::object(
+        &result,
+        &Context { plan: &plan, outcomes: &outcomes, exit_code: 99, bodies_discarded: false },
+    )
+}
+
+/// The fields that the tables of the document name, by the heading above them.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let mut sections: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut heading = String::new();
+    for line in DOCS.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            heading = title.to_lowercase();
+        } else if let Some(rest) = line.strip_prefix("| `") {
+            let field = rest.split('`').next().expect("a name in backticks");
+            assert!(
+                sections.entry(heading.clone()).or_default().insert(field.into()),
+                "{heading}: {field} twice"
+            );
+        }
+    }
+    sections
+}
+
+fn fields(value: &Value) -> BTreeSet<String> {
+    value.as_object().expect("an object").keys().cloned().collect()
+}
+
+#[test]
+fn the_document_names_every_field_and_no_other() {
+    let (docs, result) = (documented(), object());
+    let with_selection = |section: &str| &docs[section] | &docs["selection"];
+    let places = [
+        ("top level", with_selection("top level"), &result),
+        ("phase", with_selection("phase"), &result["phases"][0]),
+        ("step", with_selection("step"), &result["steps"][0]),
+        ("series", docs["series"].clone(), &result["response_time"]),
+        ("series", docs["series"].clone(), &result["handshake"]),
+        ("error", docs["error"].clone(), &result["errors"][0]),
+        ("error", docs["error"].clone(), &result["connections"]["errors"][0]),
+        ("bytes", docs["bytes"].clone(), &result["bytes"]),
+        ("checks", docs["checks"].clone(), &result["checks"]),
+        ("connections", docs["connections"].clone(), &result["connections"]),
+        ("tls", docs["tls"].clone(), &result["connections"]["tls"]),
+        ("threshold", docs["threshold"].clone(), &result["thresholds"][0]),
+        ("batching", docs["batching"].clone(), &result["batching"][0]),
+        ("cost", docs["cost"].clone(), &result["cost"]),
+        ("plan", docs["plan"].clone(), &result["plan"]),
+    ];
+    for (section, documented, value) in &places {
+        assert_eq!(*documented, fields(value), "docs/result.md, section {section}");
+    }
+    let named: BTreeSet<&str> = places.iter().map(|(section, ..)| *section).chain(["selection"]).collect();
+    assert_eq!(named, docs.keys().map(String::as_str).collect(), "a section without a test");
+}
+
+#[test]
+fn the_schema_accepts_the_result() {
+    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    let mut faults = Vec::new();
+    validate(&object(), &schema, &schema, "result", &mut faults);
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn the_schema_refuses_other_things() {
+    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    for (field, wrong) in [("verdict", "FINE".into()), ("started", "many".into()), ("surprise", 1.into())] {
+        let mut result = object();
+        result[field] = wrong;
+        let mut faults = Vec::new();
+        validate(&result, &schema, &schema, "result", &mut faults);
+        assert_eq!(faults.len(), 1, "{field}");
+    }
+}
+
+/// As much of JSON Schema as ours uses.
+fn validate(value: &Value, schema: &Value, root: &Value, at: &str, faults: &mut Vec<String>) {
+    if let Some(path) = schema["$ref"].as_str() {
+        let name = path.strip_prefix("#/$defs/").expect("a local reference");
+        return validate(value, &root["$defs"][name], root, at, faults);
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        let fits = any.iter().any(|s| {
+            let mut found = Vec::new();
+            validate(value, s, root, at, &mut found);
+            found.is_empty()
+        });
+        if !fits {
+            faults.push(format!("{at}: fits none"));
+        }
+        return;
+    }
+    let allowed = schema["enum"].as_array().is_none_or(|list| list.contains(value));
+    let constant = schema.get("const").is_none_or(|c| c == value);
+    if !allowed || !constant || !has_type(value, &schema["type"]) {
+        faults.push(format!("{at}: {value} does not fit"));
+        return;
+    }
+    if let Some(items) = value.as_array() {
+        items
+            .iter()
+            .enumerate()
+            .for_each(|(i, v)| validate(v, &schema["items"], root, &format!("{at}[{i}]"), faults));
+    }
+    let Some(object) = value.as_object() else { return };
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !object.contains_key(name) {
+            faults.push(format!("{at}: {name} is missing"));
+        }
+    }
+    for (name, value) in object {
+        let at = format!("{at}.{name}");
+        match (schema["properties"].get(name), &schema["additionalProperties"]) {
+            (Some(property), _) => validate(value, property, root, &at, faults),
+            (None, more @ Value::Object(_)) => validate(value, more, root, &at, faults),
+            (None, _) => faults.push(format!("{at}: unknown")),
+        }
+    }
+}
+
+fn has_type(value: &Value, types: &Value) -> bool {
+    let is = |name: &str| match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "number" => value.is_number(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "null" => value.is_null(),
+        other => panic!("type {other}"),
+    };
+    match types {
+        Value::Null => true,
+        Value::String(name) => is(name),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).any(is),
+        other => panic!("type {other}"),
+    }
+}
+
+#[test]
+fn the_values_are_those_of_the_run() {
+    let r = object();
+    assert_eq!((r["verdict"].as_str(), r["exit_code"].as_u64()), (Some("SUSPECT"), Some(99)));
+    assert_eq!((r["started"].as_u64(), r["rate"].as_f64()), (Some(10), Some(0.6)));
+    assert_eq!(
+        (r["began"].as_str(), r["status"]["302"].as_u64()),
+        (Some("2024-02-29T23:59:59.500Z"), Some(1))
+    );
+    let s = &r["response_time"];
+    assert_eq!(
+        (s["min_us"].as_f64(), s["mean_us"].as_f64(), s["max_us"].as_f64()),
+        (Some(1e3), Some(27_500.0), Some(150e3))
+    );
+    assert_eq!((s["count"].as_u64(), s["over_range"].as_u64()), (Some(6), Some(0)));
+    // 270 us of CPU for the 18 requests of both phases.
+    assert_eq!(r["cost"]["cpu_us_per_request"].as_f64().map(|v| v.round()), Some(15.0));
+    assert_eq!(r["errors"][0]["kind"], "stream_reset(8)");
+    assert_eq!(r["thresholds"][0]["holds"], false);
+}
+
+#[test]
+fn histograms_are_what_the_standard_tools_read() {
+    use base64::Engine as _;
+    let text = object()["response_time"]["histogram"].as_str().expect("text").to_owned();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
+    // The cookie of a compressed V2 histogram (0x1c849304, with 0x10 for its word size), then the length of what follows.
+    assert_eq!(bytes[..4], [0x1c, 0x84, 0x93, 0x14]);
+    assert_eq!(u32::from_be_bytes(bytes[4..8].try_into().unwrap()) as usize, bytes.len() - 8);
+}
+
+#[test]
+fn no_secret_leaves() {
+    let (plan, result) = (common::plan(), common::result());
+    let context = Context { plan: &plan, outcomes: &[], exit_code: 0, bodies_discarded: false };
+    for pretty in [false, true] {
+        let text = json::render(&result, &context, pretty);
+        assert!(!text.contains("hunter") && text.contains("***"), "{text}");
+        assert_eq!(text.matches('\n').count() == 1, !pretty);
+        assert!(text.starts_with('{') && text.ends_with("}\n"));
+    }
+}

@@ -1,0 +1,56 @@
+//! The summary for people: what it says, in which order, and that it says nothing about what was not there.
+
+mod common;
+
+use report::summary::{self, Context};
+use report::thresholds;
+
+fn text(colour: bool) -> String {
+    let (plan, result) = (common::plan(), common::result());
+    let outcomes = thresholds::judge(&plan, &result);
+    summary::render(&result, &Context { plan: &plan, outcomes: &outcomes, bodies_discarded: true, colour })
+}
+
+#[test]
+fn the_whole_text() {
+    let golden = include_str!("golden/summary.txt");
+    let text = text(false);
+    if std::env::var_os("GOLDEN").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/summary.txt"), &text).unwrap();
+    }
+    assert_eq!(text, golden);
+}
+
+#[test]
+fn colour_only_when_told_so() {
+    assert!(!text(false).contains('\x1b'));
+    let colour = text(true);
+    assert!(colour.starts_with("\x1b[33mSUSPECT\x1b[0m"));
+    assert!(colour.contains("\x1b[31mFAIL\x1b[0m"));
+}
+
+#[test]
+fn no_line_ends_in_a_blank() {
+    assert!(text(false).lines().all(|l| l == l.trim_end()));
+}
+
+#[test]
+fn an_empty_run_has_no_tables() {
+    let mut result = common::result();
+    result.totals = Default::default();
+    result.connections = Default::default();
+    result.phases.truncate(1);
+    result.steps.truncate(1);
+    let plan = common::plan();
+    let text = summary::render(
+        &result,
+        &Context { plan: &plan, outcomes: &[], bodies_discarded: false, colour: false },
+    );
+    assert!(!text.contains("p99") && !text.contains("errors  ") && !text.contains("thresholds"), "{text}");
+    assert!(text.contains("0 started = 0 succeeded + 0 failed + 0 abandoned"));
+}
+
+#[test]
+fn the_verdict_on_one_line() {
+    assert_eq!(summary::verdict_line(&common::result()), "SUSPECT: core 0 was 97 % busy");
+}

@@ -1,0 +1,83 @@
+//! Thresholds: what holds, by how much, and what was never measured.
+
+mod common;
+
+use report::thresholds::{Outcome, Unit, judge};
+use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
+
+/// Judges one threshold on the sample run.
+fn one(metric: Metric, op: Op, value: f64, step: Option<&str>, phase: Option<&str>) -> Outcome {
+    let mut plan = common::plan();
+    let owned = |name: Option<&str>| name.map(str::to_owned);
+    plan.thresholds =
+        vec![Threshold { text: "t".into(), metric, step: owned(step), phase: owned(phase), op, value }];
+    judge(&plan, &common::result()).remove(0)
+}
+
+#[test]
+fn each_metric_has_its_unit_and_its_value() {
+    use Metric::*;
+    use SeriesName::*;
+    let ms = |n: f64| n * 1e6;
+    for (metric, unit, actual) in [
+        (Min(ResponseTime), Unit::Nanoseconds, ms(1.0)),
+        (Max(ServiceTime), Unit::Nanoseconds, ms(150.0)),
+        (Mean(ResponseTime), Unit::Nanoseconds, ms(27.5)),
+        (Quantile(0.5, ResponseTime), Unit::Nanoseconds, ms(3.0)),
+        (Max(SendLag), Unit::Nanoseconds, ms(0.012)),
+        (Min(FirstByte), Unit::Nanoseconds, ms(0.9)),
+        (Min(Connect), Unit::Nanoseconds, ms(0.037)),
+        (Max(Handshake), Unit::Nanoseconds, ms(0.53)),
+        (ErrorRate, Unit::Fraction, 3.0 / 9.0),
+        (CheckFailureRate, Unit::Fraction, 1.0 / 7.0),
+        (Rate, Unit::PerSecond, 0.6),
+        (Count(CountName::Started), Unit::Count, 10.0),
+        (Count(CountName::Succeeded), Unit::Count, 6.0),
+        (Count(CountName::Failed), Unit::Count, 3.0),
+        (Count(CountName::Abandoned), Unit::Count, 1.0),
+        (Count(CountName::Dropped), Unit::Count, 0.0),
+        (Count(CountName::Iterations), Unit::Count, 4.0),
+    ] {
+        let outcome = one(metric, Op::AtLeast, 0.0, None, None);
+        let found = outcome.actual.expect("measured");
+        assert!((found - actual).abs() <= actual * 0.001 + 1e-9, "{metric:?}: {found} is not {actual}");
+        assert_eq!(outcome.unit, unit, "{metric:?}");
+    }
+}
+
+#[test]
+fn the_margin_is_positive_on_the_good_side() {
+    let count = |op, limit| {
+        let o = one(Metric::Count(CountName::Failed), op, limit, None, None);
+        (o.holds, o.margin.unwrap())
+    };
+    assert_eq!(count(Op::Less, 5.0), (true, 2.0));
+    assert_eq!(count(Op::Less, 3.0), (false, 0.0));
+    assert_eq!(count(Op::AtMost, 3.0), (true, 0.0));
+    assert_eq!(count(Op::AtMost, 1.0), (false, -2.0));
+    assert_eq!(count(Op::More, 1.0), (true, 2.0));
+    assert_eq!(count(Op::AtLeast, 4.0), (false, -1.0));
+    assert_eq!(count(Op::Equal, 3.0), (true, 0.0));
+    assert_eq!(count(Op::Equal, 0.0), (false, -3.0));
+}
+
+#[test]
+fn a_phase_and_a_step_have_figures_of_their_own() {
+    let rate = |step, phase| one(Metric::Rate, Op::More, 0.0, step, phase).actual;
+    assert_eq!(rate(None, Some("warm-up")), Some(6.0));
+    assert_eq!(rate(None, Some("steady")), Some(0.6));
+    assert_eq!(rate(Some("page"), None), Some(0.6));
+}
+
+#[test]
+fn what_was_not_measured_does_not_hold() {
+    for (step, phase) in [(Some("nowhere"), None), (None, Some("never"))] {
+        let outcome = one(Metric::ErrorRate, Op::Less, 1.0, step, phase);
+        assert!(!outcome.holds && outcome.actual.is_none() && outcome.note.is_some());
+    }
+    let mut result = common::result();
+    result.totals = Default::default();
+    for outcome in judge(&common::plan(), &result) {
+        assert!(!outcome.holds && outcome.note.is_some(), "{outcome:?}");
+    }
+}
