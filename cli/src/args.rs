@@ -2,6 +2,7 @@
 //! and loadgen-rs's. What it all means is decided elsewhere.
 
 use crate::error::Failure;
+use crate::output::Human;
 use crate::values::{self, CpuList, NoTlsProto};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -405,9 +406,16 @@ pub fn parse() -> Result<Cli, Stop> {
 
 fn parse_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Stop> {
     Cli::try_parse_from(args).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Said(error.render().ansi().to_string()),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Said(answer(&error)),
         _ => Stop::Wrong(Failure::of_arguments(&error, &Cli::command())),
     })
+}
+
+/// Bold headings on a terminal, plain text elsewhere.
+fn answer(error: &clap::Error) -> String {
+    let text = error.render();
+    let bold = Human::Stdout.takes_colour();
+    if bold { text.ansi().to_string() } else { text.to_string() }
 }
 
 #[cfg(test)]

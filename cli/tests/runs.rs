@@ -1,4 +1,5 @@
 //! Whole runs by the real binary against the real server: counts are exact, the books balance, output goes where it should.
+#![allow(clippy::disallowed_methods, reason = "a test looks at the clock on the wall")]
 
 mod common;
 

@@ -35,9 +35,9 @@ fn an_unknown_host() {
 
 #[test]
 fn an_unreachable_host() {
-    // 240.0.0.0/4 is reserved: no route, or no answer.
-    let args = ["--h1", "--connect-timeout", "300ms", "http://240.0.0.1/"];
-    refused(&args, &["240.0.0.1"]);
+    // The prefix of documentation (RFC 3849): no route, or no answer.
+    let args = ["--h1", "--connect-timeout", "300ms", "http://[2001:db8::1]/"];
+    refused(&args, &["no connection could be opened"]);
 }
 
 #[test]
