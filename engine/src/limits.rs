@@ -25,8 +25,8 @@ pub const LINGER: Duration = Duration::from_millis(500);
 
 /// Below this many body bytes still due `SO_RCVLOWAT` is not worth a system call.
 pub const LOW_WATER_MIN: u64 = 24 * 1024;
-/// Most that `SO_RCVLOWAT` may ask for: a quarter of a receive buffer as the kernel's autotuning makes it.
-pub const LOW_WATER_MAX: u64 = 128 * 1024;
+/// Most that `SO_RCVLOWAT` may ask for. The kernel makes the receive buffer twice as large; more would only be memory.
+pub const LOW_WATER_MAX: u64 = 256 * 1024;
 /// Over TLS up to one record may already lie in the TLS layer, unseen by the socket.
 pub const TLS_RECORD: u64 = 17 * 1024;
 

@@ -166,7 +166,7 @@ fn run_core(
     }
     let links = share.links * setup.targets.len() as u32;
     // The ring belongs to the thread that made it. All threads reach the gate, also those whose ring failed.
-    let io = Uring::new(links);
+    let io = Uring::new(links, setup.tls.is_none());
     gate.wait();
     let io = io.map_err(|e| prepare::explain_ring(&e))?;
     let before = cost::of_thread();

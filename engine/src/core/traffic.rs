@@ -414,7 +414,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let (Some(http), Some(sock)) = (&link.http, link.sock) else { return };
         let due = http.due_bytes().unwrap_or(0);
         let on_wire = if link.tls.is_some() { due.saturating_sub(limits::TLS_RECORD) } else { due };
-        let low = if on_wire < limits::LOW_WATER_MIN { 1 } else { on_wire.min(limits::LOW_WATER_MAX) as u32 };
+        // Raised once a body and lowered as late as possible: each change is a system call.
+        let present = u64::from(link.low_water);
+        let low = match on_wire >= limits::LOW_WATER_MIN {
+            true if present > 1 && present <= on_wire => present,
+            true => on_wire.min(limits::LOW_WATER_MAX),
+            false => 1,
+        } as u32;
         if low != link.low_water {
             link.low_water = low;
             self.io.set_low_water(sock, low);

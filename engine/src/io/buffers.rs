@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// `IOU_PBUF_RING_INC` of the kernel's header: consume buffers incrementally.
 const INCREMENTAL: u16 = 2;
 
-/// The ring of buffers. Owned by the driver; must be dropped after the `IoUring` it is registered with.
+/// A ring of buffers, one of at most two groups. Owned by the driver; must be dropped after the `IoUring` it is registered with.
 pub(super) struct Buffers {
+    group: u16,
     entries: Mapping,
     memory: Mapping,
     count: u16,
@@ -23,21 +24,21 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    /// Registers `count` (a power of two) buffers of `size` bytes as group 0.
-    pub(super) fn register(ring: &IoUring, count: u16, size: usize) -> io::Result<Buffers> {
+    /// Registers `count` (a power of two) buffers of `size` bytes as this group.
+    pub(super) fn register(ring: &IoUring, group: u16, count: u16, size: usize) -> io::Result<Buffers> {
         assert!(count.is_power_of_two());
         let entries = Mapping::new((usize::from(count) * size_of::<types::BufRingEntry>()).max(4096))?;
         let memory = Mapping::new(usize::from(count) * size)?;
         let register = |flags| {
             // SAFETY: the mapping is page-aligned, large enough for `count` entries, and outlives the registration:
             // `Uring` drops its `IoUring` before its `Buffers`.
-            unsafe { ring.submitter().register_buf_ring_with_flags(entries.base as u64, count, 0, flags) }
+            unsafe { ring.submitter().register_buf_ring_with_flags(entries.base as u64, count, group, flags) }
         };
         if register(INCREMENTAL).is_err() {
             register(0)?;
         }
         let mut buffers =
-            Buffers { entries, memory, count, size, tail: 0, used: vec![0; usize::from(count)] };
+            Buffers { group, entries, memory, count, size, tail: 0, used: vec![0; usize::from(count)] };
         (0..count).for_each(|id| buffers.give(id));
         buffers.publish();
         Ok(buffers)
@@ -55,7 +56,7 @@ impl Buffers {
         let offset = *used;
         assert!((offset + len) as usize <= self.size, "the kernel wrote past a buffer");
         *used = if more { offset + len } else { 0 };
-        Chunk { buffer: id, offset, len, last: !more }
+        Chunk { group: self.group, buffer: id, offset, len, last: !more }
     }
 
     /// The bytes of a chunk.

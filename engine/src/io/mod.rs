@@ -48,6 +48,7 @@ pub enum What {
 /// Received bytes, still in the driver's memory.
 #[derive(Debug)]
 pub struct Chunk {
+    pub(crate) group: u16,
     pub(crate) buffer: u16,
     pub(crate) offset: u32,
     pub(crate) len: u32,
