@@ -53,6 +53,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
             order: Order::RoundRobin,
         }],
         phases: load.phases(args.load.warm_up_time, streams)?,
+        http2: Default::default(),
         thresholds: vec![],
     };
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };

@@ -1,4 +1,4 @@
-//! A bare closed loop without any front end: `flat_out URL-AUTHORITY PATH CONNECTIONS DEPTH SECONDS [discard] [nobatch]`.
+//! A bare closed loop without any front end: `flat_out URL-AUTHORITY PATH CONNECTIONS DEPTH SECONDS [h2] [discard] [churn] [nobatch]`.
 //! For profiling the engine alone.
 #![allow(clippy::print_stdout)]
 
@@ -28,7 +28,11 @@ fn main() {
             host: host.into(),
             endpoint: Endpoint::Name { host: host.into(), port: port.parse().unwrap() },
         }],
-        protocol: Protocol::H1,
+        protocol: match (has("h2"), scheme) {
+            (false, _) => Protocol::H1,
+            (true, proto::Scheme::Https) => Protocol::H2,
+            (true, proto::Scheme::Http) => Protocol::H2c,
+        },
         tls: Tls { verify: false, ..Tls::default() },
         connections: Connections {
             max: connections,
@@ -60,6 +64,7 @@ fn main() {
             stop: Stop::After(Duration::from_secs(u64::from(number(4)))),
             record: true,
         }],
+        http2: Default::default(),
         thresholds: vec![],
     };
     let options = engine::Options {

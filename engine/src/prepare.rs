@@ -18,9 +18,13 @@ pub(crate) fn setup(
     options: &Options,
     observe: &mut dyn FnMut(Event),
 ) -> Result<Setup, StartError> {
-    if !matches!(plan.protocol, Protocol::Auto | Protocol::H1) {
-        return Err(StartError(format!("{:?} is not supported yet: use h1", plan.protocol)));
-    }
+    let alpn: &[&str] = match plan.protocol {
+        Protocol::Auto => &["h2", "http/1.1"],
+        Protocol::H1 => &["http/1.1"],
+        Protocol::H2 => &["h2"],
+        Protocol::H2c => &[],
+        Protocol::H3 => return Err(StartError("HTTP/3 is not supported yet: use h1 or h2".into())),
+    };
     let targets = plan
         .targets
         .iter()
@@ -35,13 +39,13 @@ pub(crate) fn setup(
         .collect::<Result<Vec<_>, StartError>>()?;
     let any_tls = targets.iter().any(|t| t.tls.is_some());
     let tls = match any_tls {
-        true => Some(TlsSetup::new(&plan.tls, &["http/1.1"], options.key_log.is_some()).map_err(StartError)?),
+        true => Some(TlsSetup::new(&plan.tls, alpn, options.key_log.is_some()).map_err(StartError)?),
         false => None,
     };
-    if options.discard_body && any_tls {
-        observe(Event::Warning(
-            "--discard-body has no effect over TLS: records must be read to be checked".into(),
-        ));
+    let discard = options.discard_body && !any_tls && matches!(plan.protocol, Protocol::Auto | Protocol::H1);
+    if options.discard_body && !discard {
+        let text = "--discard-body has no effect over TLS and HTTP/2: records and frames must be read";
+        observe(Event::Warning(text.into()));
     }
     ports(plan, &targets)?;
     let mut first = 0;
@@ -62,10 +66,24 @@ pub(crate) fn setup(
         tls,
         sockets: SocketOptions { quickack: plan.connections.socket.quickack },
         h1: proto_h1::Config { depth: plan.connections.streams, ..proto_h1::Config::default() },
+        h2: h2_config(plan),
+        discard,
         live: options.live,
         options: options.clone(),
         plan: plan.clone(),
     })
+}
+
+fn h2_config(plan: &Plan) -> proto_h2::Config {
+    proto_h2::Config {
+        max_streams: plan.connections.streams.get(),
+        stream_window_bits: plan.http2.stream_window_bits,
+        connection_window_bits: plan.http2.connection_window_bits,
+        max_frame_size: plan.http2.max_frame_size,
+        header_table_size: plan.http2.header_table_size,
+        encoder_header_table_size: plan.http2.encoder_header_table_size,
+        ..proto_h2::Config::default()
+    }
 }
 
 /// The addresses of a target, resolved once.

@@ -150,7 +150,6 @@ impl TlsSession {
     }
 
     /// The protocol that ALPN agreed on.
-    #[allow(dead_code)]
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         self.tls.alpn_protocol()
     }

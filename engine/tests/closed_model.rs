@@ -15,6 +15,7 @@ fn n32(n: u32) -> NonZeroU32 {
 
 struct Load {
     tls: bool,
+    h2: bool,
     path: &'static str,
     connections: u32,
     depth: u32,
@@ -28,6 +29,7 @@ impl Default for Load {
     fn default() -> Load {
         Load {
             tls: false,
+            h2: false,
             path: "/?s=100",
             connections: 4,
             depth: 1,
@@ -59,7 +61,11 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
             host: "localhost".into(),
             endpoint: Endpoint::Address(address),
         }],
-        protocol: Protocol::H1,
+        protocol: match (load.h2, load.tls) {
+            (false, _) => Protocol::H1,
+            (true, true) => Protocol::Auto,
+            (true, false) => Protocol::H2c,
+        },
         tls: Tls { verify: false, ..Tls::default() },
         connections: Connections {
             max: n32(load.connections),
@@ -86,6 +92,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
             }],
         }],
         phases: vec![Phase { name: "main".into(), users: n32(load.users), stop: load.stop, record: true }],
+        http2: Default::default(),
         thresholds: vec![],
     }
 }
@@ -118,6 +125,28 @@ fn count_mode_is_exact() {
         assert_eq!(result.totals.bytes.data, 100_000, "{case}");
         assert_eq!(result.connections.opened, u64::from(connections), "{case}");
         assert_eq!(result.connections.tls.is_some(), tls, "{case}");
+    }
+}
+
+#[test]
+fn count_mode_is_exact_over_h2() {
+    for (connections, depth, threads, tls, share) in [
+        (1, 1, 1, false, Share::PerUser),
+        (4, 8, 1, false, Share::PerUser),
+        (3, 250, 2, false, Share::PerUser),
+        (4, 8, 2, true, Share::PerUser),
+        (2, 16, 1, true, Share::Pool),
+    ] {
+        let server = server();
+        let users = connections * depth;
+        let load = Load { connections, depth, tls, share, users, h2: true, ..Load::default() };
+        let result = run(&plan(&server, &load), threads);
+        let case = format!("c{connections} m{depth} t{threads} tls {tls} {share:?}");
+        assert_eq!(result.totals.books.succeeded, 1000, "{case}: {:?}", result.totals.errors);
+        assert_eq!(server.stats().requests, 1000, "{case}");
+        assert_eq!(server.stats().connections.h2, u64::from(connections), "{case}");
+        assert_eq!(result.totals.bytes.data, 100_000, "{case}");
+        assert_eq!(result.connections.application_protocol, Some(if tls { "h2" } else { "h2c" }));
     }
 }
 
@@ -161,10 +190,17 @@ fn one_request_per_connection_opens_one_each() {
 
 #[test]
 fn large_bodies_are_counted_to_the_byte() {
-    for (tls, discard) in [(false, false), (false, true), (true, false)] {
+    for (tls, discard, h2) in [
+        (false, false, false),
+        (false, true, false),
+        (true, false, false),
+        (true, false, true),
+        (false, false, true),
+    ] {
         let server = server();
         let load = Load {
             tls,
+            h2,
             path: "/?s=256k",
             stop: Stop::Iterations(NonZeroU64::new(200).unwrap()),
             ..Load::default()
@@ -174,7 +210,7 @@ fn large_bodies_are_counted_to_the_byte() {
             engine::run(&plan(&server, &load), &options, &engine::Control::default(), &mut |_| {}).unwrap();
         assert_eq!(
             result.totals.books.succeeded, 200,
-            "tls {tls} discard {discard}: {:?}",
+            "tls {tls} discard {discard} h2 {h2}: {:?}",
             result.totals.errors
         );
         assert_eq!(result.totals.bytes.data, 200 * 256 * 1024);

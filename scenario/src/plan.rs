@@ -24,6 +24,8 @@ pub struct Plan {
     pub tls: Tls,
     /// How many connections, and how they are shared and ended.
     pub connections: Connections,
+    /// What HTTP/2 connections announce and keep to.
+    pub http2: Http2,
     /// The time limits of a connection and of a request.
     pub timeouts: Timeouts,
     /// What users do. Never empty, no scenario without a step.
@@ -174,6 +176,33 @@ pub enum Family {
     V4,
     /// IPv6 only.
     V6,
+}
+
+/// What HTTP/2 connections announce and keep to. The defaults are h2load's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2 {
+    /// A stream's receive window is 2^n - 1 bytes, n up to 30.
+    pub stream_window_bits: u8,
+    /// The connection's receive window likewise.
+    pub connection_window_bits: u8,
+    /// The largest frame the server may send, 16384 to 16777215 bytes.
+    pub max_frame_size: u32,
+    /// Bytes of the table the server's header fields are decompressed with.
+    pub header_table_size: u32,
+    /// Bytes of the table ours are compressed with; the server may allow less.
+    pub encoder_header_table_size: u32,
+}
+
+impl Default for Http2 {
+    fn default() -> Http2 {
+        Http2 {
+            stream_window_bits: 30,
+            connection_window_bits: 30,
+            max_frame_size: 16_384,
+            header_table_size: 4_096,
+            encoder_header_table_size: 4_096,
+        }
+    }
 }
 
 /// Socket options.

@@ -2,7 +2,7 @@
 
 use crate::io::Sock;
 use crate::tls::TlsSession;
-use proto::{ByteInput, ClientConn, CloseReason, ConnStats, Refused, Sink, Time, Token};
+use proto::{ByteInput, ClientConn, CloseReason, ConnStats, Refused, Sink, Template, Time, Token};
 
 /// Where a link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,6 @@ pub(super) enum LinkState {
 /// What the sink noted about the connection itself.
 #[derive(Debug, Default)]
 pub(super) struct Tidings {
-    pub(super) ready: bool,
     pub(super) draining: bool,
     pub(super) closed: Option<CloseReason>,
     pub(super) body_seen: bool,
@@ -53,6 +52,12 @@ pub(super) struct Link {
     pub(super) next_address: u32,
     /// Requests this connection may still take.
     pub(super) budget: u64,
+    /// Users that own it and wait for room on it.
+    pub(super) waiting: u32,
+    /// Requests given to the connection since it was last flushed.
+    pub(super) fresh: u32,
+    /// Its flush was put off for one turn.
+    pub(super) held: bool,
     /// Next step, for scenarios that go round robin.
     pub(super) cursor: u32,
     pub(super) low_water: u32,
@@ -83,6 +88,9 @@ impl Link {
             failures: 0,
             next_address: first_address,
             budget: u64::MAX,
+            waiting: 0,
+            fresh: 0,
+            held: false,
             cursor: 0,
             low_water: 1,
             sending: false,
@@ -107,17 +115,31 @@ impl Link {
 #[allow(clippy::large_enum_variant)]
 pub(super) enum Http {
     H1(proto_h1::Connection),
+    /// Boxed: it is twice as large, and thousands of idle HTTP/1 links should not pay for it.
+    H2(Box<proto_h2::Connection>),
 }
 
 /// A step's request in the wire form of each version.
 pub(crate) struct Prepared {
-    pub(super) h1: proto_h1::Prepared,
+    h1: proto_h1::Prepared,
+    h2: proto_h2::Prepared,
+}
+
+impl Prepared {
+    /// `index` is the step's place in the dense list.
+    pub(crate) fn new(index: u32, template: &Template) -> Prepared {
+        Prepared {
+            h1: proto_h1::Connection::prepare(index, template),
+            h2: proto_h2::Connection::prepare(index, template),
+        }
+    }
 }
 
 macro_rules! each {
     ($self:expr, $conn:ident => $call:expr) => {
         match $self {
             Http::H1($conn) => $call,
+            Http::H2($conn) => $call,
         }
     };
 }
@@ -135,6 +157,9 @@ impl Http {
         match self {
             Http::H1(conn) => {
                 conn.submit(now, token, proto::Request { prepared: &prepared.h1, values: &[], body, want })
+            }
+            Http::H2(conn) => {
+                conn.submit(now, token, proto::Request { prepared: &prepared.h2, values: &[], body, want })
             }
         }
     }
@@ -183,9 +208,16 @@ impl Http {
         each!(self, conn => conn.stats())
     }
     /// As ALPN and h2load write it.
-    pub(super) fn name(&self) -> &'static str {
+    pub(super) fn name(&self, over_tls: bool) -> &'static str {
         match self {
             Http::H1(_) => "http/1.1",
+            Http::H2(_) if over_tls => "h2",
+            Http::H2(_) => "h2c",
         }
+    }
+    /// Whether several requests are in flight at a time as a rule.
+    #[inline]
+    pub(super) fn multiplexes(&self) -> bool {
+        matches!(self, Http::H2(_))
     }
 }

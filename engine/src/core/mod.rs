@@ -20,7 +20,7 @@ use crate::timers::{Owner, Timers};
 use crate::tls::{ServerName, TlsSetup};
 use crate::{Control, Options};
 use link::{Link, Prepared};
-use proto::{ClientConn, Field, Template, Text, Time, Want};
+use proto::{Field, Template, Text, Time, Want};
 use scenario::Plan;
 use scenario::plan::{Order, Share, Step};
 use std::collections::VecDeque;
@@ -40,6 +40,9 @@ pub(crate) struct Setup {
     pub(crate) tls: Option<TlsSetup>,
     pub(crate) sockets: SocketOptions,
     pub(crate) h1: proto_h1::Config,
+    pub(crate) h2: proto_h2::Config,
+    /// Bodies nobody looks at are thrown away by the kernel: HTTP/1 in clear only.
+    pub(crate) discard: bool,
     /// Somebody watches: keep the response times of each interval.
     pub(crate) live: bool,
 }
@@ -97,7 +100,7 @@ impl StepSetup {
         let timeout = step.timeout.or(plan.timeouts.request);
         StepSetup {
             target: step.target as u16,
-            prepared: Prepared { h1: proto_h1::Connection::prepare(index, &template) },
+            prepared: Prepared::new(index, &template),
             body: step.body.clone(),
             want: step.want,
             expected: StatusMap::new(&step.expected()),
@@ -202,6 +205,10 @@ pub(crate) struct Core<'a, D, C> {
     down_since: Option<Time>,
     bytes: Bytes,
     turns: u64,
+    /// The present turn napped: there is time to gather requests of a multiplexed connection.
+    napping: bool,
+    /// Links whose flush was put off to the next turn.
+    holding: bool,
 }
 
 impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
@@ -243,6 +250,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             down_since: None,
             bytes: Bytes::default(),
             turns: 0,
+            napping: false,
+            holding: false,
             setup,
             share,
             io,
@@ -290,7 +299,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             self.end_phase(now);
         }
         // What was written in the last turn still goes out: it counts as sent.
-        self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO })?;
+        self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO, limit: Duration::ZERO })?;
         self.abandon_all();
         let mut end = self.snapshot(now);
         end.finished = true;
@@ -320,7 +329,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         // All that may answer, but never so many that the memory to receive into runs out.
         let want =
             if nap.is_zero() { 1 } else { self.open.min(in_flight).min(self.io.receive_capacity() / 2) };
-        self.io.wait(before, Wait { deadline, want, nap })?;
+        self.napping = !nap.is_zero();
+        let limit = if self.holding { nap } else { Duration::from_secs(1) };
+        self.io.wait(before, Wait { deadline, want, nap, limit })?;
         let now = self.clock.now().max(before);
         while let Some(completion) = self.io.next() {
             let link = completion.tag;

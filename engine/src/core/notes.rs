@@ -38,10 +38,6 @@ impl Notes<'_> {
 }
 
 impl Sink for Notes<'_> {
-    fn ready(&mut self) {
-        self.tidings.ready = true;
-    }
-
     #[inline]
     fn sent(&mut self, token: Token) {
         self.users[token.0 as usize].sent = self.now;

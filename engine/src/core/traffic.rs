@@ -10,6 +10,7 @@ use crate::limits;
 use crate::stats::recorder::note_connection_error;
 use crate::timers::Owner;
 use proto::{ByteInput, CloseReason, ConnStats, Error, Kind, Time};
+use scenario::plan::Protocol;
 use std::io;
 use std::time::Duration;
 
@@ -118,13 +119,26 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.recorder.connections.handshake.record(now.nanos_since(link.since));
             self.recorder.connections.resumed += u64::from(tls.resumed());
         }
-        let http = Http::H1(proto_h1::Connection::new(self.setup.h1));
+        let h2 = match (self.setup.plan.protocol, &link.tls) {
+            (Protocol::H2c, None) => true,
+            (Protocol::H2 | Protocol::Auto, Some(tls)) => tls.alpn() == Some(b"h2"),
+            _ => false,
+        };
+        if self.setup.plan.protocol == Protocol::H2 && !h2 {
+            let detail = "the server did not agree to h2 in ALPN (use --h1, or protocol: auto)".to_owned();
+            return self.open_failed(index, Error::peer(Kind::Tls, "no h2 in ALPN"), detail, now);
+        }
+        let http = match h2 {
+            true => Http::H2(Box::new(proto_h2::Connection::new(self.setup.h2))),
+            false => Http::H1(proto_h1::Connection::new(self.setup.h1)),
+        };
         let first = self.recorder.connections.opened == 0;
         if first {
             let facts = link.tls.as_ref().map(|t| t.facts());
             self.recorder.connections.tls.clone_from(&facts);
-            self.recorder.connections.application_protocol = Some(http.name());
-            self.told.push(Told::Connected(facts, http.name()));
+            let name = http.name(link.tls.is_some());
+            self.recorder.connections.application_protocol = Some(name);
+            self.told.push(Told::Connected(facts, name));
         }
         link.http = Some(http);
         (link.state, link.since, link.failures) = (LinkState::Open, now, 0);
@@ -161,6 +175,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         while (user as usize) < self.users.len() && self.links[index as usize].room() > 0 {
             let u = &self.users[user as usize];
             if u.state == State::Waiting && u.link == index {
+                self.links[index as usize].waiting -= 1;
                 self.place(user, now);
             }
             user += links;
@@ -210,6 +225,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let mut user = index % self.share.links;
         while (user as usize) < self.users.len() {
             if self.users[user as usize].state == State::Waiting && self.users[user as usize].link == index {
+                self.links[index as usize].waiting -= 1;
                 self.fail_user(user, error, now);
             }
             user += self.share.links;
@@ -253,7 +269,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     // ---- receiving ----
 
     fn receive(&mut self, index: u32) {
-        let discarding = self.setup.options.discard_body && self.setup.tls.is_none();
+        let discarding = self.setup.discard;
         let link = &mut self.links[index as usize];
         let sock = link.sock.expect("a connected link has a socket");
         if discarding {
@@ -402,9 +418,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             } else {
                 self.pool(index);
             }
-        } else if self.links[index as usize].tidings.ready {
-            self.links[index as usize].tidings.ready = false;
-            self.serve_own(index, now);
+        } else if self.links[index as usize].waiting > 0 && self.links[index as usize].room() > 0 {
+            self.serve_own(index, now); // before those whose request just ended: first come, first served
         }
     }
 
@@ -425,7 +440,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             link.low_water = low;
             self.io.set_low_water(sock, low);
         }
-        if self.setup.options.discard_body && link.unarmed && self.setup.tls.is_none() {
+        if self.setup.discard && link.unarmed {
             self.receive(index);
         }
     }
@@ -444,11 +459,31 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Gives every touched link's bytes to the kernel, one send each.
     pub(super) fn flush(&mut self, now: Time) {
         let mut touched = std::mem::take(&mut self.touched);
-        for index in touched.drain(..) {
+        let mut held = 0;
+        for i in 0..touched.len() {
+            let index = touched[i];
+            if self.napping && self.hold(index) {
+                touched[held] = index;
+                held += 1;
+                continue;
+            }
             self.links[index as usize].touched = false;
             self.flush_link(index, now);
         }
+        touched.truncate(held);
+        self.holding = held > 0;
         self.touched = touched;
+    }
+
+    /// Whether a multiplexed connection waits one turn before it is flushed: other responses of it are on their way, and
+    /// the requests that follow them then go out in the same write. Else a connection whose answers were once split over
+    /// two reads stays split for ever.
+    fn hold(&mut self, index: u32) -> bool {
+        let link = &mut self.links[index as usize];
+        let Some(http) = &link.http else { return false };
+        let hold = !link.held && http.multiplexes() && link.fresh > 0 && http.in_flight() > link.fresh;
+        link.held = hold;
+        hold
     }
 
     fn flush_link(&mut self, index: u32, now: Time) {
@@ -457,6 +492,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if link.sending || link.state == LinkState::Connecting {
             return;
         }
+        link.fresh = 0;
         let mut out = self.io.buffer();
         match (&mut link.tls, &mut link.http) {
             (None, Some(http)) => {
@@ -556,7 +592,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         (link.http, link.tls) = (None, None);
         (link.state, link.since, link.reopen_at) = (LinkState::Down, now, reopen_at);
-        (link.sending, link.unarmed) = (false, false);
+        (link.sending, link.unarmed, link.held, link.fresh) = (false, false, false, 0);
     }
 
     /// Adds what the connection counted since the last time to the bytes of the phase.

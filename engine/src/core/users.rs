@@ -249,6 +249,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         } else {
             let link = self.home(index, target);
             self.users[index as usize].link = link;
+            self.links[link as usize].waiting += 1;
             self.want_link(link, now);
         }
     }
@@ -263,6 +264,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         match http.submit(now, Token(u64::from(index)), &step.prepared, step.body.clone(), step.want) {
             Ok(()) => {
                 l.budget -= u64::from(l.budget != u64::MAX);
+                l.fresh += 1;
                 if step.timeout < user.timer_at.nanos_since(now) {
                     user.timer_at = Time::from_nanos(now.as_nanos() + step.timeout);
                     self.timers.arm(user.timer_at, Owner::User(index));

@@ -64,6 +64,8 @@ pub struct Wait {
     pub want: u32,
     /// ...but not before this time has passed unless `want` are there. Zero: come back with the first.
     pub nap: Duration,
+    /// When napping, come back after this with whatever is there.
+    pub limit: Duration,
 }
 
 /// How bytes are received on a socket.

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Buffer groups. A large body that comes in few large pieces costs a tenth less than in many small ones; small responses
 /// and TLS records do better in memory that stays in the cache.
@@ -434,7 +435,8 @@ impl Driver for Uring {
         } else if wait.nap.is_zero() {
             self.ring.submit_and_wait(want)
         } else {
-            let limit = types::Timespec::new().sec(1);
+            let limit = wait.limit.max(wait.nap) + Duration::from_micros(1);
+            let limit = types::Timespec::new().sec(limit.as_secs()).nsec(limit.subsec_nanos());
             let nap = wait.nap.as_micros() as u32;
             self.ring
                 .submitter()

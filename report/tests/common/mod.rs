@@ -70,6 +70,7 @@ pub fn plan() -> Plan {
             Phase { name: "warm-up".into(), users, stop: Stop::After(Duration::from_secs(1)), record: false },
             Phase { name: "steady".into(), users, stop: Stop::After(Duration::from_secs(10)), record: true },
         ],
+        http2: Default::default(),
         thresholds: vec![
             threshold("error_rate < 10%", Metric::ErrorRate, Op::Less, 0.1),
             threshold(

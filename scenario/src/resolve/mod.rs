@@ -70,6 +70,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         timeouts: timeouts?,
         scenarios: scenarios?,
         phases: phases?,
+        http2: Default::default(),
         thresholds: thresholds?,
     })
 }
