@@ -124,7 +124,7 @@ impl Builder {
         let kind = if secret { Literal::Never } else { Literal::Without };
         match text.as_literal() {
             Some(value) if secret => {
-                self.bytes(|out| hpack::put_literal(out, kind, name, value.trim_ascii()));
+                self.bytes(|out| hpack::put_literal(out, kind, name, trim(&value)));
             }
             Some(value) => self.fixed(name, trim(&value), place == Place::Path),
             None => {

@@ -223,7 +223,7 @@ impl Peer<()> for Server {
             self.gone = true;
             let goaway =
                 frame(kind::GOAWAY, 0, 0, &[&asked.stream.to_be_bytes()[..], &[0; 4], b"bye"].concat());
-            if answer.style % 2 == 0 {
+            if answer.style.is_multiple_of(2) {
                 bytes.splice(0..0, goaway).for_each(drop)
             } else {
                 bytes.extend(goaway)

@@ -123,8 +123,10 @@ fn field() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     (name, value)
 }
 
+type Step = (Option<usize>, Vec<((Vec<u8>, Vec<u8>), u8)>);
+
 /// A block to be encoded, after a change of the table size or not.
-fn step() -> impl Strategy<Value = (Option<usize>, Vec<((Vec<u8>, Vec<u8>), u8)>)> {
+fn step() -> impl Strategy<Value = Step> {
     let size = prop::option::weighted(0.2, prop::sample::select(vec![0usize, 33, 64, 200, 1000, 4096]));
     (size, prop::collection::vec((field(), 0u8..3), 1..12))
 }
