@@ -87,7 +87,7 @@ fn hpack_stories() {
         let value: Value = serde_json::from_str(line).unwrap();
         cases += story(&value, &value["encoder"].to_string());
     }
-    assert!(cases > 60, "{cases}");
+    assert_eq!(cases, 30);
     let Some(folder) = folder() else { return };
     let files = files(&folder.join("hpack"));
     assert!(!files.is_empty());
