@@ -247,13 +247,13 @@ fn every_plan_in_configs_runs() {
         }
         seen += 1;
         let file = path.to_str().unwrap();
-        let begin = Instant::now();
         let output = loadgen(&["-f", file, "--smoke", "--format", "json"]);
         assert_eq!(output.status.code(), Some(0), "{file}: {}", stderr(&output));
         let result = json(&output);
         assert_balanced(&result);
         assert!(number(&result["succeeded"]) > 0, "{file}: {result}");
-        assert!(begin.elapsed() < Duration::from_secs(6), "{file}: {:?}", begin.elapsed());
+        // By the run's own clock: other tests may leave a process waiting for a CPU before and after.
+        assert!(result["wall_s"].as_f64() < Some(5.0), "{file}: {result}");
     }
     assert!(seen > 0);
 }
