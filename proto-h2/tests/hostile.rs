@@ -77,6 +77,8 @@ fn frame_rows() -> Vec<Row> {
         row("DATA padded and empty", SIZE, cat(&[ok_open(), frame(0, 8, 1, b"")])),
         row("HEADERS on stream 0", PROTOCOL, headers(0, OK, END)),
         row("HEADERS on an idle stream", PROTOCOL, headers(9, OK, END)),
+        row("HEADERS on an idle stream, open", PROTOCOL, frame(1, 0, 9, b"\x88")),
+        row("HEADERS after END_STREAM, open", CLOSED, cat(&[ok(), frame(1, 0, 1, b"\x88")])),
         row("HEADERS on an even stream", PROTOCOL, headers(2, OK, END)),
         row("HEADERS padding too long", PROTOCOL, frame(1, 0xd, 1, b"\x05\x88")),
         row("HEADERS padded and empty", SIZE, frame(1, 0xd, 1, b"")),

@@ -311,6 +311,12 @@ impl Connection {
         if header.has(flag::END_HEADERS) {
             return self.block(now, header.stream, end_stream, fragment, sink);
         }
+        // What is wrong already need not wait for the rest.
+        match self.streams.find(header.stream) {
+            Found::Idle => return Err(&fault::HEADERS_IDLE),
+            Found::Ended => return Err(&fault::AFTER_END),
+            Found::Live(_) | Found::Gone => {}
+        }
         self.input.block.extend_from_slice(fragment);
         self.input.open_block = Some(OpenBlock { stream: header.stream, end_stream, continuations: 0 });
         Ok(())
