@@ -26,8 +26,11 @@ const SHORTEST_GAP_NS: u64 = 60_000_000;
 const LONGEST_GAP_NS: u64 = 2_000_000_000;
 /// A log-ratio of rates beyond which the setting flips.
 const DECISIVE: f64 = 0.012;
-/// What a share of CPU saved is worth against the same share of rate.
-const WORTH_OF_CPU: f64 = 0.05;
+/// What a share of CPU saved by napping is worth against the same share of rate: little, because CPU must not be bought
+/// with throughput.
+const WORTH_OF_CPU_SAVED: f64 = 0.05;
+/// What a share of CPU wasted by napping costs: where the rate is the same either way, CPU decides.
+const PRICE_OF_CPU_WASTED: f64 = 0.3;
 
 /// What a window of a probe saw.
 #[derive(Clone, Copy, Default)]
@@ -178,9 +181,10 @@ impl Batch {
     /// After A B A: does napping gain? The estimate moves slowly, the setting flips only when it is decisive.
     fn judge(&mut self, now: Time) {
         let [a, b, c] = self.windows;
-        let worth = |w: Window| w.log_rate - WORTH_OF_CPU * w.log_cpu;
-        let current_minus_other = (worth(a) + worth(c)) / 2.0 - worth(b);
-        let gain = if self.on { current_minus_other } else { -current_minus_other };
+        let sign = if self.on { 1.0 } else { -1.0 }; // of napping against not, whichever of them was the current setting
+        let rate = sign * ((a.log_rate + c.log_rate) / 2.0 - b.log_rate);
+        let cpu = sign * ((a.log_cpu + c.log_cpu) / 2.0 - b.log_cpu);
+        let gain = rate - cpu * if cpu > 0.0 { PRICE_OF_CPU_WASTED } else { WORTH_OF_CPU_SAVED };
         self.gain += 0.35 * (gain.clamp(-0.1, 0.1) - self.gain);
         let flip = if self.on { self.gain < -DECISIVE } else { self.gain > DECISIVE };
         if flip {
@@ -226,6 +230,19 @@ mod tests {
     fn naps_where_it_gains_and_not_where_it_loses() {
         assert!(run(64, 150_000.0, 170_000.0, 5.0).nap_us > 0);
         assert!(!run(64, 170_000.0, 150_000.0, 5.0).on);
+    }
+
+    #[test]
+    fn where_the_rate_is_the_same_cpu_decides() {
+        let mut batch = Batch::new(true, Time::ZERO);
+        let (mut ns, mut done, mut cpu) = (0_u64, 0_u64, 0_u64);
+        while ns < 5_000_000_000 {
+            cpu += if batch.nap(64).is_zero() { 50_000 } else { 60_000 };
+            ns += 100_000;
+            done += 15;
+            batch.after_turn(Time::from_nanos(ns), done, 64, || cpu);
+        }
+        assert!(!batch.on);
     }
 
     #[test]

@@ -29,6 +29,10 @@ impl Control {
 /// What happens during a run, told to the caller's thread.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events are rare and not stored; a box would burden every reader"
+)]
 pub enum Event {
     /// A core is about to start.
     CoreStarting {

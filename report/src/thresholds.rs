@@ -91,7 +91,14 @@ impl<'a> Selection<'a> {
                 .find(|s| s.name == *name)
                 .map(|s| Selection { figures: &s.figures, elapsed: result.elapsed })
                 .ok_or("the step was not reached"),
-            (Some(_), Some(_)) => Err("a step within a phase is not measured yet"),
+            (Some(step), Some(phase)) => {
+                let step = result.steps.iter().position(|s| s.name == *step);
+                let phase = result.phases.iter().position(|p| p.name == *phase);
+                let figures =
+                    step.zip(phase).and_then(|(s, p)| Some((result.phase_steps.get(p)?.get(s)?, p)));
+                let (figures, phase) = figures.ok_or("the step was not reached in this phase")?;
+                Ok(Selection { figures, elapsed: result.phases[phase].elapsed })
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::timers::Owner;
 use proto::{ByteInput, CloseReason, ConnStats, Error, Kind, Time};
 use scenario::plan::Protocol;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The parts of a core that the events of one link concern, borrowed side by side.
@@ -145,9 +146,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         (link.low_water, link.harvested) = (1, ConnStats::default());
         link.budget = self.setup.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get());
         self.recorder.connections.opened += 1;
-        let targets = &self.setup.targets[usize::from(link.target)].addresses;
-        let used = targets[link.next_address.wrapping_sub(1) as usize % targets.len()];
-        *self.recorder.connections.by_address.entry(used.ip()).or_default() += 1;
+        let ready = now.nanos_since(link.tidings.opened_at);
+        self.recorder.connections.ready.record(ready);
+        let used = self.address_of(index).ip();
+        *self.recorder.connections.by_address.entry(used).or_default() += 1;
         self.open += 1;
         self.down_since = None;
         self.arm_idle(index, now);
@@ -183,11 +185,15 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     pub(super) fn connect_failed(&mut self, index: u32, error: &io::Error, now: Time) {
+        let detail = format!("connect to {}: {}", self.address_of(index), explain(error));
+        self.open_failed(index, Error::network(Kind::Connect, "connect failed"), detail, now);
+    }
+
+    /// The address of a link's present or last attempt.
+    fn address_of(&self, index: u32) -> SocketAddr {
         let link = &self.links[index as usize];
         let addresses = &self.setup.targets[usize::from(link.target)].addresses;
-        let address = addresses[link.next_address.wrapping_sub(1) as usize % addresses.len()];
-        let detail = format!("connect to {address}: {}", explain(error));
-        self.open_failed(index, Error::network(Kind::Connect, "connect failed"), detail, now);
+        addresses[link.next_address.wrapping_sub(1) as usize % addresses.len()]
     }
 
     /// An attempt to open a link failed: whoever waited for it fails, and the link tries again later.
@@ -586,6 +592,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Forgets the socket and everything above it.
     fn reset(&mut self, index: u32, now: Time, reopen_at: Time, farewell: Farewell) {
         self.harvest(index);
+        if let Some(code) = self.links[index as usize].harvested.goaway_code {
+            *self.recorder.connections.goaways.entry(code).or_default() += 1;
+        }
         let link = &mut self.links[index as usize];
         if let Some(sock) = link.sock.take() {
             self.io.retire(sock, now, farewell);
@@ -603,6 +612,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.bytes.headers += stats.header_bytes - before.header_bytes;
         self.bytes.headers_decoded += stats.header_bytes_decoded - before.header_bytes_decoded;
         link.harvested = stats;
+        if let Some(streams) = stats.peer_max_streams {
+            self.recorder.connections.peer_max_streams = Some(streams);
+        }
     }
 
     // ---- timers ----
@@ -641,9 +653,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.arm_link(index, since.after(limit));
             return;
         }
-        let what = if state == LinkState::Connecting { "connect" } else { "TLS handshake" };
+        let what = if state == LinkState::Connecting { "connect to" } else { "TLS handshake with" };
         let error = Error::local(Kind::Timeout, "no connection within the connect or handshake timeout");
-        self.open_failed(index, error, format!("{what}: no answer within {limit:?}"), now);
+        let address = self.address_of(index);
+        self.open_failed(index, error, format!("{what} {address}: no answer within {limit:?}"), now);
     }
 
     fn open_timer(&mut self, index: u32, now: Time) {

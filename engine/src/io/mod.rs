@@ -121,7 +121,7 @@ pub trait Driver {
     /// Whether a wait can nap (`min_wait`).
     fn can_nap(&self) -> bool;
     /// Completions the kernel could not queue in time.
-    fn overflows(&self) -> u64;
+    fn overflows(&mut self) -> u64;
     /// Its name and flags, for the result's environment.
     fn describe(&self) -> String;
 }

@@ -489,8 +489,8 @@ impl Driver for Uring {
         self.nap
     }
 
-    fn overflows(&self) -> u64 {
-        0
+    fn overflows(&mut self) -> u64 {
+        u64::from(self.ring.completion().overflow())
     }
 
     fn describe(&self) -> String {

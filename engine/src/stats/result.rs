@@ -21,6 +21,8 @@ pub struct RunResult {
     pub totals: Figures,
     /// Each phase, recorded or not, in order.
     pub phases: Vec<PhaseFigures>,
+    /// By phase and step, where a threshold asks for a step in a phase; else empty.
+    pub phase_steps: Vec<Vec<Figures>>,
     /// Each step of the plan, recorded phases only, in the plan's dense step order.
     pub steps: Vec<StepFigures>,
     /// What the connections did.
@@ -133,6 +135,8 @@ pub struct ConnectionFigures {
     pub connect: Series,
     /// TLS handshake time.
     pub handshake: Series,
+    /// Connect start to ready for requests: TCP, TLS and all (h2load's "time for connect").
+    pub ready: Series,
     /// Connect start to first byte of the first response body of a connection (h2load's "time to 1st byte").
     pub connection_first_byte: Series,
     /// TLS sessions resumed, of those opened.
@@ -143,6 +147,10 @@ pub struct ConnectionFigures {
     pub tls: Option<TlsFacts>,
     /// `http/1.1`, `h2`, `h2c`, `h3`: what was spoken on the first connection.
     pub application_protocol: Option<&'static str>,
+    /// Streams the server allows at a time, where it said so (HTTP/2: the last SETTINGS seen).
+    pub peer_max_streams: Option<u32>,
+    /// Connections that ended after a GOAWAY, by its code.
+    pub goaways: BTreeMap<u32, u64>,
     /// Connect and handshake failures by cause.
     pub errors: Vec<ErrorCount>,
 }
@@ -283,7 +291,12 @@ impl ConnectionFigures {
         self.lost += other.lost;
         self.connect.merge(&other.connect);
         self.handshake.merge(&other.handshake);
+        self.ready.merge(&other.ready);
         self.connection_first_byte.merge(&other.connection_first_byte);
+        self.peer_max_streams = self.peer_max_streams.or(other.peer_max_streams);
+        for (&code, &n) in &other.goaways {
+            *self.goaways.entry(code).or_default() += n;
+        }
         self.resumed += other.resumed;
         for (&addr, &n) in &other.by_address {
             *self.by_address.entry(addr).or_default() += n;

@@ -59,7 +59,7 @@ pub fn render(result: &RunResult, mode: Mode, style: Style) -> String {
     let [request, connect, first, rate] = style.format.labels();
     let times = [
         (request, request_time(&result.totals)),
-        (connect, result.connections.connect.clone()),
+        (connect, result.connections.ready.clone()),
         (first, result.connections.connection_first_byte.clone()),
     ];
     for (label, series) in &times {
