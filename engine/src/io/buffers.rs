@@ -21,6 +21,9 @@ pub(super) struct Buffers {
     size: usize,
     tail: u16,
     used: Vec<u32>,
+    /// What a receive brings on average, times 16.
+    average: u32,
+    incremental: bool,
 }
 
 impl Buffers {
@@ -34,19 +37,33 @@ impl Buffers {
             // `Uring` drops its `IoUring` before its `Buffers`.
             unsafe { ring.submitter().register_buf_ring_with_flags(entries.base as u64, count, group, flags) }
         };
-        if register(INCREMENTAL).is_err() {
+        let incremental = register(INCREMENTAL).is_ok();
+        if !incremental {
             register(0)?;
         }
-        let mut buffers =
-            Buffers { group, entries, memory, count, size, tail: 0, used: vec![0; usize::from(count)] };
+        let mut buffers = Buffers {
+            group,
+            entries,
+            memory,
+            count,
+            size,
+            tail: 0,
+            used: vec![0; usize::from(count)],
+            average: 0,
+            incremental,
+        };
         (0..count).for_each(|id| buffers.give(id));
         buffers.publish();
         Ok(buffers)
     }
 
-    /// How many buffers.
-    pub(super) fn count(&self) -> u16 {
-        self.count
+    /// How many receives of the present size they hold.
+    pub(super) fn capacity(&self) -> u32 {
+        let average = if self.incremental { self.average / 16 } else { 0 }.max(256) as usize;
+        match self.incremental {
+            true => (usize::from(self.count) * self.size / average) as u32,
+            false => u32::from(self.count),
+        }
     }
 
     /// The chunk that a completion describes. `more`: the kernel goes on filling this buffer.
@@ -56,6 +73,7 @@ impl Buffers {
         let offset = *used;
         assert!((offset + len) as usize <= self.size, "the kernel wrote past a buffer");
         *used = if more { offset + len } else { 0 };
+        self.average = self.average - self.average / 16 + len;
         Chunk { group: self.group, buffer: id, offset, len, last: !more }
     }
 

@@ -482,7 +482,7 @@ impl Driver for Uring {
     }
 
     fn receive_capacity(&self) -> u32 {
-        u32::from(self.buffers[0].count() + self.buffers[1].count())
+        self.buffers[0].capacity()
     }
 
     fn can_nap(&self) -> bool {
@@ -498,10 +498,10 @@ impl Driver for Uring {
     }
 }
 
-/// How many small buffers of which size: 16 KiB a connection, between 256 KiB and 1 MiB in all, which the cache can hold.
+/// How many small buffers of which size: 4 KiB a connection, between 128 KiB and 1 MiB in all, which the cache can hold.
 fn buffer_plan(connections: u32) -> (u16, usize) {
     let size = 32 * 1024;
-    let total = (connections as usize * 16 * 1024).clamp(256 * 1024, 1024 * 1024);
+    let total = (connections as usize * 4 * 1024).clamp(128 * 1024, 1024 * 1024);
     ((total / size).next_power_of_two() as u16, size)
 }
 

@@ -141,11 +141,17 @@ impl Cell {
         self.status[usize::from(code).min(STATUSES - 1)] += 1;
     }
 
-    fn into_figures(self) -> Figures {
+    fn into_figures(mut self) -> Figures {
+        for series in [&mut self.punctual, &mut self.first_byte, &mut self.failed] {
+            series.share();
+        }
         let (mut response_time, mut service_time, mut send_lag) = (self.response, self.service, self.lag);
         send_lag.record_zeros(self.punctual.count());
         response_time.merge(&self.punctual);
         service_time.merge(&self.punctual);
+        for series in [&mut response_time, &mut service_time, &mut send_lag] {
+            series.share();
+        }
         let status: BTreeMap<u16, u64> = self
             .status
             .iter()

@@ -3,6 +3,8 @@
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// Above this a value is counted in `over_range` and the exact maximum still holds it.
 pub const HIGHEST_NS: u64 = 3_600_000_000_000;
@@ -12,13 +14,44 @@ pub const DIGITS: u8 = 3;
 /// Times in nanoseconds. Empty series hold no histogram, so a series that never fills costs a few words.
 #[derive(Clone, Default)]
 pub struct Series {
-    hist: Option<Box<Histogram<u64>>>,
+    hist: Option<Hist>,
     sum: u128,
     squares: u128,
     count: u64,
     min: u64,
     max: u64,
     over_range: u64,
+}
+
+/// A histogram being filled, or one that several results share: a result shows the same values as total, phase and step,
+/// and histograms are what it costs in memory.
+#[derive(Clone)]
+enum Hist {
+    Own(Box<Histogram<u64>>),
+    Shared(Arc<Histogram<u64>>),
+}
+
+impl Hist {
+    #[inline]
+    fn own(&mut self) -> &mut Histogram<u64> {
+        if let Hist::Shared(shared) = self {
+            *self = Hist::Own(Box::new((**shared).clone()));
+        }
+        match self {
+            Hist::Own(own) => own,
+            Hist::Shared(_) => unreachable!("made its own above"),
+        }
+    }
+}
+
+impl Deref for Hist {
+    type Target = Histogram<u64>;
+    fn deref(&self) -> &Histogram<u64> {
+        match self {
+            Hist::Own(own) => own,
+            Hist::Shared(shared) => shared,
+        }
+    }
 }
 
 impl Series {
@@ -37,7 +70,7 @@ impl Series {
             Some(hist) => hist,
             none => none.insert(new_histogram()),
         };
-        if ns > HIGHEST_NS || hist.record(ns).is_err() {
+        if ns > HIGHEST_NS || hist.own().record(ns).is_err() {
             self.over_range += 1;
         }
     }
@@ -50,7 +83,7 @@ impl Series {
         self.count += n;
         self.min = 0;
         let hist = self.hist.get_or_insert_with(new_histogram);
-        hist.record_n(0, n).expect("zero is in range");
+        hist.own().record_n(0, n).expect("zero is in range");
     }
 
     /// Adds another series to this one. Percentiles afterwards are those of all values together.
@@ -70,10 +103,17 @@ impl Series {
         self.over_range += other.over_range;
         match (&mut self.hist, &other.hist) {
             (Some(mine), Some(theirs)) => {
-                mine.add(&**theirs).expect("a histogram that grows takes every value")
+                mine.own().add(&**theirs).expect("a histogram that grows takes every value")
             }
             (none @ None, Some(theirs)) => *none = Some(theirs.clone()),
             (_, None) => {}
+        }
+    }
+
+    /// From now on copies share the histogram, until one of them changes.
+    pub(crate) fn share(&mut self) {
+        if let Some(Hist::Own(own)) = self.hist.take_if(|h| matches!(h, Hist::Own(_))) {
+            self.hist = Some(Hist::Shared(Arc::from(own)));
         }
     }
 
@@ -145,14 +185,14 @@ impl Series {
                 &empty
             }
         };
-        V2DeflateSerializer::new().serialize(hist, &mut out).expect("a Vec takes every byte");
+        V2DeflateSerializer::new().serialize(&**hist, &mut out).expect("a Vec takes every byte");
         out
     }
 }
 
-fn new_histogram() -> Box<Histogram<u64>> {
+fn new_histogram() -> Hist {
     // It grows with the values it sees: fast servers need a third of the memory that an hour would.
-    Box::new(Histogram::new(DIGITS).expect("a constant precision is legal"))
+    Hist::Own(Box::new(Histogram::new(DIGITS).expect("a constant precision is legal")))
 }
 
 impl fmt::Debug for Series {

@@ -1,0 +1,302 @@
+//! The engine against servers that die, stall, break off and talk nonsense, over HTTP/1.1 in clear.
+//!
+//! Whatever the server does, the run ends, the books balance, and what left the client ([`support::left`]) is what the
+//! server read: exactly where it reads to the end, else short of what lay in the sockets it broke.
+
+mod support;
+
+use engine::Control;
+use engine::stats::VerdictLevel;
+use proto::{Fault, Kind};
+use scenario::plan::{Share, Stop};
+use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+use support::hostile::Hostile;
+use support::{Load, iterations, left, ms, run, run_with, try_run};
+
+/// Waits for something to come true, within ten seconds.
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(ms(1));
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// Kills the server once it has answered some requests, starts it again 300 ms later. Returns its count in between.
+fn kill_and_restart(server: &mut Hostile) -> u64 {
+    wait_for("the first requests", || server.requests() >= 200);
+    server.kill();
+    std::thread::sleep(ms(300));
+    let before = server.requests();
+    server.start();
+    before
+}
+
+#[test]
+fn a_counted_run_survives_a_server_that_is_killed_and_restarted() {
+    let mut server = Hostile::new(|visit| loop {
+        visit.request()?;
+        std::thread::sleep(Duration::from_micros(200));
+        visit.answer()?;
+    });
+    for share in [Share::PerUser, Share::Pool] {
+        let before_run = server.requests();
+        let load = Load { share, ..Load::on(server.address(), iterations(3000)) };
+        let running = std::thread::spawn(move || run(load.plan()));
+        wait_for("the run", || server.requests() > before_run + 200);
+        let before = kill_and_restart(&mut server);
+        let result = running.join().unwrap();
+        server.settle();
+        let books = result.totals.books;
+        assert_eq!(books.started, 3000);
+        assert!(books.failed > 0, "nobody noticed: {books:?}");
+        assert!(server.requests() > before + 1000, "no recovery: {books:?}");
+        let seen = server.requests() - before_run;
+        assert!(seen <= left(&books) && left(&books) <= seen + 4, "{share:?}: server {seen}, {books:?}");
+        assert!(result.connections.failed > 0 && result.connections.opened >= 8, "{:?}", result.connections);
+    }
+}
+
+#[test]
+fn a_run_by_time_survives_a_server_that_is_killed_and_restarted() {
+    let mut server = Hostile::new(|visit| visit.serve());
+    let control = Arc::new(Control::default());
+    let load = Load::on(server.address(), Stop::After(Duration::from_secs(25)));
+    let running = {
+        let control = control.clone();
+        std::thread::spawn(move || run_with(load.plan(), 1, control).unwrap())
+    };
+    let before = kill_and_restart(&mut server);
+    wait_for("recovery", || server.requests() > before + 200);
+    control.interrupt();
+    let result = running.join().unwrap();
+    server.settle();
+    let (books, seen) = (result.totals.books, server.requests());
+    assert!(result.interrupted && books.failed > 0, "{books:?}");
+    assert!(seen <= left(&books) && left(&books) <= seen + 4, "server {seen}, {books:?}");
+}
+
+#[test]
+fn every_hundredth_request_reset_is_one_failure_each() {
+    let server = Hostile::new(|visit| loop {
+        if visit.request()? % 100 == 0 {
+            return visit.reset();
+        }
+        visit.answer()?;
+    });
+    let result = run(Load::on(server.address(), iterations(5000)).plan());
+    server.settle();
+    let books = result.totals.books;
+    assert_eq!((books.started, books.succeeded, books.failed), (5000, 4950, 50), "{:?}", result.totals.errors);
+    assert_eq!((server.requests(), books.never_sent), (5000, 0), "the server reads before it resets");
+    assert_eq!(result.connections.lost, 50);
+    let [error] = &result.totals.errors[..] else { panic!("{:?}", result.totals.errors) };
+    assert_eq!((error.fault, error.kind, error.count), (Fault::Network, Kind::Reset, 50));
+}
+
+#[test]
+fn connections_reset_when_accepted_cost_at_most_the_request_on_them() {
+    let server = Hostile::new(|visit| match visit.number % 10 {
+        9 => visit.reset(),
+        _ => visit.serve(),
+    });
+    let mut plan = Load::on(server.address(), iterations(1000)).plan();
+    plan.connections.requests_per_connection = NonZeroU64::new(5);
+    let result = run(plan);
+    server.settle();
+    let (books, reset) = (result.totals.books, server.connections() / 10);
+    assert_eq!(books.started, 1000);
+    assert!(reset >= 20 && books.failed <= reset, "{books:?}, {reset} reset");
+    assert!(left(&books) >= server.requests() && left(&books) <= server.requests() + reset, "{books:?}");
+}
+
+#[test]
+fn a_server_that_never_answers_is_a_timeout_for_every_request() {
+    for manners in ["nothing", "half a head", "half a body"] {
+        let server = Hostile::new(move |visit| {
+            visit.request()?;
+            visit.say(match manners {
+                "half a head" => "HTTP/1.1 200 OK\r\ncontent-le",
+                "half a body" => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf",
+                _ => "",
+            })?;
+            visit.stall()
+        });
+        let mut plan = Load::on(server.address(), iterations(12)).plan();
+        plan.timeouts.request = Some(ms(60));
+        let result = run(plan);
+        server.settle();
+        let books = result.totals.books;
+        assert_eq!((books.started, books.failed, books.failed_timeout), (12, 12, 12), "{manners}: {books:?}");
+        assert_eq!((server.requests(), left(&books)), (12, 12), "{manners}");
+        assert!(result.totals.failed_time.min_ns() >= 60_000_000, "{manners}");
+        assert_eq!(result.verdict.level, VerdictLevel::Invalid, "{manners}");
+    }
+}
+
+#[test]
+fn a_server_that_stalls_now_and_then_costs_those_requests_only() {
+    let server = Hostile::new(|visit| loop {
+        if visit.request()? % 50 == 0 {
+            return visit.stall();
+        }
+        visit.answer()?;
+    });
+    let mut plan = Load::on(server.address(), iterations(400)).plan();
+    plan.timeouts.request = Some(Duration::from_secs(1));
+    let result = run(plan);
+    server.settle();
+    let books = result.totals.books;
+    assert_eq!((books.started, books.failed_timeout, server.requests()), (400, 8, 400), "{books:?}");
+}
+
+/// A listener whose queue is full: the kernel answers no further SYN.
+fn full_backlog() -> (socket2::Socket, SocketAddr, Vec<TcpStream>) {
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let waiting = (0..8).map_while(|_| TcpStream::connect_timeout(&address, ms(150)).ok()).collect();
+    (listener, address, waiting)
+}
+
+#[test]
+fn a_server_that_accepts_nobody_is_a_connect_timeout_in_words() {
+    let (_listener, address, waiting) = full_backlog();
+    assert!(waiting.len() < 8, "the backlog does not fill on this system");
+    let mut plan = Load::on(address, iterations(8)).plan();
+    plan.timeouts.connect = Some(ms(100));
+    let error = try_run(plan).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("no answer within 100ms") && text.contains(&address.to_string()), "{text}");
+}
+
+#[test]
+fn a_server_that_closes_after_each_response_without_a_word_costs_one_request_each_at_most() {
+    let server = Hostile::new(|visit| {
+        visit.request()?;
+        visit.answer()
+    });
+    let result = run(Load::on(server.address(), iterations(500)).plan());
+    server.settle();
+    let books = result.totals.books;
+    assert_eq!(books.started, 500);
+    assert_eq!(books.succeeded, server.requests(), "{books:?} {:?}", result.totals.errors);
+    assert!(books.failed <= books.succeeded, "{books:?}");
+    assert!(result.totals.errors.iter().all(|e| e.fault == Fault::Network), "{:?}", result.totals.errors);
+}
+
+#[test]
+fn nonsense_fails_with_the_rule_it_broke() {
+    let cases: [(&str, &[u8], Kind); 6] = [
+        ("garbage", b"\x00\xff\x17\x03 what is this?\r\n\r\n", Kind::Head),
+        ("another protocol", b"SSH-2.0-OpenSSH_9.6\r\n", Kind::Head),
+        ("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nok", Kind::Framing),
+        ("bad chunk", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", Kind::Framing),
+        ("short body", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort", Kind::Truncated),
+        ("half a head", b"HTTP/1.1 200 OK\r\ncontent-le", Kind::Truncated),
+    ];
+    for (name, nonsense, kind) in cases {
+        let server = Hostile::new(move |visit| {
+            visit.request()?;
+            visit.say(nonsense)
+        });
+        let result = run(Load::on(server.address(), iterations(12)).plan());
+        server.settle();
+        let (books, errors) = (result.totals.books, &result.totals.errors);
+        assert_eq!((books.started, books.failed), (12, 12), "{name}: {errors:?}");
+        assert_eq!((server.requests(), left(&books)), (12, 12), "{name}");
+        assert!(errors.iter().all(|e| e.kind == kind), "{name}: {errors:?}");
+    }
+}
+
+#[test]
+fn an_endless_head_ends_at_the_limit() {
+    let server = Hostile::new(|visit| {
+        visit.request()?;
+        visit.say("HTTP/1.1 200 OK\r\n")?;
+        loop {
+            visit.say("x-more: and more\r\n".repeat(100))?;
+        }
+    });
+    let result = run(Load::on(server.address(), iterations(8)).plan());
+    server.settle();
+    let (books, errors) = (result.totals.books, &result.totals.errors);
+    assert_eq!((books.started, books.failed, server.requests()), (8, 8, 8));
+    assert!(errors.iter().all(|e| (e.fault, e.kind) == (Fault::Peer, Kind::TooLarge)), "{errors:?}");
+}
+
+/// An answer to nothing may meet a request already on its way and be taken for its answer; never for that of two.
+#[test]
+fn bytes_that_answer_no_request_are_counted_for_none() {
+    let early = Hostile::new(|visit| {
+        visit.answer()?;
+        visit.stall()
+    });
+    let mut plan = Load::on(early.address(), iterations(12)).plan();
+    plan.timeouts.request = Some(ms(200));
+    let books = run(plan).totals.books;
+    assert_eq!(books.started, 12);
+    early.settle();
+
+    let twice = Hostile::new(|visit| loop {
+        visit.request()?;
+        visit.answer()?;
+        visit.answer()?;
+    });
+    let result = run(Load::on(twice.address(), iterations(200)).plan());
+    twice.settle();
+    let (books, seen) = (result.totals.books, twice.requests());
+    assert_eq!(books.started, 200);
+    assert!(left(&books) >= seen && left(&books) <= seen + twice.connections(), "{books:?}, {seen}");
+}
+
+/// RFC 9112 section 8: a body that the end of the connection ends is complete only where the connection ended in order.
+#[test]
+fn a_reset_does_not_complete_a_body_that_lasts_until_the_close() {
+    for reset in [false, true] {
+        let server = Hostile::new(move |visit| {
+            visit.request()?;
+            visit.say("HTTP/1.1 200 OK\r\n\r\nas far as it goes")?;
+            std::thread::sleep(ms(10)); // the client has read it
+            if reset { visit.reset() } else { Ok(()) }
+        });
+        let result = run(Load::on(server.address(), iterations(12)).plan());
+        server.settle();
+        let books = result.totals.books;
+        let expected = if reset { (0, 12) } else { (12, 0) };
+        assert_eq!((books.succeeded, books.failed), expected, "reset {reset}: {:?}", result.totals.errors);
+        assert_eq!(server.requests(), left(&books));
+        assert!(result.totals.errors.iter().all(|e| e.kind == Kind::Reset), "{:?}", result.totals.errors);
+    }
+}
+
+#[test]
+fn an_early_answer_to_an_upload_is_an_answer() {
+    let server = Hostile::new(|visit| {
+        visit.request()?;
+        visit.say("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+        std::thread::sleep(ms(20)); // the answer is read before the unread upload turns the close into a reset
+        Ok(())
+    });
+    let mut plan = Load::on(server.address(), iterations(12)).plan();
+    let step = &mut plan.scenarios[0].steps[0];
+    step.template = proto::Template::new(
+        "POST",
+        proto::Scheme::Http,
+        proto::Text::literal("localhost"),
+        proto::Text::literal("/"),
+    )
+    .unwrap()
+    .body(proto::Framing::Length, false);
+    step.body = bytes::Bytes::from(vec![b'x'; 8 << 20]);
+    let result = run(plan);
+    server.settle();
+    assert_eq!(result.totals.status.get(&413), Some(&12), "{:?}", result.totals.errors);
+    assert_eq!(result.totals.books.failed_status, 12);
+}
