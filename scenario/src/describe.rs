@@ -2,8 +2,8 @@
 
 use crate::duration::show_duration;
 use crate::plan::{
-    Check, Connections, Endpoint, Family, Order, Phase, Plan, Protocol, Scenario, Share, Step, Stop, Target,
-    Timeouts, Tls,
+    Check, Connections, Endpoint, Family, Http2, Order, Phase, Plan, Protocol, Scenario, Share, Step, Stop,
+    Target, Timeouts, Tls,
 };
 use proto::{Field, Framing, Piece, Text};
 use std::fmt::{self, Write};
@@ -26,6 +26,7 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     writeln!(out, "protocol: {}", protocol(plan.protocol))?;
     write_tls(out, &plan.tls)?;
     write_connections(out, &plan.connections)?;
+    write_http2(out, &plan.http2)?;
     write_timeouts(out, &plan.timeouts)?;
     writeln!(out, "scenarios:")?;
     for scenario in &plan.scenarios {
@@ -90,6 +91,19 @@ fn write_connections(out: &mut String, c: &Connections) -> fmt::Result {
         Family::V6 => "v6",
     };
     writeln!(out, ", ramp_up: {}, family: {family} }}", show_duration(c.ramp_up))
+}
+
+fn write_http2(out: &mut String, h: &Http2) -> fmt::Result {
+    writeln!(
+        out,
+        "http2: {{ stream_window_bits: {}, connection_window_bits: {}, max_frame_size: {}, header_table_size: {}, \
+         encoder_header_table_size: {} }}",
+        h.stream_window_bits,
+        h.connection_window_bits,
+        h.max_frame_size,
+        h.header_table_size,
+        h.encoder_header_table_size
+    )
 }
 
 fn write_timeouts(out: &mut String, t: &Timeouts) -> fmt::Result {

@@ -20,6 +20,7 @@ pub(crate) const PLAN: Place = Place {
         "protocol",
         "tls",
         "connections",
+        "http2",
         "timeouts",
         "defaults",
         "scenarios",
@@ -49,6 +50,18 @@ pub(crate) const CONNECTIONS: Place = Place {
     name: "connections",
     keys: &["max", "streams", "share", "keep_alive", "requests_per_connection", "ramp_up", "family"],
     later: &["mix", "lifetime", "rate", "source_addresses", "socket", "quickack"],
+};
+
+pub(crate) const HTTP2: Place = Place {
+    name: "http2",
+    keys: &[
+        "stream_window_bits",
+        "connection_window_bits",
+        "max_frame_size",
+        "header_table_size",
+        "encoder_header_table_size",
+    ],
+    later: &[],
 };
 
 pub(crate) const TIMEOUTS: Place =
@@ -168,6 +181,7 @@ const ALL: &[&Place] = &[
     &PLAN,
     &TLS,
     &CONNECTIONS,
+    &HTTP2,
     &TIMEOUTS,
     &DEFAULTS,
     &SCENARIO,

@@ -1,6 +1,6 @@
 //! Plans as users write them: every plan of `configs/` is a legal plan, and what a plan means is what its `Plan` says.
 
-use scenario::plan::{Check, Endpoint, Metric, Protocol, SeriesName, Share, StatusSet, Stop};
+use scenario::plan::{Check, Endpoint, Http2, Metric, Protocol, SeriesName, Share, StatusSet, Stop};
 use scenario::{Overrides, Plan};
 use std::path::Path;
 use std::time::Duration;
@@ -90,6 +90,30 @@ fn connections() {
     );
     assert_eq!(plan.connections.share, Share::PerUser);
     assert_eq!(plan.connections.requests_per_connection.unwrap().get(), 1);
+}
+
+#[test]
+fn http2() {
+    assert_eq!(with("target: builtin").http2, Http2::default());
+    let plan = with(
+        "target: builtin\nprotocol: h2c\nhttp2: { stream_window_bits: 14, connection_window_bits: 16, max_frame_size: 32768, \
+         header_table_size: 0, encoder_header_table_size: 65536 }",
+    );
+    let http2 = Http2 {
+        stream_window_bits: 14,
+        connection_window_bits: 16,
+        max_frame_size: 32_768,
+        header_table_size: 0,
+        encoder_header_table_size: 65_536,
+    };
+    assert_eq!((plan.http2, plan.protocol), (http2, Protocol::H2c));
+    let shown = scenario::describe(&plan);
+    assert!(shown.contains("http2: { stream_window_bits: 14, connection_window_bits: 16, "), "{shown}");
+    assert_eq!(
+        with(&format!("target: builtin\n{}", shown.lines().find(|l| l.starts_with("http2")).unwrap())).http2,
+        http2
+    );
+    assert_eq!(with("target: builtin\nhttp2: { stream_window_bits: 20 }").http2.connection_window_bits, 30);
 }
 
 #[test]

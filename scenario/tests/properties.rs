@@ -92,6 +92,7 @@ const PIECES: &[&str] = &[
     "tls: ",
     "connections: ",
     "share: per_user",
+    "http2: ",
     "timeouts: ",
     "defaults: ",
     "body: ",

@@ -3,6 +3,7 @@
 mod body;
 mod connections;
 mod headers;
+mod http2;
 mod phases;
 mod scenarios;
 mod status;
@@ -37,6 +38,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let mut targets = targets::Targets::default();
     targets.read_default(reader, &fields);
     let tls = connections::tls(reader, &fields);
+    let http2 = http2::http2(reader, &fields);
     let timeouts = connections::timeouts(reader, &fields);
     let defaults = headers::defaults(reader, &fields);
 
@@ -70,7 +72,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         timeouts: timeouts?,
         scenarios: scenarios?,
         phases: phases?,
-        http2: Default::default(),
+        http2: http2?,
         thresholds: thresholds?,
     })
 }
