@@ -25,7 +25,7 @@ status codes: 5 2xx, 1 3xx, 0 4xx, 1 5xx
 traffic: 3.12KB (3196) total, 561B (561) headers (space savings 74.24%), 2.26KB (2310) data
                  min         max         median      p95         p99         mean        sd         +/- sd
 request     :     1.00ms    150.00ms      3.00ms    150.00ms    150.00ms     27.50ms     60.03ms    83.33%
-connect     :       37us        40us        38us        40us        40us        38us         1us    50.00%
+connect     :      540us       570us       550us       570us       570us       555us        12us    50.00%
 TTFB        :     1.50ms      1.80ms      1.60ms      1.80ms      1.80ms      1.65ms       129us    50.00%
 req/s       :     226.06      256.86      235.00      256.86      256.86      238.23       13.74    75.00%
 "
@@ -57,11 +57,45 @@ status codes: 5 2xx, 1 3xx, 0 4xx, 1 5xx
 traffic: 3.12KB (3196) total, 561B (561) headers (space savings 74.24%), 2.26KB (2310) data
                      min         max         mean         sd        +/- sd
 time for request:     1.00ms    150.00ms     27.50ms     60.03ms    83.33%
-time for connect:       37us        40us        38us         1us    50.00%
+time for connect:      540us       570us       555us        12us    50.00%
 time to 1st byte:     1.50ms      1.80ms      1.65ms       129us    50.00%
 req/s           :     226.06      256.86      238.23       13.74    75.00%
 "
     );
+}
+
+/// What h2load says when it runs over HTTP/2, from its first line to its last, in each of its formats.
+#[test]
+fn an_http2_run_in_every_format() {
+    let (result, mode) = (common::h2_result(), Mode::Count(10));
+    for (format, tls, name, golden) in [
+        (Format::Classic, true, "h2-classic", include_str!("golden/h2-classic.txt")),
+        (Format::V1_69, true, "h2-1.69", include_str!("golden/h2-1.69.txt")),
+        (Format::V1_70, true, "h2-1.70", include_str!("golden/h2-1.70.txt")),
+        (Format::Classic, false, "h2c-classic", include_str!("golden/h2c-classic.txt")),
+    ] {
+        let mut live = Live::new(format, mode);
+        let connected = Event::Connected {
+            core: 0,
+            tls: tls.then(common::tls_facts),
+            application_protocol: if tls { "h2" } else { "h2c" },
+        };
+        let text = [
+            live.begin().to_owned(),
+            live.event(&Event::CoreStarting { core: 0, connections: 4, iterations: Some(10) }),
+            live.event(&connected),
+            live.event(&snapshot(&result, 6)),
+            live.end(&result),
+            render(&result, mode, plain(format)),
+        ]
+        .concat();
+        if std::env::var_os("GOLDEN").is_some() {
+            let path = format!("{}/tests/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+            std::fs::write(path, &text).unwrap();
+            continue;
+        }
+        assert_eq!(text, golden, "{name}");
+    }
 }
 
 #[test]

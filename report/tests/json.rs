@@ -196,3 +196,16 @@ fn no_secret_leaves() {
         assert!(text.starts_with('{') && text.ends_with("}\n"));
     }
 }
+
+#[test]
+fn what_an_http2_server_said_of_its_connections() {
+    let plan = common::plan();
+    let context = Context { plan: &plan, outcomes: &[], exit_code: 0, bodies_discarded: false };
+    let result = json::object(&common::h2_result(), &context);
+    let c = &result["connections"];
+    assert_eq!((c["application_protocol"].as_str(), c["peer_max_streams"].as_u64()), (Some("h2"), Some(128)));
+    assert_eq!((c["goaways"]["0"].as_u64(), c["goaways"]["11"].as_u64()), (Some(3), Some(1)));
+    let (mut faults, schema) = (Vec::new(), serde_json::from_str(SCHEMA).expect("the schema is JSON"));
+    validate(&result, &schema, &schema, "result", &mut faults);
+    assert!(faults.is_empty(), "{faults:#?}");
+}

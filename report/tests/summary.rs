@@ -54,3 +54,15 @@ fn an_empty_run_has_no_tables() {
 fn the_verdict_on_one_line() {
     assert_eq!(summary::verdict_line(&common::result()), "SUSPECT: core 0 was 97 % busy");
 }
+
+#[test]
+fn what_an_http2_server_said_of_its_connections() {
+    let plan = common::plan();
+    let context = Context { plan: &plan, outcomes: &[], bodies_discarded: false, colour: false };
+    let text = summary::render(&common::h2_result(), &context);
+    for part in
+        ["; h2 over TLSv1.3", "; the server allows 128 streams\n", "ended by GOAWAY, by code: 0: 3   11: 1\n"]
+    {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}

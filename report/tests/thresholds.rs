@@ -70,6 +70,19 @@ fn a_phase_and_a_step_have_figures_of_their_own() {
 }
 
 #[test]
+fn a_step_within_a_phase_has_figures_where_the_engine_kept_them() {
+    let mut plan = common::plan();
+    plan.thresholds.truncate(1);
+    (plan.thresholds[0].step, plan.thresholds[0].phase) = (Some("page".into()), Some("warm-up".into()));
+    plan.thresholds[0].metric = Metric::Count(CountName::Started);
+    let mut result = common::result();
+    assert_eq!(judge(&plan, &result)[0].note, Some("the step was not reached in this phase"));
+    result.phase_steps = vec![vec![common::figures(), common::figures()], vec![]];
+    result.phase_steps[0][1].books.started = 77;
+    assert_eq!(judge(&plan, &result)[0].actual, Some(77.0));
+}
+
+#[test]
 fn what_was_not_measured_does_not_hold() {
     for (step, phase) in [(Some("nowhere"), None), (None, Some("never"))] {
         let outcome = one(Metric::ErrorRate, Op::Less, 1.0, step, phase);

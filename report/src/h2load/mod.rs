@@ -9,8 +9,9 @@
 //! - row `request` is the service time (sent to last byte). h2load times every complete response; our service time is of
 //!   requests that ended well, so where every failure is one of status, their times are added, and where some failures
 //!   have no response the row is of the successes only.
-//! - row `connect` is the TCP connect. h2load's row includes the TLS handshake, which we time by itself (see the summary and
-//!   the JSON result); percentiles of a sum cannot be had from two histograms.
+//! - row `connect` is from the start of the connect until requests may go: TCP, and TLS where it is spoken.
+//! - `traffic` of HTTP/2 counts header blocks as they came, compressed, and saves what decompressing them adds. HTTP/1.1
+//!   compresses nothing.
 //! - row `TTFB` is once a connection: from the start of its connect to the first byte of its first response body.
 //! - row `req/s` is of the rates of the single connections.
 

@@ -48,6 +48,7 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     let connections = &result.connections;
     out.insert("connect".into(), series::object(&connections.connect));
     out.insert("handshake".into(), series::object(&connections.handshake));
+    out.insert("ready".into(), series::object(&connections.ready));
     out.insert("connection_first_byte".into(), series::object(&connections.connection_first_byte));
     figures::rest(&mut out, &result.totals);
     out.insert("connections".into(), connection_object(connections));
@@ -112,6 +113,8 @@ fn in_unit(unit: Unit, value: f64) -> f64 {
 fn connection_object(c: &ConnectionFigures) -> Value {
     let by_address: Map<String, Value> =
         c.by_address.iter().map(|(ip, n)| (ip.to_string(), json!(n))).collect();
+    let goaways: Map<String, Value> =
+        c.goaways.iter().map(|(code, n)| (code.to_string(), json!(n))).collect();
     let tls = c.tls.as_ref().map(|t| {
         json!({
             "version": t.version,
@@ -130,6 +133,8 @@ fn connection_object(c: &ConnectionFigures) -> Value {
         "by_address": by_address,
         "application_protocol": c.application_protocol,
         "tls": tls,
+        "peer_max_streams": c.peer_max_streams,
+        "goaways": goaways,
         "errors": figures::errors(&c.errors),
     })
 }

@@ -2,7 +2,7 @@
 
 use scenario::Plan;
 use scenario::plan::{
-    Check, Connections, Endpoint, Family, Order, Phase, Protocol, Scenario, Share, Step, Stop, Target,
+    Check, Connections, Endpoint, Family, Http2, Order, Phase, Protocol, Scenario, Share, Step, Stop, Target,
     Timeouts, Tls,
 };
 use serde_json::{Map, Value, json};
@@ -21,6 +21,7 @@ pub fn object(plan: &Plan) -> Value {
         "targets": plan.targets.iter().map(target).collect::<Value>(),
         "tls": tls(&plan.tls),
         "connections": connections(&plan.connections),
+        "http2": http2(&plan.http2),
         "timeouts": timeouts(&plan.timeouts),
         "scenarios": plan.scenarios.iter().map(|s| scenario(s, plan)).collect::<Value>(),
         "phases": plan.phases.iter().map(phase).collect::<Value>(),
@@ -70,6 +71,16 @@ fn connections(c: &Connections) -> Value {
         "ramp_up_s": c.ramp_up.as_secs_f64(),
         "quickack": c.socket.quickack,
         "family": match c.family { Family::Any => "any", Family::V4 => "v4", Family::V6 => "v6" },
+    })
+}
+
+fn http2(h: &Http2) -> Value {
+    json!({
+        "stream_window_bits": h.stream_window_bits,
+        "connection_window_bits": h.connection_window_bits,
+        "max_frame_size": h.max_frame_size,
+        "header_table_size": h.header_table_size,
+        "encoder_header_table_size": h.encoder_header_table_size,
     })
 }
 

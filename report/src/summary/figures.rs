@@ -55,7 +55,7 @@ fn seconds(time: Duration) -> String {
 /// The table of times. Response time is the headline; what was never recorded has no row.
 pub(super) fn times(result: &RunResult, ink: Ink) -> String {
     let (t, c) = (&result.totals, &result.connections);
-    let rows: [(&str, &Series); 8] = [
+    let rows: [(&str, &Series); 9] = [
         ("response time", &t.response_time),
         ("service time", &t.service_time),
         ("send lag", &t.send_lag),
@@ -63,6 +63,7 @@ pub(super) fn times(result: &RunResult, ink: Ink) -> String {
         ("until failure", &t.failed_time),
         ("connect", &c.connect),
         ("handshake", &c.handshake),
+        ("ready", &c.ready),
         ("conn. 1st byte", &c.connection_first_byte),
     ];
     let mut table = Table::new(&["", "count", "min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"]);

@@ -18,7 +18,14 @@ pub(super) fn connections(result: &RunResult) -> String {
     if let Some(tls) = &c.tls {
         out += &format!(" over {} {} {}", tls.version, tls.cipher, tls.group);
     }
+    if let Some(streams) = c.peer_max_streams {
+        out += &format!("; the server allows {streams} streams");
+    }
     out.push('\n');
+    if !c.goaways.is_empty() {
+        let list: Vec<String> = c.goaways.iter().map(|(code, n)| format!("{code}: {n}")).collect();
+        out += &format!("              ended by GOAWAY, by code: {}\n", list.join("   "));
+    }
     if c.by_address.len() > 1 {
         let list: Vec<String> = c.by_address.iter().map(|(ip, n)| format!("{ip}: {n}")).collect();
         out += &format!("              {}\n", list.join("   "));

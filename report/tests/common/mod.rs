@@ -131,7 +131,7 @@ fn connections() -> ConnectionFigures {
         connect: series(&[37, 38, 39, 40]),
         handshake: series(&[500, 510, 520, 530]),
         connection_first_byte: series(&[1_500, 1_600, 1_700, 1_800]),
-        ready: series(&[37, 38, 39, 40]),
+        ready: series(&[540, 550, 560, 570]),
         peer_max_streams: None,
         goaways: BTreeMap::new(),
         resumed: 1,
@@ -140,6 +140,17 @@ fn connections() -> ConnectionFigures {
         application_protocol: Some("http/1.1"),
         errors: vec![error(Fault::Network, Kind::Connect, "connection refused", 1)],
     }
+}
+
+/// The same run over HTTP/2.
+pub fn h2_result() -> RunResult {
+    let mut result = result();
+    let c = &mut result.connections;
+    c.application_protocol = Some("h2");
+    (c.peer_max_streams, c.goaways) = (Some(128), BTreeMap::from([(0, 3), (11, 1)]));
+    result.totals.bytes =
+        Bytes { received: 105_010, sent: 4_321, headers: 700, headers_decoded: 2_800, data: 102_400 };
+    result
 }
 
 pub fn tls_facts() -> TlsFacts {
