@@ -18,6 +18,7 @@ use std::time::Duration;
     about = "Puts HTTP load on a server and reports numbers that can be trusted",
     override_usage = "loadgen -f PLAN.yaml [OPTIONS]\n       loadgen [OPTIONS] URL...\n       loadgen check|serve|completions ...",
     after_help = "A URL is http://HOST[:PORT]/PATH or https://..., or `builtin` (`builtin+tls`) for the server inside loadgen.\n\
+        Over TLS the server chooses HTTP/2 or HTTP/1.1; http:// means HTTP/2 in clear, as in h2load, unless --h1 is given.\n\
         SIZE is an integer and K, M or G (powers of 1024). DUR is a number and h, m, s, ms or us; seconds without a unit.\n\
         Exit codes: 0 ran and thresholds held; 1 usage, plan or start-up error; 2 no request succeeded; 3 the verdict is\n\
         INVALID and --require-valid was given; 99 a threshold failed; 130 interrupted (results so far are reported).",
@@ -183,7 +184,7 @@ pub struct RequestArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Protocol")]
 pub struct ProtocolArgs {
-    /// HTTP/1.1, in clear and over TLS
+    /// HTTP/1.1, in clear and over TLS, whatever --alpn-list and -p say
     #[arg(long)]
     pub h1: bool,
     /// HTTP/3
@@ -195,7 +196,7 @@ pub struct ProtocolArgs {
     /// The old name of --alpn-list
     #[arg(long, value_name = "LIST", hide = true)]
     pub npn_list: Option<String>,
-    /// What http:// URLs speak: h2c or http/1.1
+    /// What http:// URLs speak: h2c (HTTP/2 without asking first) or http/1.1 [default: h2c]
     #[arg(short = 'p', long, value_name = "ID", value_parser = values::no_tls_proto)]
     pub no_tls_proto: Option<NoTlsProto>,
     /// HTTP/2: largest frame to accept [default: 16K]
@@ -306,7 +307,7 @@ pub struct MachineArgs {
     /// Answer every response at once instead of waiting for several where that pays
     #[arg(long)]
     pub no_batch: bool,
-    /// Let the kernel throw response bodies away (in clear only): they are counted and never seen
+    /// Let the kernel throw response bodies away (HTTP/1.1 in clear only): they are counted and never seen
     #[arg(long)]
     pub discard_body: bool,
     /// Accepted for loadgen-rs; every request is measured

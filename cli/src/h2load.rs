@@ -5,11 +5,13 @@ use crate::args::RunArgs;
 use crate::error::Failure;
 use crate::headers::Headers;
 use crate::job::{Front, Job};
-use crate::{machine, smoke, tls};
+use crate::{http2, machine, smoke, tls};
 use bytes::Bytes;
 use proto::{Field, Framing, Scheme, Template, TemplateError, Text, Want};
 use scenario::Plan;
-use scenario::plan::{Connections, Family, Order, Phase, Scenario, Share, Socket, Step, Stop, Timeouts};
+use scenario::plan::{
+    Connections, Family, Order, Phase, Protocol, Scenario, Share, Socket, Step, Stop, Timeouts,
+};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -33,17 +35,18 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
     }
     let (mut target, requests) = Requests::of(args)?;
     let choice = tls::protocol(&args.protocol, target.scheme)?;
-    notes.extend(choice.note.map(str::to_owned));
     if let Some(text) = &args.connection.connect_to {
         address::connect_to(&mut target, text)?;
     }
     let steps = requests.steps(&target.authority, target.scheme)?;
-    let streams = if requests.body.is_some() { NonZeroU32::MIN } else { load.streams };
+    // h2load pipelines no bodies.
+    let alone = requests.body.is_some() && choice.protocol == Protocol::H1;
+    let streams = if alone { NonZeroU32::MIN } else { load.streams };
     let plan = Plan {
         name: format!("{}://{}", target.scheme.as_str(), target.authority),
         targets: vec![target],
         protocol: choice.protocol,
-        tls: tls::settings(&args.tls),
+        tls: tls::settings(&args.tls, choice.alpn),
         connections: connections(args, load.clients, streams),
         timeouts: timeouts(args),
         scenarios: vec![Scenario {
@@ -53,7 +56,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
             order: Order::RoundRobin,
         }],
         phases: load.phases(args.load.warm_up_time, streams)?,
-        http2: Default::default(),
+        http2: http2::settings(args)?,
         thresholds: vec![],
     };
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
@@ -73,7 +76,7 @@ impl Load {
         let load = &args.load;
         if args.urls.is_empty() {
             return Err(Failure::new(
-                "no URI or plan given: try `loadgen -n 1000 -c 10 http://127.0.0.1:8080/`, `loadgen -f plan.yaml` or \
+                "no URI or plan given: try `loadgen --h1 -n 1000 -c 10 http://127.0.0.1:8080/`, `loadgen -f plan.yaml` or \
                  `loadgen --help`",
             ));
         }
@@ -275,7 +278,7 @@ fn timeouts(args: &RunArgs) -> Timeouts {
 mod tests {
     use super::*;
     use crate::args::tests::typed;
-    use scenario::plan::{Endpoint, Protocol};
+    use scenario::plan::Endpoint;
 
     /// The job of a command line; errors of any stage as text.
     fn of(line: &str) -> Result<Job, String> {
@@ -306,6 +309,9 @@ mod tests {
             ("-6", "--v6"),
             ("-k", "--insecure"),
             ("--alpn-list h2,http/1.1", "--alpn h2,http/1.1"),
+            ("-w 14", "--window-bits=14"),
+            ("-W 16", "--connection-window-bits 16"),
+            ("-f 32K", "--max-frame-size=32768"),
         ] {
             assert!(same(&plan(short), &plan(long)), "{short} is not {long}");
             let after = of(&format!("http://a:81/x {short}")).unwrap().plan;
@@ -319,7 +325,7 @@ mod tests {
         assert_eq!((p.connections.max.get(), p.connections.streams.get()), (1, 1));
         assert_eq!(p.phases.len(), 1);
         assert_eq!(p.phases[0].stop, Stop::Iterations(NonZeroU64::MIN));
-        assert_eq!((p.tls.verify, p.timeouts.request, p.protocol), (false, None, Protocol::H1));
+        assert_eq!((p.tls.verify, p.timeouts.request, p.protocol), (false, None, Protocol::H2c));
         let t = &p.scenarios[0].steps[0].template;
         assert_eq!((t.method(), t.path().as_literal().unwrap()), ("GET", b"/x".to_vec()));
         assert_eq!(t.fields().len(), 1);
@@ -381,13 +387,15 @@ mod tests {
 
     #[test]
     fn a_body_is_a_post_without_pipelining() {
-        let p = plan("--body a=b -n 9 -m 4");
+        let p = plan("--h1 --body a=b -n 9 -m 4");
         let step = &p.scenarios[0].steps[0];
         assert_eq!(
             (step.template.method(), &step.body[..], step.template.framing()),
             ("POST", &b"a=b"[..], Framing::Length)
         );
         assert_eq!((p.connections.streams.get(), p.phases[0].users.get()), (1, 1));
+        let p = plan("--body a=b -n 9 -m 4");
+        assert_eq!((p.connections.streams.get(), p.phases[0].users.get()), (4, 4), "streams are no pipeline");
         assert_eq!(plan("--body x --method PATCH").scenarios[0].steps[0].template.method(), "PATCH");
         let file = plan("-d Cargo.toml").scenarios[0].steps[0].body.clone();
         assert!(file.starts_with(b"[package]"));
@@ -419,20 +427,25 @@ mod tests {
     }
 
     #[test]
-    fn only_http_1_1_is_spoken_and_the_user_knows() {
-        let quiet =
-            ["--h1 http://a/", "--h1 https://a/", "-p http/1.1 http://a/", "--alpn-list http/1.1 https://a/"];
-        for line in quiet {
-            assert!(of(line).unwrap().notes.is_empty(), "{line}");
+    fn the_protocol_follows_the_scheme_and_nothing_is_said_about_it() {
+        for (line, protocol) in [
+            ("http://a/", Protocol::H2c),
+            ("https://a/", Protocol::Auto),
+            ("--h1 http://a/", Protocol::H1),
+            ("--h1 https://a/", Protocol::H1),
+            ("-p http/1.1 http://a/", Protocol::H1),
+            ("--alpn-list h2 https://a/", Protocol::H2),
+            ("-B https://b http://a/", Protocol::Auto),
+            ("builtin", Protocol::H2c),
+            ("builtin+tls", Protocol::Auto),
+        ] {
+            let job = of(line).unwrap();
+            assert_eq!((job.plan.protocol, job.notes.len()), (protocol, 0), "{line}");
         }
-        for line in ["http://a/", "https://a/", "--alpn-list h2,http/1.1 https://a/"] {
-            let notes = of(line).unwrap().notes;
-            assert!(notes.len() == 1 && notes[0].contains("HTTP/2"), "{line}");
-        }
-        let blank = typed("https://a/ --alpn-list").err().map(|_| ());
-        assert!(blank.is_some());
-        let npn = of("--h1 --npn-list http/1.1 https://a/").unwrap().notes;
-        assert_eq!(npn, ["--npn-list: deprecated.  Use --alpn-list instead."]);
+        assert_eq!(of("--alpn-list http/1.1,h2 https://a/").unwrap().plan.tls.alpn, ["http/1.1", "h2"]);
+        let npn = of("--npn-list http/1.1 https://a/").unwrap();
+        assert_eq!(npn.notes, ["--npn-list: deprecated.  Use --alpn-list instead."]);
+        assert_eq!(npn.plan.protocol, Protocol::H1);
     }
 
     #[test]
@@ -446,14 +459,15 @@ mod tests {
         assert_eq!((p.connections.ramp_up, p.connections.socket.quickack), (s(1), true));
         assert_eq!(plan("--connect-timeout 0").timeouts.connect, None);
         let job = of("-n 4 -c 4 -t 2 --cpus 1,0 --io uring --no-batch --discard-body http://a/").unwrap();
-        assert_eq!((job.options.threads.get(), job.options.cpus), (2, Some(vec![1, 0])));
+        assert_eq!((job.options.threads.get(), job.options.cpus.clone()), (2, Some(vec![1, 0])));
         assert!(!job.options.batch && job.options.discard_body && job.options.io == engine::Io::Uring);
+        assert!(!job.discards_bodies() && of("--h1 --discard-body http://a/").unwrap().discards_bodies());
     }
 
     #[test]
     fn f_is_a_frame_size_beside_a_url_and_a_plan_otherwise() {
-        assert!(of("-f 16K http://a/").unwrap_err().contains("-f, --max-frame-size is not supported yet"));
-        assert!(of("--h1 -f 16K http://a/").is_ok());
+        assert_eq!(of("-f 32K http://a/").unwrap().plan.http2.max_frame_size, 32 << 10);
+        assert!(of("-f 1K http://a/").unwrap_err().contains("-f, --max-frame-size"));
         assert!(of("-f 16K").unwrap_err().contains("16K"));
         assert!(of("-f no-such-plan.yaml").unwrap_err().contains("no-such-plan.yaml"));
     }
@@ -476,12 +490,6 @@ mod tests {
             "--io monoio",
             "--h3",
             "--alpn-list h3",
-            "-p h2c",
-            "-w 16",
-            "-W 16",
-            "--header-table-size 4K",
-            "--encoder-header-table-size 4K",
-            "--max-frame-size 16K",
             "--no-udp-gso",
             "--max-udp-payload-size 1200",
         ] {
@@ -491,7 +499,7 @@ mod tests {
                 "{error}"
             );
         }
-        assert!(of("--alpn-list h2 https://a/").unwrap_err().contains("not supported yet"));
+        assert!(of("--h1 --no-udp-gso --max-udp-payload-size 1200 http://a/").is_ok());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use crate::args::RunArgs;
 use crate::error::Failure;
-use crate::{file, h2load, not_yet};
+use crate::{file, h2load, http2, not_yet};
 use engine::Options;
+use proto::Scheme;
 use report::h2load::Mode;
 use scenario::Plan;
-use scenario::plan::Stop;
+use scenario::plan::{Protocol, Stop};
 use std::time::Duration;
 
 /// A job.
@@ -38,7 +39,7 @@ impl Job {
     pub fn from_args(args: &RunArgs) -> Result<Job, Failure> {
         not_yet::refuse(args)?;
         match args.file.as_deref() {
-            Some(path) if not_yet::frame_size_by_f(args).is_none() => file::job(path, args),
+            Some(path) if http2::frame_size_by_f(args).is_none() => file::job(path, args),
             _ => h2load::job(args),
         }
     }
@@ -51,6 +52,13 @@ impl Job {
             Stop::Iterations(n) => Mode::Count(n.get()),
             Stop::IterationsPerUser(n) => Mode::Count(n.get() * u64::from(last.users.get())),
         }
+    }
+
+    /// Whether response bodies are thrown away unseen: asked for, and possible. Only HTTP/1.1 in clear has bodies that
+    /// nobody must look into.
+    pub fn discards_bodies(&self) -> bool {
+        let clear = self.plan.targets.iter().all(|t| t.scheme == Scheme::Http);
+        self.options.discard_body && clear && matches!(self.plan.protocol, Protocol::H1 | Protocol::Auto)
     }
 
     fn warm_up(&self) -> Duration {

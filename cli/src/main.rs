@@ -13,6 +13,8 @@ mod exit;
 mod file;
 mod h2load;
 mod headers;
+mod hint;
+mod http2;
 mod job;
 mod machine;
 mod not_yet;

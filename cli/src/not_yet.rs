@@ -2,13 +2,12 @@
 
 use crate::args::{Io, RunArgs};
 use crate::error::Failure;
-use crate::values;
 
 /// One option that is not built yet.
 struct Row {
     option: &'static str,
     given: fn(&RunArgs) -> bool,
-    /// An option of HTTP/2 or 3, which h2load ignores on HTTP/1.1, and so do we.
+    /// An option of HTTP/3 that changes nothing elsewhere.
     ignored_on_h1: bool,
 }
 
@@ -16,7 +15,7 @@ const fn row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
     Row { option, given, ignored_on_h1: false }
 }
 
-const fn h2_row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
+const fn h3_row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
     Row { option, given, ignored_on_h1: true }
 }
 
@@ -38,13 +37,8 @@ const ROWS: &[Row] = &[
     row("--io monoio", |a| a.machine.io == Io::Monoio),
     row("--seed", |a| a.seed.is_some()),
     row("HTTP/3 (--h3)", |a| a.protocol.h3),
-    h2_row("-f, --max-frame-size", |a| a.protocol.max_frame_size.is_some() || frame_size_by_f(a).is_some()),
-    h2_row("-w, --window-bits", |a| a.protocol.window_bits.is_some()),
-    h2_row("-W, --connection-window-bits", |a| a.protocol.connection_window_bits.is_some()),
-    h2_row("--header-table-size", |a| a.protocol.header_table_size.is_some()),
-    h2_row("--encoder-header-table-size", |a| a.protocol.encoder_header_table_size.is_some()),
-    h2_row("--no-udp-gso", |a| a.protocol.no_udp_gso),
-    h2_row("--max-udp-payload-size", |a| a.protocol.max_udp_payload_size.is_some()),
+    h3_row("--no-udp-gso", |a| a.protocol.no_udp_gso),
+    h3_row("--max-udp-payload-size", |a| a.protocol.max_udp_payload_size.is_some()),
 ];
 
 /// Refuses what is not built yet.
@@ -59,9 +53,4 @@ pub fn refuse(args: &RunArgs) -> Result<(), Failure> {
 /// The one wording.
 pub fn unsupported(what: &str) -> Failure {
     Failure::new(format!("{what} is not supported yet"))
-}
-
-/// `-f SIZE` beside a URL: h2load's `--max-frame-size`.
-pub fn frame_size_by_f(args: &RunArgs) -> Option<u64> {
-    if args.urls.is_empty() { None } else { args.file.as_deref().and_then(|f| values::size(f).ok()) }
 }

@@ -7,7 +7,7 @@ use crate::job::{Front, Job};
 use crate::observe::Observer;
 use crate::output::{self, Human, Machine};
 use crate::persona::Persona;
-use crate::{builtin, signals};
+use crate::{builtin, hint, signals};
 use engine::Control;
 use engine::stats::{RunResult, VerdictLevel};
 use report::h2load::{Format, Mode, Style};
@@ -80,6 +80,9 @@ impl Finished {
             Front::Flags => {
                 let style = Style { format: format(args), histogram: args.histogram };
                 human.say(&report::h2load::render(&self.result, self.job.mode(), style));
+                if let Some(hint) = hint::of(&self.job.plan, &self.result).filter(|_| !args.quiet) {
+                    output::stderr(&format!("loadgen: hint: {hint}\n"));
+                }
                 if args.verbose {
                     output::stderr(&format!("\n{}", self.summary(Human::Stderr)));
                 } else if self.result.verdict.level != VerdictLevel::Valid && !args.quiet {
@@ -95,7 +98,7 @@ impl Finished {
             &summary::Context {
                 plan: &self.job.plan,
                 outcomes: &self.outcomes,
-                bodies_discarded: self.job.options.discard_body,
+                bodies_discarded: self.job.discards_bodies(),
                 colour: human.takes_colour(),
             },
         )
@@ -108,7 +111,7 @@ impl Finished {
                     plan: &self.job.plan,
                     outcomes: &self.outcomes,
                     exit_code: self.code,
-                    bodies_discarded: self.job.options.discard_body,
+                    bodies_discarded: self.job.discards_bodies(),
                 };
                 machine.write(&json::render(&self.result, &context, pretty), "")
             }

@@ -19,13 +19,14 @@ const TLS12: &[&str] = &[
 ];
 
 /// How TLS behaves in flag mode: no verification unless asked for, as h2load.
-pub fn settings(args: &TlsArgs) -> Tls {
+pub fn settings(args: &TlsArgs, alpn: Vec<String>) -> Tls {
     Tls {
         verify: args.verify || args.tls_ca.is_some(),
         ca: args.tls_ca.clone(),
         sni: args.sni.clone(),
         ciphers: ciphers(args),
         groups: args.groups.as_deref().map_or(vec![], |g| list(g, ':')),
+        alpn,
         ..Tls::default()
     }
 }
@@ -47,47 +48,115 @@ fn ciphers(args: &TlsArgs) -> Vec<String> {
     both
 }
 
-/// The protocol, and what the user should know about the choice.
+/// Which HTTP is spoken, and what is offered over TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// Which HTTP.
     pub protocol: Protocol,
-    /// Said once on stderr.
-    pub note: Option<&'static str>,
+    /// The ALPN list as it was given; empty: what the protocol says.
+    pub alpn: Vec<String>,
 }
 
-const ONLY_H1: &str =
-    "HTTP/2 is not supported yet, so this run speaks HTTP/1.1; --h1 says so and silences this note";
-
-/// Over TLS what the ALPN list allows, in clear what `-p` says. As long as HTTP/2 is missing that is HTTP/1.1; then
-/// `Protocol::Auto` takes the place of the notes.
+/// Over TLS what the ALPN list allows, in clear what `-p` says: HTTP/2 with prior knowledge unless told otherwise.
 pub fn protocol(args: &ProtocolArgs, scheme: Scheme) -> Result<Choice, Failure> {
-    let silent = Choice { protocol: Protocol::H1, note: None };
     if args.h1 {
-        return Ok(silent);
+        return Ok(Choice { protocol: Protocol::H1, alpn: vec![] });
     }
-    let alpn = args.alpn_list.as_ref().or(args.npn_list.as_ref());
-    if let Some(text) = alpn {
-        check_alpn(text, scheme)?;
-    }
-    match (scheme, args.no_tls_proto) {
-        (Scheme::Http, Some(NoTlsProto::H2c)) => Err(unsupported("-p h2c (HTTP/2)")),
-        (Scheme::Http, Some(NoTlsProto::Http11)) => Ok(silent),
-        (Scheme::Https, _) if alpn.is_some_and(|text| list(text, ',') == ["http/1.1"]) => Ok(silent),
-        (Scheme::Http | Scheme::Https, _) => Ok(Choice { protocol: Protocol::H1, note: Some(ONLY_H1) }),
-    }
+    let alpn = match args.alpn_list.as_ref().or(args.npn_list.as_ref()) {
+        Some(text) => alpn_list(text)?,
+        None => vec![],
+    };
+    let protocol = match (scheme, args.no_tls_proto) {
+        (Scheme::Http, None | Some(NoTlsProto::H2c)) => Protocol::H2c,
+        (Scheme::Http, Some(NoTlsProto::Http11)) => Protocol::H1,
+        (Scheme::Https, _) => over_tls(&alpn)?,
+    };
+    Ok(Choice { protocol, alpn })
 }
 
-/// QUIC is spoken if h3 comes first, as in h2load; a list without `http/1.1` cannot be honoured yet.
-fn check_alpn(text: &str, scheme: Scheme) -> Result<(), Failure> {
+/// QUIC is spoken if h3 comes first, as in h2load.
+fn alpn_list(text: &str) -> Result<Vec<String>, Failure> {
+    const LONGEST: usize = 255; // RFC 7301 section 3.1
     let names = list(text, ',');
     match names.first() {
-        None => return Err(Failure::new("--alpn-list: empty: expected names like h2,http/1.1")),
-        Some(first) if first.starts_with("h3") => return Err(unsupported("HTTP/3 (--alpn-list h3)")),
-        Some(_) => {}
+        None => Err(Failure::new("--alpn-list: empty: expected names like h2,http/1.1")),
+        Some(first) if first.starts_with("h3") => Err(unsupported("HTTP/3 (--alpn-list h3)")),
+        Some(_) => match names.iter().find(|n| n.len() > LONGEST) {
+            Some(long) => {
+                let start: String = long.chars().take(20).collect();
+                Err(Failure::new(format!("--alpn-list: {start}...: a name has at most {LONGEST} bytes")))
+            }
+            None => Ok(names),
+        },
     }
-    if scheme == Scheme::Https && !names.iter().any(|n| n == "http/1.1") {
-        return Err(unsupported(&format!("--alpn-list {text} (without http/1.1)")));
+}
+
+fn over_tls(alpn: &[String]) -> Result<Protocol, Failure> {
+    let offers = |name: &str| alpn.is_empty() || alpn.iter().any(|n| n == name);
+    match (offers("h2"), offers("http/1.1")) {
+        (true, true) => Ok(Protocol::Auto),
+        (true, false) => Ok(Protocol::H2),
+        (false, true) => Ok(Protocol::H1),
+        (false, false) => Err(Failure::new(format!(
+            "--alpn-list: nothing of {} is spoken here: give h2, http/1.1 or both",
+            alpn.join(",")
+        ))),
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::tests::typed;
+
+    fn choice(line: &str, scheme: Scheme) -> Result<Choice, String> {
+        protocol(&typed(line).unwrap().run.protocol, scheme).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_protocol_is_chosen_as_h2load_chooses_it() {
+        use Protocol::{Auto, H1, H2, H2c};
+        for (line, clear, tls, alpn) in [
+            ("", H2c, Auto, ""),
+            ("--h1", H1, H1, ""),
+            ("--h1 -p h2c --alpn-list h2", H1, H1, ""),
+            ("-p h2c", H2c, Auto, ""),
+            ("-p http/1.1", H1, Auto, ""),
+            ("--alpn-list h2", H2c, H2, "h2"),
+            ("--alpn h2", H2c, H2, "h2"),
+            ("--npn-list h2", H2c, H2, "h2"),
+            ("--alpn-list http/1.1", H2c, H1, "http/1.1"),
+            ("--alpn-list http/1.1,h2", H2c, Auto, "http/1.1 h2"),
+            ("--alpn-list h2,h2-16,h2-14,http/1.1", H2c, Auto, "h2 h2-16 h2-14 http/1.1"),
+            ("--alpn-list h2,h3", H2c, H2, "h2 h3"),
+            ("--alpn-list h2,http/1.1 -p http/1.1", H1, Auto, "h2 http/1.1"),
+        ] {
+            let alpn: Vec<String> = list(alpn, ' ');
+            for (scheme, protocol) in [(Scheme::Http, clear), (Scheme::Https, tls)] {
+                assert_eq!(choice(line, scheme), Ok(Choice { protocol, alpn: alpn.clone() }), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn blanks_around_names_are_no_part_of_them() {
+        let args =
+            ProtocolArgs { alpn_list: Some(" h2 , http/1.1,".into()), ..typed("").unwrap().run.protocol };
+        let choice = protocol(&args, Scheme::Https).unwrap();
+        assert_eq!(choice, Choice { protocol: Protocol::Auto, alpn: list("h2 http/1.1", ' ') });
+    }
+
+    #[test]
+    fn lists_that_name_nothing_we_speak() {
+        let long = format!("--alpn-list h2,{}", "x".repeat(256));
+        for (line, part) in [
+            ("--alpn-list ,", "empty"),
+            ("--alpn-list spdy/3,foo", "nothing of spdy/3,foo is spoken here"),
+            ("--alpn-list h3,h2", "HTTP/3 (--alpn-list h3) is not supported yet"),
+            (long.as_str(), "at most 255 bytes"),
+        ] {
+            let error = choice(line, Scheme::Https).unwrap_err();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
 }
