@@ -39,10 +39,12 @@ fn kill_and_restart(server: &mut Hostile) -> u64 {
 
 #[test]
 fn a_counted_run_survives_a_server_that_is_killed_and_restarted() {
-    let mut server = Hostile::new(|visit| loop {
-        visit.request()?;
-        std::thread::sleep(Duration::from_micros(200));
-        visit.answer()?;
+    let mut server = Hostile::new(|visit| {
+        loop {
+            visit.request()?;
+            std::thread::sleep(Duration::from_micros(200));
+            visit.answer()?;
+        }
     });
     for share in [Share::PerUser, Share::Pool] {
         let before_run = server.requests();
@@ -83,16 +85,23 @@ fn a_run_by_time_survives_a_server_that_is_killed_and_restarted() {
 
 #[test]
 fn every_hundredth_request_reset_is_one_failure_each() {
-    let server = Hostile::new(|visit| loop {
-        if visit.request()? % 100 == 0 {
-            return visit.reset();
+    let server = Hostile::new(|visit| {
+        loop {
+            if visit.request()? % 100 == 0 {
+                return visit.reset();
+            }
+            visit.answer()?;
         }
-        visit.answer()?;
     });
     let result = run(Load::on(server.address(), iterations(5000)).plan());
     server.settle();
     let books = result.totals.books;
-    assert_eq!((books.started, books.succeeded, books.failed), (5000, 4950, 50), "{:?}", result.totals.errors);
+    assert_eq!(
+        (books.started, books.succeeded, books.failed),
+        (5000, 4950, 50),
+        "{:?}",
+        result.totals.errors
+    );
     assert_eq!((server.requests(), books.never_sent), (5000, 0), "the server reads before it resets");
     assert_eq!(result.connections.lost, 50);
     let [error] = &result.totals.errors[..] else { panic!("{:?}", result.totals.errors) };
@@ -141,11 +150,13 @@ fn a_server_that_never_answers_is_a_timeout_for_every_request() {
 
 #[test]
 fn a_server_that_stalls_now_and_then_costs_those_requests_only() {
-    let server = Hostile::new(|visit| loop {
-        if visit.request()? % 50 == 0 {
-            return visit.stall();
+    let server = Hostile::new(|visit| {
+        loop {
+            if visit.request()? % 50 == 0 {
+                return visit.stall();
+            }
+            visit.answer()?;
         }
-        visit.answer()?;
     });
     let mut plan = Load::on(server.address(), iterations(400)).plan();
     plan.timeouts.request = Some(Duration::from_secs(1));
@@ -196,7 +207,11 @@ fn nonsense_fails_with_the_rule_it_broke() {
     let cases: [(&str, &[u8], Kind); 6] = [
         ("garbage", b"\x00\xff\x17\x03 what is this?\r\n\r\n", Kind::Head),
         ("another protocol", b"SSH-2.0-OpenSSH_9.6\r\n", Kind::Head),
-        ("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nok", Kind::Framing),
+        (
+            "two lengths",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nok",
+            Kind::Framing,
+        ),
         ("bad chunk", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", Kind::Framing),
         ("short body", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort", Kind::Truncated),
         ("half a head", b"HTTP/1.1 200 OK\r\ncontent-le", Kind::Truncated),
@@ -244,10 +259,12 @@ fn bytes_that_answer_no_request_are_counted_for_none() {
     assert_eq!(books.started, 12);
     early.settle();
 
-    let twice = Hostile::new(|visit| loop {
-        visit.request()?;
-        visit.answer()?;
-        visit.answer()?;
+    let twice = Hostile::new(|visit| {
+        loop {
+            visit.request()?;
+            visit.answer()?;
+            visit.answer()?;
+        }
     });
     let result = run(Load::on(twice.address(), iterations(200)).plan());
     twice.settle();

@@ -69,7 +69,9 @@ fn h2_crate(streams: u32, last: u64) -> (SocketAddr, Arc<AtomicU64>) {
                 tokio::spawn(async move {
                     let mut builder = h2::server::Builder::new();
                     builder.max_concurrent_streams(streams);
-                    let Ok(mut connection) = builder.handshake::<_, bytes::Bytes>(stream).await else { return };
+                    let Ok(mut connection) = builder.handshake::<_, bytes::Bytes>(stream).await else {
+                        return;
+                    };
                     let mut n = 0;
                     while let Some(Ok((_, mut respond))) = connection.accept().await {
                         let _ = respond.send_response(http::Response::new(()), true);
@@ -241,7 +243,11 @@ fn a_stream_reset_for_another_reason_is_a_failure_and_not_sent_again() {
     let books = result.totals.books;
     assert!((18..=20).contains(&books.failed) && books.retried == 0, "{books:?}");
     assert_eq!((books.started, server.requests()), (400, 400));
-    assert!(result.totals.errors.iter().all(|e| e.kind == Kind::StreamReset(2)), "{:?}", result.totals.errors);
+    assert!(
+        result.totals.errors.iter().all(|e| e.kind == Kind::StreamReset(2)),
+        "{:?}",
+        result.totals.errors
+    );
 }
 
 #[test]

@@ -11,9 +11,14 @@ pub const HIGHEST_NS: u64 = 3_600_000_000_000;
 /// Significant decimal digits the histogram keeps: a reported percentile is at most 0.1 % above the true value.
 pub const DIGITS: u8 = 3;
 
-/// Times in nanoseconds. Empty series hold no histogram, so a series that never fills costs a few words.
+/// Up to so many values are kept as they are: connects are few, and a histogram costs a hundred times as much.
+const FEW: usize = 128;
+
+/// Times in nanoseconds. A series that never fills costs a few words.
 #[derive(Clone, Default)]
 pub struct Series {
+    /// The values while they are few; empty once there is a histogram.
+    few: Vec<u64>,
     hist: Option<Hist>,
     sum: u128,
     squares: u128,
@@ -66,13 +71,33 @@ impl Series {
         self.squares += u128::from(ns) * u128::from(ns);
         self.min = self.min.min(ns);
         self.max = self.max.max(ns);
-        let hist = match &mut self.hist {
-            Some(hist) => hist,
-            none => none.insert(new_histogram()),
-        };
-        if ns > HIGHEST_NS || hist.own().record(ns).is_err() {
-            self.over_range += 1;
+        self.insert(ns);
+    }
+
+    #[inline]
+    fn insert(&mut self, ns: u64) {
+        match &mut self.hist {
+            _ if ns > HIGHEST_NS => self.over_range += 1,
+            Some(hist) => hist.own().record(ns).expect("a histogram that grows takes every value"),
+            None => self.insert_early(ns),
         }
+    }
+
+    #[cold]
+    fn insert_early(&mut self, ns: u64) {
+        self.few.push(ns);
+        if self.few.len() > FEW {
+            self.hist = Some(Hist::Own(Box::new(self.histogram_of_few())));
+            self.few = Vec::new();
+        }
+    }
+
+    fn histogram_of_few(&self) -> Histogram<u64> {
+        let mut hist = new_histogram();
+        for &ns in &self.few {
+            hist.record(ns).expect("a histogram that grows takes every value");
+        }
+        hist
     }
 
     /// Records `n` times the value 0.
@@ -82,8 +107,13 @@ impl Series {
         }
         self.count += n;
         self.min = 0;
-        let hist = self.hist.get_or_insert_with(new_histogram);
-        hist.own().record_n(0, n).expect("zero is in range");
+        if self.hist.is_none() {
+            self.hist = Some(Hist::Own(Box::new(self.histogram_of_few())));
+            self.few = Vec::new();
+        }
+        if let Some(hist) = &mut self.hist {
+            hist.own().record_n(0, n).expect("zero is in range");
+        }
     }
 
     /// Adds another series to this one. Percentiles afterwards are those of all values together.
@@ -105,8 +135,11 @@ impl Series {
             (Some(mine), Some(theirs)) => {
                 mine.own().add(&**theirs).expect("a histogram that grows takes every value")
             }
-            (none @ None, Some(theirs)) => *none = Some(theirs.clone()),
-            (_, None) => {}
+            (None, Some(theirs)) => {
+                self.hist = Some(theirs.clone());
+                std::mem::take(&mut self.few).into_iter().for_each(|ns| self.insert(ns));
+            }
+            (_, None) => other.few.iter().for_each(|&ns| self.insert(ns)),
         }
     }
 
@@ -149,8 +182,12 @@ impl Series {
     /// The value at quantile `q` (0..=1): at least this share of the values is equal or smaller, to within the
     /// histogram's precision. 0 if empty.
     pub fn quantile_ns(&self, q: f64) -> u64 {
-        let Some(hist) = &self.hist else { return 0 };
         let rank = (q.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
+        let Some(hist) = &self.hist else {
+            let mut sorted = self.few.clone();
+            sorted.sort_unstable();
+            return sorted.get(rank as usize - 1).copied().unwrap_or(self.max);
+        };
         if rank > hist.len() {
             return self.max; // among the values over range, of which only the largest is known
         }
@@ -160,12 +197,19 @@ impl Series {
 
     /// The share (0..=1) of values within one standard deviation of the mean (h2load's "+/- sd" column).
     pub fn within_stdev(&self) -> f64 {
-        let Some(hist) = &self.hist else { return 0.0 };
         let (mean, sd) = (self.mean_ns(), self.stdev_ns());
         let (low, high) = ((mean - sd).max(0.0) as u64, (mean + sd) as u64);
-        if sd == 0.0 {
-            return 1.0;
+        if self.count == 0 || sd == 0.0 {
+            return if self.count == 0 { 0.0 } else { 1.0 };
         }
+        let few;
+        let hist: &Histogram<u64> = match &self.hist {
+            Some(hist) => hist,
+            None => {
+                few = self.histogram_of_few();
+                &few
+            }
+        };
         let inside: u64 = hist
             .iter_recorded()
             .filter(|v| (low..=high).contains(&v.value_iterated_to().min(self.max)))
@@ -177,22 +221,22 @@ impl Series {
     /// The histogram in HdrHistogram's V2 deflate encoding, which the standard tools read (values are nanoseconds).
     pub fn v2_deflate(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        let empty;
-        let hist = match &self.hist {
+        let few;
+        let hist: &Histogram<u64> = match &self.hist {
             Some(hist) => hist,
             None => {
-                empty = new_histogram();
-                &empty
+                few = self.histogram_of_few();
+                &few
             }
         };
-        V2DeflateSerializer::new().serialize(&**hist, &mut out).expect("a Vec takes every byte");
+        V2DeflateSerializer::new().serialize(hist, &mut out).expect("a Vec takes every byte");
         out
     }
 }
 
-fn new_histogram() -> Hist {
-    // It grows with the values it sees: fast servers need a third of the memory that an hour would.
-    Hist::Own(Box::new(Histogram::new(DIGITS).expect("a constant precision is legal")))
+/// It grows with the values it sees: fast servers need a third of the memory that an hour would.
+fn new_histogram() -> Histogram<u64> {
+    Histogram::new(DIGITS).expect("a constant precision is legal")
 }
 
 impl fmt::Debug for Series {
