@@ -98,10 +98,10 @@ def loadgen(*args, timeout=120):
     return done, (json.loads(lines[-1]) if lines else {})
 
 
-def exact(name, url, count, server_count, *flags):
+def exact(name, url, count, server_count, *flags, h2=False):
     """A count run: loadgen says `count` succeeded, and the server counted as many more as before."""
     before = server_count()
-    done, result = loadgen("-n", str(count), "--h1", *flags, url)
+    done, result = loadgen("-n", str(count), *([] if h2 else ["--h1"]), *flags, url)
     seen = -1
     for _ in range(50):  # an access log may be written a moment after the response
         seen = server_count() - before
@@ -135,7 +135,7 @@ def nginx(crt, key):
           access_log {log} combined;
           client_body_temp_path {TMP}/b; proxy_temp_path {TMP}/p; fastcgi_temp_path {TMP}/f;
           uwsgi_temp_path {TMP}/u; scgi_temp_path {TMP}/s;
-          server {{ listen 127.0.0.1:{clear}; listen 127.0.0.1:{tls} ssl;
+          server {{ listen 127.0.0.1:{clear}; listen 127.0.0.1:{tls} ssl http2;
             ssl_certificate {crt}; ssl_certificate_key {key}; ssl_protocols TLSv1.2 TLSv1.3;
             root {TMP}/www; }}
         }}""")
@@ -153,6 +153,12 @@ def nginx(crt, key):
         exact("nginx h1 tls 256k", f"https://127.0.0.1:{tls}/256k", 500, count, "-c", "8")
         exact("nginx h1 tls verified", f"https://localhost:{tls}/100", 1000, count, "-c", "4", "-4", "--tls-ca", str(crt))
         exact("nginx h1 no keep-alive", f"http://127.0.0.1:{clear}/100", 2000, count, "-c", "8", "-H", "connection: close")
+        exact("nginx h2 m8", f"https://127.0.0.1:{tls}/100", 20000, count, "-c", "4", "-m", "8", h2=True)
+        exact("nginx h2 256k", f"https://127.0.0.1:{tls}/256k", 500, count, "-c", "4", "-m", "4", h2=True)
+        # Ten seconds across hundreds of GOAWAYs (keepalive_requests 1000): nothing may fail.
+        done, result = loadgen("-D", "10s", "-c", "8", "-m", "8", f"https://127.0.0.1:{tls}/100")
+        check("nginx h2 10 s across GOAWAYs", done.returncode == 0 and result.get("failed") == 0
+              and result.get("succeeded", 0) > 10000, f"{done.stderr[-300:]} {result.get('errors')}")
         exact("nginx h1 pipelining", f"http://127.0.0.1:{clear}/100", 10000, count, "-c", "4", "-m", "8")
 
 
@@ -171,7 +177,34 @@ def caddy(crt, key):
         for name, flags in COUNT_CASES:
             exact(f"caddy h1 clear {name}", f"http://127.0.0.1:{clear}/", 5000, count, *flags)
         exact("caddy h1 tls", f"https://127.0.0.1:{tls}/", 5000, count, "-c", "16")
+        exact("caddy h2 m8", f"https://127.0.0.1:{tls}/", 5000, count, "-c", "4", "-m", "8", h2=True)
         exact("caddy h1 tls verified", f"https://localhost:{tls}/", 500, count, "-c", "4", "-4", "--tls-ca", str(crt))
+
+
+def shapes(text, exact_headers):
+    """The classic text with what depends on time taken out: numbers as #, in the table with their width."""
+    out, table = [], False
+    for line in text.splitlines():
+        if table:
+            line = re.sub(r" *\b\d+(\.\d+)?(us|ms|s)?(?=[ %]|$)", lambda m: f"<{len(m[0])}>", line)
+        elif line.startswith("finished in ") or (line.startswith("traffic: ") and not exact_headers):
+            line = re.sub(r"\d+(\.\d+)?([KMG]?B|[um]?s)?\b", "#", line)
+        elif line.startswith("traffic: "):
+            total, _, rest = line.partition(" total, ")
+            line = re.sub(r"\d+(\.\d+)?([KMG]?B)?\b", "#", total) + " total, " + rest
+        table |= line.lstrip().startswith("min ")
+        out.append(line)
+    return out
+
+
+def beside_h2load(clear, tls):
+    """Our classic text is that of Debian's h2load, line by line."""
+    for name, port, scheme, flags in (("h2", tls, "https", []), ("h2c", clear, "http", []),
+                                      ("h1 clear", clear, "http", ["--h1"]), ("h1 tls", tls, "https", ["--h1"])):
+        args = ["-n", "2000", "-c", "8", "-m", "1" if flags else "4", *flags, f"{scheme}://127.0.0.1:{port}/?s=1k"]
+        theirs = shapes(run(tool("h2load"), *args).stdout, not flags)
+        ours = shapes(run(LOADGEN, "--compat-output", "classic", *args).stdout, not flags)
+        check(f"text beside h2load {name}", len(ours) > 15 and ours == theirs, f"{ours} is not {theirs}")
 
 
 def serve(crt):
@@ -196,6 +229,9 @@ def serve(crt):
         check("wrk on serve", made and 0 <= seen - int(made[1]) <= 8, f"{done.stdout} server {seen}")
         done = run(tool("curl"), "-sk", f"https://127.0.0.1:{tls}/?s=100", "-o", "/dev/null", "-w", "%{http_code} %{size_download}")
         check("curl https on serve", done.stdout == "200 100", done.stdout)
+        exact("serve h2c m32", f"http://127.0.0.1:{clear}/?s=100", 20000, count, "-c", "4", "-m", "32", h2=True)
+        exact("serve h2 tls m32", f"https://127.0.0.1:{tls}/?s=100", 20000, count, "-c", "4", "-m", "32", h2=True)
+        beside_h2load(clear, tls)
         exact("serve h1 tls", f"https://127.0.0.1:{tls}/?s=100", 5000, count, "-c", "8")
 
 

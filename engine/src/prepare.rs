@@ -11,6 +11,7 @@ use scenario::Plan;
 use scenario::plan::{Endpoint, Family, Protocol, Share, Target};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroU32;
 
 /// Makes what all cores share.
 pub(crate) fn setup(
@@ -65,13 +66,20 @@ pub(crate) fn setup(
         targets,
         tls,
         sockets: SocketOptions { quickack: plan.connections.socket.quickack },
-        h1: proto_h1::Config { depth: plan.connections.streams, ..proto_h1::Config::default() },
+        h1: proto_h1::Config { depth: pipelining(plan), ..proto_h1::Config::default() },
         h2: h2_config(plan),
         discard,
         live: options.live,
         options: options.clone(),
         plan: plan.clone(),
     })
+}
+
+/// HTTP/1.1 requests in flight on a connection. Bodies are not pipelined: the server may refuse the first (RFC 9112 section
+/// 9.3.2, and h2load does not either).
+fn pipelining(plan: &Plan) -> NonZeroU32 {
+    let bodies = plan.steps().any(|(_, step)| !step.body.is_empty());
+    if bodies { NonZeroU32::MIN } else { plan.connections.streams }
 }
 
 fn h2_config(plan: &Plan) -> proto_h2::Config {

@@ -6,8 +6,9 @@
 
 use crate::stats::TlsFacts;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::ParsedCertificate;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, RootCertStore, SignatureScheme,
 };
@@ -43,9 +44,11 @@ impl TlsSetup {
             .with_protocol_versions(&usable)
             .map_err(|e| format!("TLS: {e}"))?;
         let verifier: Arc<dyn ServerCertVerifier> = if tls.verify {
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots(tls.ca.as_deref())?), provider)
+            let (store, named) = roots(tls.ca.as_deref())?;
+            let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
                 .build()
-                .map_err(|e| format!("TLS: {e}"))?
+                .map_err(|e| format!("TLS: {e}"))?;
+            Arc::new(Verification { inner, named })
         } else {
             Arc::new(NoVerification(provider))
         };
@@ -220,15 +223,18 @@ fn der_length(der: &mut &[u8]) -> Option<usize> {
     Some(rest[..octets].iter().fold(0, |n, &b| n << 8 | usize::from(b)))
 }
 
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
+/// Whom to trust, and the certificates that a CA file names.
+fn roots(ca: Option<&Path>) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
     let mut store = RootCertStore::empty();
+    let mut named = Vec::new();
     match ca {
         Some(path) => {
             let certificates = CertificateDer::pem_file_iter(path)
                 .map_err(|e| format!("cannot read the CA file {}: {e}", path.display()))?;
             for certificate in certificates {
                 let certificate = certificate.map_err(|e| format!("{}: not PEM: {e}", path.display()))?;
-                store.add(certificate).map_err(|e| format!("{}: {e}", path.display()))?;
+                store.add(certificate.clone()).map_err(|e| format!("{}: {e}", path.display()))?;
+                named.push(certificate);
             }
             if store.is_empty() {
                 return Err(format!("the CA file {} holds no certificate in PEM", path.display()));
@@ -245,7 +251,7 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
             }
         }
     }
-    Ok(store)
+    Ok((store, named))
 }
 
 /// The suites and groups of the plan; AES-128-GCM first and the classical groups where it names none, as h2load does.
@@ -306,6 +312,63 @@ fn openssl_to_iana(name: &str) -> String {
     name
 }
 
+/// Checks certificates as browsers do, but also accepts the one certificate a CA file names when the server itself shows
+/// it: a self-signed certificate made by `openssl req -x509` says that it is a CA, which servers' certificates must not.
+#[derive(Debug)]
+struct Verification {
+    inner: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Verification {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict =
+            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verdict {
+            // By then the dates have been checked; the name has not.
+            Err(error) if is_ca_as_server(&error) && self.named.iter().any(|c| c == end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn is_ca_as_server(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+    other.0.downcast_ref::<webpki::Error>().is_some_and(|e| *e == webpki::Error::CaUsedAsEndEntity)
+}
+
 /// Accepts every certificate and does not check signatures: for load on servers one trusts anyway.
 #[derive(Debug)]
 struct NoVerification(Arc<CryptoProvider>);
@@ -359,6 +422,11 @@ fn explain(error: &rustls::Error) -> String {
         }
         rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
             format!("{error} (set another server name with tls: sni or --sni)")
+        }
+        error if is_ca_as_server(error) => {
+            "the server's certificate says it is a CA, not a server's (name this very certificate with tls: ca or \
+             --tls-ca, or use --insecure)"
+                .into()
         }
         rustls::Error::AlertReceived(alert) => format!("the server refused the TLS handshake: alert {alert:?}"),
         rustls::Error::InvalidMessage(_) => format!("what the server sent is not TLS ({error})"),

@@ -126,7 +126,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             _ => false,
         };
         if self.setup.plan.protocol == Protocol::H2 && !h2 {
-            let detail = "the server did not agree to h2 in ALPN (use --h1, or protocol: auto)".to_owned();
+            let detail = "the server did not choose h2 in ALPN: let it speak HTTP/1.1 (--h1, or protocol: auto in a plan)".to_owned();
             return self.open_failed(index, Error::peer(Kind::Tls, "no h2 in ALPN"), detail, now);
         }
         let http = match h2 {
