@@ -80,8 +80,8 @@ pub(crate) struct Uring {
     /// The addresses connected to, in the kernel's form, at stable places.
     addresses: Vec<(SocketAddr, Box<SockAddr>)>,
     batch: VecDeque<(u64, i32, u32)>,
-    /// Sockets whose multishot receive ended and must be armed again once buffers are back.
-    rearm: Vec<u32>,
+    /// Sockets (and their generations) whose multishot receive ended and must be armed again once buffers are back.
+    rearm: Vec<(u32, u16)>,
     /// Retired sockets waiting for the peer's FIN, in order of their deadline.
     lingering: VecDeque<(Time, Sock, u16)>,
     /// Timeouts in the kernel, earliest last.
@@ -305,13 +305,13 @@ impl Uring {
         }
         if result <= 0 {
             if result == -libc::ENOBUFS {
-                self.rearm.push(index);
+                self.rearm.push((index, slot.generation));
                 return None;
             }
             return Some(if result == 0 { What::Eof } else { What::ReceiveFailed(os_error(result)) });
         }
         if !cqueue::more(flags) && slot.how == Receive::Stream {
-            self.rearm.push(index);
+            self.rearm.push((index, slot.generation));
         }
         let id = cqueue::buffer_select(flags).expect("a receive into provided buffers names one");
         let more = cqueue::buffer_more(flags);
@@ -420,13 +420,15 @@ impl Driver for Uring {
     fn wait(&mut self, now: Time, wait: Wait) -> io::Result<()> {
         self.end_lingering(now);
         self.buffers.iter().for_each(Buffers::publish);
-        for index in std::mem::take(&mut self.rearm) {
-            if self.slots[index as usize].fd.is_some() && !self.slots[index as usize].retired {
+        let mut rearm = std::mem::take(&mut self.rearm);
+        for (index, generation) in rearm.drain(..) {
+            // The socket may be gone meanwhile, and its slot another's already.
+            let slot = &self.slots[index as usize];
+            if slot.generation == generation && slot.fd.is_some() && !slot.retired {
                 self.arm_receive(Sock(index));
-            } else {
-                self.close_if_quiet(index);
             }
         }
+        self.rearm = rearm;
         self.arm_timeout(now, wait.deadline);
         let want = wait.want.max(1) as usize + self.queued_sends as usize;
         self.queued_sends = 0;
