@@ -24,7 +24,7 @@ const TIMED_OUT: Error = Error::local(Kind::Timeout, "no complete answer within 
 const STATUS: Error = Error::peer(Kind::Status, "a status that was not expected");
 
 impl Notes<'_> {
-    /// Ends a request badly; `unseen`: the server certainly did not process it.
+    /// Ends a request badly; `unseen`: no byte of its last attempt has left.
     pub(super) fn fail(&mut self, index: u32, error: Error, unseen: bool) {
         let user = &mut self.users[index as usize];
         user.state = State::Ended;
@@ -101,16 +101,22 @@ impl Sink for Notes<'_> {
         let index = token.0 as u32;
         let user = &mut self.users[index as usize];
         debug_assert_eq!(user.state, State::InFlight);
+        // Refused is not unseen: the server has read what it does not process, at least the head of an upload.
+        let refused = matches!(error.kind, Kind::StreamReset(_) | Kind::GoAway(_));
+        let whole = self.steps[user.step as usize].body.is_empty();
+        let unseen = unprocessed && user.sent == Time::NEVER && (whole || !refused);
         if user.timed_out {
-            self.fail(index, TIMED_OUT, unprocessed);
+            self.fail(index, TIMED_OUT, unseen);
         } else if unprocessed && user.attempts < limits::RETRIES {
             user.attempts += 1;
             user.state = State::Again;
             let (phase, step) = (user.phase, user.step);
-            self.recorder.cell(phase, step).books.retried += 1;
+            let books = &mut self.recorder.cell(phase, step).books;
+            books.retried += 1;
+            books.never_sent += u64::from(unseen);
             self.queues.ready.push(index);
         } else {
-            self.fail(index, error, unprocessed);
+            self.fail(index, error, unseen);
         }
     }
 
