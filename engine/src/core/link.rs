@@ -54,6 +54,8 @@ pub(super) struct Link {
     pub(super) budget: u64,
     /// Users that own it and wait for room on it.
     pub(super) waiting: u32,
+    /// Which of the users that own it is looked at first when there is room: after the one served last.
+    pub(super) turn: u32,
     /// Requests given to the connection since it was last flushed.
     pub(super) fresh: u32,
     /// Its flush was put off for one turn.
@@ -89,6 +91,7 @@ impl Link {
             next_address: first_address,
             budget: u64::MAX,
             waiting: 0,
+            turn: 0,
             fresh: 0,
             held: false,
             cursor: 0,

@@ -173,14 +173,19 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     fn serve_own(&mut self, index: u32, now: Time) {
         let (links, own) = (self.share.links, index % self.share.links);
-        let mut user = own;
-        while (user as usize) < self.users.len() && self.links[index as usize].room() > 0 {
+        let owners = (self.users.len() as u32).saturating_sub(own).div_ceil(links);
+        for _ in 0..owners {
+            let link = &mut self.links[index as usize];
+            if link.waiting == 0 || link.room() == 0 {
+                return;
+            }
+            let user = own + link.turn % owners * links;
+            link.turn = (link.turn + 1) % owners;
             let u = &self.users[user as usize];
             if u.state == State::Waiting && u.link == index {
-                self.links[index as usize].waiting -= 1;
+                link.waiting -= 1;
                 self.place(user, now);
             }
-            user += links;
         }
     }
 
@@ -425,7 +430,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 self.pool(index);
             }
         } else if self.links[index as usize].waiting > 0 && self.links[index as usize].room() > 0 {
-            self.serve_own(index, now); // before those whose request just ended: first come, first served
+            self.serve_own(index, now); // before those whose request just ended: they come last
         }
     }
 
