@@ -2,7 +2,7 @@
 
 use crate::io::Sock;
 use crate::tls::TlsSession;
-use proto::{ByteInput, ClientConn, CloseReason, ConnStats, Refused, Sink, Template, Time, Token};
+use proto::{ByteInput, ClientConn, CloseReason, ConnStats, Error, Refused, Sink, Template, Time, Token};
 
 /// Where a link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub(super) enum LinkState {
 pub(super) struct Tidings {
     pub(super) draining: bool,
     pub(super) closed: Option<CloseReason>,
+    /// Set before the end of input is told where the peer did not end it in order: what a close would complete is not
+    /// complete.
+    pub(super) cut: Option<Error>,
     pub(super) body_seen: bool,
     pub(super) opened_at: Time,
     /// This connection has ended a request well.

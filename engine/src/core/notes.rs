@@ -69,6 +69,11 @@ impl Sink for Notes<'_> {
         let index = token.0 as u32;
         let user = &mut self.users[index as usize];
         debug_assert_eq!(user.state, State::InFlight);
+        // A body that lasts until the close has not ended where the connection was cut (RFC 9112 section 8). An answer
+        // before the end of the request is complete: the server reads no further, and resets.
+        if let Some(error) = self.tidings.cut.filter(|_| user.sent != Time::NEVER) {
+            return self.fail(index, error, false);
+        }
         let step = &self.steps[user.step as usize];
         let expected = step.expected.contains(user.status);
         if step.checks > 0 {
@@ -99,6 +104,10 @@ impl Sink for Notes<'_> {
 
     fn failed(&mut self, token: Token, error: Error, unprocessed: bool) {
         let index = token.0 as u32;
+        let error = match (error.kind, self.tidings.cut) {
+            (Kind::Closed | Kind::Truncated, Some(cut)) if cut.kind != Kind::Truncated => cut,
+            _ => error,
+        };
         let user = &mut self.users[index as usize];
         debug_assert_eq!(user.state, State::InFlight);
         // Refused is not unseen: the server has read what it does not process, at least the head of an upload.

@@ -31,6 +31,10 @@ macro_rules! notes {
 
 const NO_CONNECTION: Error = Error::network(Kind::Connect, "no connection could be opened");
 const TLS_BROKEN: Error = Error::peer(Kind::Tls, "a TLS record that cannot be read");
+const TLS_CUT: Error =
+    Error::peer(Kind::Truncated, "the connection was closed without TLS saying so (RFC 8446 section 6.1)");
+const RESET: Error = Error::network(Kind::Reset, "the connection was reset");
+const BROKEN: Error = Error::network(Kind::Closed, "the connection broke");
 
 impl<D: Driver, C: Clock> Core<'_, D, C> {
     // ---- opening ----
@@ -336,7 +340,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 if done && self.links[index as usize].state == LinkState::Handshaking {
                     self.open_http(index, now);
                 }
-                if fed.closed {
+                if fed.closed && self.links[index as usize].http.is_some() {
+                    self.end_input(index, now);
+                } else if fed.closed {
                     self.eof(index, now);
                 } else {
                     self.after_events(index, now);
@@ -353,7 +359,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return;
         }
         note_connection_error(&mut self.recorder.connections, TLS_BROKEN, error_text);
-        self.eof(index, now);
+        self.cut_off(index, TLS_BROKEN, now);
     }
 
     pub(super) fn skipped(&mut self, index: u32, n: u64, now: Time) {
@@ -371,11 +377,20 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 let detail = "the server closed the connection during the TLS handshake".to_owned();
                 self.open_failed(index, Error::peer(Kind::Tls, "the TLS handshake failed"), detail, now);
             }
-            LinkState::Open => {
-                self.with_http(index, now, |http, notes| http.handle_input(now, ByteInput::Eof, notes));
-                self.after_events(index, now);
-            }
+            LinkState::Open if self.links[index as usize].tls.is_some() => self.cut_off(index, TLS_CUT, now),
+            LinkState::Open => self.end_input(index, now),
         }
+    }
+
+    fn end_input(&mut self, index: u32, now: Time) {
+        self.with_http(index, now, |http, notes| http.handle_input(now, ByteInput::Eof, notes));
+        self.after_events(index, now);
+    }
+
+    /// The end of input, not in order.
+    fn cut_off(&mut self, index: u32, error: Error, now: Time) {
+        self.links[index as usize].tidings.cut = Some(error);
+        self.end_input(index, now);
     }
 
     /// The path failed.
@@ -387,7 +402,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 let detail = format!("TLS handshake: {}", explain(error));
                 self.open_failed(index, Error::network(Kind::Tls, "the TLS handshake failed"), detail, now);
             }
-            LinkState::Open => self.eof(index, now),
+            LinkState::Open => {
+                let reset = matches!(error.raw_os_error(), Some(libc::ECONNRESET | libc::EPIPE));
+                self.cut_off(index, if reset { RESET } else { BROKEN }, now);
+            }
         }
     }
 
