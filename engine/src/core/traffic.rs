@@ -210,10 +210,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let connections = &mut self.recorder.connections;
         connections.failed += 1;
         note_connection_error(connections, error, detail);
+        let farewell = if self.say_goodbye(index, false, now) { Farewell::Finish } else { Farewell::Abort };
         let link = &mut self.links[index as usize];
         let pause = backoff(link.failures);
         link.failures += 1;
-        self.reset(index, now, now.after(pause), Farewell::Abort);
+        self.reset(index, now, now.after(pause), farewell);
         if self.open == 0 && self.down_since.is_none() {
             self.down_since = Some(now);
         }
@@ -353,7 +354,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     fn tls_failed(&mut self, index: u32, error_text: String, now: Time) {
-        self.flush_link(index, now); // the alert that says why
         if self.links[index as usize].http.is_none() {
             self.open_failed(index, Error::peer(Kind::Tls, "the TLS handshake failed"), error_text, now);
             return;
@@ -581,7 +581,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if !graceful {
             self.recorder.connections.lost += 1;
         }
-        self.say_goodbye(index, now);
+        let said = self.say_goodbye(index, graceful, now);
         let link = &mut self.links[index as usize];
         // A connection lost before it served anything is like a failed attempt: without a pause it would be opened in a
         // loop.
@@ -589,7 +589,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let pause = if barren { backoff(link.failures) } else { Duration::ZERO };
         link.failures = if barren { link.failures + 1 } else { 0 };
         let farewell = match (graceful, by_us) {
-            (false, _) => Farewell::Abort,
+            (false, _) if !said => Farewell::Abort,
+            (false, _) => Farewell::Finish,
             (true, false) => Farewell::Await,
             (true, true) => Farewell::Finish,
         };
@@ -600,16 +601,21 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Closed for being idle: opened again only when a user wants it.
     fn closed_idle(&mut self, index: u32, now: Time) {
-        self.say_goodbye(index, now);
+        self.say_goodbye(index, true, now);
         self.open -= 1;
         self.reset(index, now, now, Farewell::Finish);
     }
 
-    fn say_goodbye(&mut self, index: u32, now: Time) {
-        if let Some(tls) = &mut self.links[index as usize].tls {
+    /// Sends what HTTP and TLS have to say at the end: GOAWAY, the alert that says why, where all is in order that TLS
+    /// ends. False if that was nothing, or there was no way.
+    fn say_goodbye(&mut self, index: u32, in_order: bool, now: Time) -> bool {
+        let link = &mut self.links[index as usize];
+        if let Some(tls) = link.tls.as_mut().filter(|_| in_order) {
             tls.close();
         }
+        let before = link.sending;
         self.flush_link(index, now);
+        self.links[index as usize].sending && !before
     }
 
     /// Forgets the socket and everything above it.
