@@ -27,9 +27,9 @@ pub(super) struct Tidings {
     pub(super) cut: Option<Error>,
     pub(super) body_seen: bool,
     pub(super) opened_at: Time,
-    /// This connection has ended a request well.
+    /// This connection has brought an answer.
     pub(super) served: bool,
-    /// When a request last ended well.
+    /// When it last did.
     pub(super) last_end: Time,
     /// Requests that ended well on this link in the recorded phases, over all its connections.
     pub(super) succeeded: u64,
@@ -55,6 +55,8 @@ pub(super) struct Link {
     pub(super) next_address: u32,
     /// Requests this connection may still take.
     pub(super) budget: u64,
+    /// Since when it takes no request though nothing is in flight on it (a server may allow no streams).
+    pub(super) stuck_since: Time,
     /// Users that own it and wait for room on it.
     pub(super) waiting: u32,
     /// Which of the users that own it is looked at first when there is room: after the one served last.
@@ -93,6 +95,7 @@ impl Link {
             failures: 0,
             next_address: first_address,
             budget: u64::MAX,
+            stuck_since: Time::NEVER,
             waiting: 0,
             turn: 0,
             fresh: 0,
@@ -105,6 +108,12 @@ impl Link {
             unarmed: false,
             harvested: ConnStats::default(),
         }
+    }
+
+    /// Open, and nothing that we do or wait for will make room on it.
+    pub(super) fn is_stuck(&self) -> bool {
+        let idle = |http: &Http| http.in_flight() == 0 && http.capacity() == 0;
+        self.state == LinkState::Open && self.http.as_ref().is_some_and(idle)
     }
 
     /// How many requests it takes now.

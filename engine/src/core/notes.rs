@@ -69,6 +69,7 @@ impl Sink for Notes<'_> {
         let index = token.0 as u32;
         let user = &mut self.users[index as usize];
         debug_assert_eq!(user.state, State::InFlight);
+        (self.tidings.served, self.tidings.last_end) = (true, self.now);
         // A body that lasts until the close has not ended where the connection was cut (RFC 9112 section 8). An answer
         // before the end of the request is complete: the server reads no further, and resets.
         if let Some(error) = self.tidings.cut.filter(|_| user.sent != Time::NEVER) {
@@ -97,7 +98,6 @@ impl Sink for Notes<'_> {
         };
         self.recorder.succeeded(user.phase, user.step, times);
         self.tidings.succeeded += 1;
-        (self.tidings.served, self.tidings.last_end) = (true, self.now);
         self.queues.in_flight -= 1;
         self.queues.ready.push(index);
     }

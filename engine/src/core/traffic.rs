@@ -33,6 +33,7 @@ const NO_CONNECTION: Error = Error::network(Kind::Connect, "no connection could 
 const TLS_BROKEN: Error = Error::peer(Kind::Tls, "a TLS record that cannot be read");
 const TLS_CUT: Error =
     Error::peer(Kind::Truncated, "the connection was closed without TLS saying so (RFC 8446 section 6.1)");
+const STUCK: Error = Error::peer(Kind::Timeout, "the server allowed no request on the connection");
 const RESET: Error = Error::network(Kind::Reset, "the connection was reset");
 const BROKEN: Error = Error::network(Kind::Closed, "the connection broke");
 
@@ -439,6 +440,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if let Some(at) = http.poll_timeout() {
             self.arm_link(index, at);
         }
+        self.note_stuck(index, now);
         self.tune_receive(index);
         if self.pooling() {
             let target = usize::from(self.links[index as usize].target);
@@ -449,6 +451,19 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             }
         } else if self.links[index as usize].waiting > 0 && self.links[index as usize].room() > 0 {
             self.serve_own(index, now); // before those whose request just ended: they come last
+        }
+    }
+
+    /// A connection that takes no request may do so for as long as a request may take.
+    fn note_stuck(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        if !link.is_stuck() {
+            link.stuck_since = Time::NEVER;
+        } else if link.stuck_since == Time::NEVER {
+            link.stuck_since = now;
+            if let Some(limit) = self.setup.plan.timeouts.request {
+                self.arm_link(index, now.after(limit));
+            }
         }
     }
 
@@ -606,6 +621,20 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.reset(index, now, now, Farewell::Finish);
     }
 
+    /// Closed because it took no requests: whoever waited for it fails, and it is opened again.
+    fn closed_stuck(&mut self, index: u32, limit: Duration, now: Time) {
+        self.with_http(index, now, |http, notes| http.close(now, notes));
+        let connections = &mut self.recorder.connections;
+        connections.lost += 1;
+        let detail = format!("the server allowed no request on a connection for {limit:?}");
+        note_connection_error(connections, STUCK, detail);
+        self.say_goodbye(index, true, now);
+        self.open -= 1;
+        self.reset(index, now, now, Farewell::Finish);
+        self.fail_waiting(index, STUCK, now);
+        self.start_link(index, now);
+    }
+
     /// Sends what HTTP and TLS have to say at the end: GOAWAY, the alert that says why, where all is in order that TLS
     /// ends. False if that was nothing, or there was no way.
     fn say_goodbye(&mut self, index: u32, in_order: bool, now: Time) -> bool {
@@ -631,6 +660,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         (link.http, link.tls) = (None, None);
         (link.state, link.since, link.reopen_at) = (LinkState::Down, now, reopen_at);
         (link.sending, link.unarmed, link.held, link.fresh) = (false, false, false, 0);
+        link.stuck_since = Time::NEVER;
     }
 
     /// Adds what the connection counted since the last time to the bytes of the phase.
@@ -689,6 +719,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     fn open_timer(&mut self, index: u32, now: Time) {
+        let timeouts = self.setup.plan.timeouts;
         let link = &mut self.links[index as usize];
         let Some(http) = &mut link.http else { return };
         if let Some(at) = http.poll_timeout() {
@@ -700,8 +731,17 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.after_events(index, now);
             return;
         }
+        if let (true, Some(limit)) = (link.stuck_since != Time::NEVER, timeouts.request) {
+            let at = link.stuck_since.after(limit);
+            if at <= now {
+                return self.closed_stuck(index, limit, now);
+            }
+            self.arm_link(index, at);
+        }
+        let link = &mut self.links[index as usize];
+        let Some(http) = &link.http else { return };
         let busy = http.in_flight() > 0;
-        let Some(idle) = self.setup.plan.timeouts.idle else { return };
+        let Some(idle) = timeouts.idle else { return };
         let idle_since = if busy { now } else { link.since.max(link.tidings.last_end) };
         if now < idle_since.after(idle) {
             self.arm_link(index, idle_since.after(idle));
