@@ -53,7 +53,8 @@ def h2load(c, m, url, h1=False):
 
 
 def shb(c, p, url, more=""):
-    return "shb", f"shb {more} -t1 -c{c} -p{p} -z{S}s {url}"
+    parallel = f"-p{p}" if "--http2" in more else ""
+    return "shb", f"shb {more} -t1 -c{c} {parallel} -z{S}s {url}"
 
 
 def ours(c, m, url, more="--h1", name="loadgen"):

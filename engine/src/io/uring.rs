@@ -20,6 +20,8 @@ const SMALL: u16 = 0;
 const LARGE: u16 = 1;
 const LARGE_COUNT: u16 = 8;
 const LARGE_SIZE: usize = 256 * 1024;
+/// A receive of so many bytes is one of a large body.
+const BULK: usize = 24 * 1024;
 /// `IORING_RECVSEND_POLL_FIRST` of the kernel's header.
 const POLL_FIRST: u16 = 1;
 /// In discard mode a head is received on its own: the less of the body comes with it, the less is copied.
@@ -60,7 +62,7 @@ struct Slot {
     /// Retired, and FIN goes out once the send in the kernel has ended.
     finish: bool,
     how: Receive,
-    /// In the middle of a large body in clear.
+    /// Receives into the large buffers.
     bulk: bool,
     /// The buffer group of the receive in the kernel.
     group: u16,
@@ -304,7 +306,8 @@ impl Uring {
             slot.pending &= !Op::Receive.bit();
         }
         if result <= 0 {
-            if result == -libc::ENOBUFS {
+            // Out of buffers, or cancelled to move over to the large ones.
+            if result == -libc::ENOBUFS || (result == -libc::ECANCELED && slot.bulk) {
                 self.rearm.push((index, slot.generation));
                 return None;
             }
@@ -316,7 +319,21 @@ impl Uring {
         let id = cqueue::buffer_select(flags).expect("a receive into provided buffers names one");
         let more = cqueue::buffer_more(flags);
         let group = usize::from(slot.group);
+        if self.bulk && result as usize >= BULK && !slot.bulk {
+            self.move_to_large(index);
+        }
         Some(What::Received(self.buffers[group].take(id, result as u32, more)))
+    }
+
+    /// A socket that receives much at a time uses the large buffers from now on.
+    fn move_to_large(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        slot.bulk = true;
+        if slot.pending & Op::Receive.bit() != 0 && slot.how == Receive::Stream {
+            let data = self.data(Sock(index), Op::Receive);
+            let cancel = opcode::AsyncCancel::new(data).build();
+            self.push(cancel.user_data(u64::from(Op::Ignore as u8) << 56));
+        }
     }
 
     /// What arrives for a retired socket: only its end matters.
@@ -380,10 +397,7 @@ impl Driver for Uring {
     }
 
     fn set_low_water(&mut self, sock: Sock, bytes: u32) {
-        let bulk = self.bulk && bytes > 1;
         let slot = self.slot(sock);
-        // Takes effect when the receive in the kernel ends, which it does when the small buffers run out.
-        slot.bulk = bulk;
         if let Some(fd) = &slot.fd {
             socket::set_low_water(fd.as_raw_fd(), bytes);
         }
@@ -500,10 +514,10 @@ impl Driver for Uring {
     }
 }
 
-/// How many small buffers of which size: 4 KiB a connection, between 128 KiB and 1 MiB in all, which the cache can hold.
+/// How many small buffers of which size: 16 KiB a connection, between 64 KiB and 1 MiB in all, which the cache can hold.
 fn buffer_plan(connections: u32) -> (u16, usize) {
     let size = 32 * 1024;
-    let total = (connections as usize * 4 * 1024).clamp(128 * 1024, 1024 * 1024);
+    let total = (connections as usize * 16 * 1024).clamp(64 * 1024, 1024 * 1024);
     ((total / size).next_power_of_two() as u16, size)
 }
 
