@@ -116,6 +116,15 @@ impl Link {
         self.state == LinkState::Open && self.http.as_ref().is_some_and(idle)
     }
 
+    /// Down, or open with nothing in flight.
+    pub(super) fn is_quiet(&self) -> bool {
+        match self.state {
+            LinkState::Down => true,
+            LinkState::Connecting | LinkState::Handshaking => false,
+            LinkState::Open => self.http.as_ref().is_none_or(|http| http.in_flight() == 0),
+        }
+    }
+
     /// How many requests it takes now.
     #[inline]
     pub(super) fn room(&self) -> u32 {

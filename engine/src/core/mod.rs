@@ -283,8 +283,11 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                     self.stopping = true;
                     drain_until = now.after(self.setup.options.drain);
                 }
-                let leave =
-                    self.stopping && (self.running == 0 || now >= drain_until || control.interrupts() > 1);
+                let leave = self.stopping
+                    && (self.running == 0
+                        || now >= drain_until
+                        || control.interrupts() > 1
+                        || self.nothing_moves());
                 if !leave && self.server_gone(now) {
                     gave_up = Some(format!("no connection could be opened for {:?}", limits::GIVE_UP));
                 }
@@ -399,6 +402,11 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     fn never_opened(&self) -> bool {
         let connections = &self.recorder.connections;
         connections.opened == 0 && connections.failed >= self.links.len() as u64
+    }
+
+    /// No request is on a connection and none is being opened: where no new one may be opened, nothing will end any more.
+    fn nothing_moves(&self) -> bool {
+        self.links.iter().all(Link::is_quiet)
     }
 
     fn pooling(&self) -> bool {
