@@ -121,9 +121,11 @@ pub fn try_run(plan: Plan) -> Result<RunResult, StartError> {
 }
 
 pub fn run_with(plan: Plan, threads: usize, control: Arc<Control>) -> Result<RunResult, StartError> {
+    let threads = NonZeroUsize::new(threads).unwrap();
+    // An interrupted run that waits for the end of its drain where it need not meets the watchdog.
+    let options = Options { threads, drain: 2 * WATCHDOG, ..Options::default() };
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
-        let options = Options { threads: NonZeroUsize::new(threads).unwrap(), ..Options::default() };
         let _ = tell.send(engine::run(&plan, &options, &control, &mut |_| {}));
     });
     let result = told.recv_timeout(WATCHDOG).expect("the run hangs, or panicked");

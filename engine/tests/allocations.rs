@@ -1,0 +1,119 @@
+//! In steady state a request allocates nothing, in clear text: neither the engine nor the protocols.
+//!
+//! The allocator of this process counts; the server runs in a process of its own, which is this test binary again. A run
+//! and one ten times as long differ in the requests alone, so the difference of their counts is what requests cost.
+
+mod support;
+
+use scenario::plan::Protocol;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use support::{Load, iterations};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const SERVE: &str = "ENGINE_TEST_SERVE";
+
+/// Not a test: the server's process, which lives until its standard input ends.
+#[test]
+fn server() {
+    if std::env::var_os(SERVE).is_none() {
+        return;
+    }
+    let any = "127.0.0.1:0".parse().unwrap();
+    let origin = origin::start(origin::Config { clear: Some(any), tls: None, ..Default::default() }).unwrap();
+    eprintln!("{}", origin.clear_addr().unwrap());
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start() -> Server {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "server", "--nocapture", "--test-threads=1"])
+            .env(SERVE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        Server { address: line.trim().parse().unwrap(), child }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Allocations of the whole process in a run of so many requests.
+fn allocations(load: &Load) -> u64 {
+    // Snapshots, one an interval, allocate.
+    let options = engine::Options { interval: Duration::from_secs(3600), ..Default::default() };
+    let plan = load.plan();
+    let before = ALLOCATIONS.load(Relaxed);
+    let result = engine::run(&plan, &options, &Default::default(), &mut |_| {}).unwrap();
+    let allocations = ALLOCATIONS.load(Relaxed) - before;
+    let books = result.totals.books;
+    assert_eq!(books.succeeded, books.started, "{:?}", result.totals.errors);
+    allocations
+}
+
+/// One test for all cases: a test beside it in this process would be counted, too.
+#[test]
+fn nothing_is_allocated_per_request() {
+    if std::env::var_os(SERVE).is_some() {
+        return;
+    }
+    let server = Server::start();
+    for (protocol, streams, path) in [
+        (Protocol::H1, 1, "/?s=100"),
+        (Protocol::H1, 4, "/?s=100"),
+        (Protocol::H1, 1, "/?s=64k"),
+        (Protocol::H2c, 8, "/?s=100"),
+        (Protocol::H2c, 2, "/?s=64k"),
+    ] {
+        let (few, many) = if path == "/?s=64k" { (500, 5000) } else { (2000, 22_000) };
+        let on = |n| Load::on(server.address, iterations(n));
+        let load = |n| Load { protocol, streams, users: 4 * streams, paths: vec![path], ..on(n) };
+        allocations(&load(few)); // what a process allocates once
+        let (short, long) = (allocations(&load(few)), allocations(&load(many)));
+        let more = long.saturating_sub(short);
+        assert!(more < 200, "{protocol:?} x{streams} {path}: {more} more for {} requests", many - few);
+    }
+}
