@@ -1,6 +1,6 @@
 //! What is counted and timed. The words are those of the glossary: see each type.
 //!
-//! A core fills a [`Recorder`](recorder::Recorder) without sharing anything; [`Figures`] are what comes out, and one
+//! A core fills a recorder without sharing anything; [`Figures`] are what comes out, and one
 //! `merge` serves cores, phases and, later, agents. Percentiles only ever come from merged histograms.
 
 mod books;
