@@ -1,5 +1,5 @@
 //! Header compression (RFC 7541): a decoder, an encoder and the tables they need. Knows nothing of frames; what a field
-//! means in a response is classified here ([`class`]) because the dynamic table remembers it per entry.
+//! means in a response is classified here (`class`) because the dynamic table remembers it per entry.
 
 pub(crate) mod class;
 mod decoder;
