@@ -106,6 +106,27 @@ fn values_are_rendered_and_checked() {
     assert!(c.sent().is_empty());
 }
 
+/// Found by a simulation: the body was lost, and its request never ended.
+#[test]
+fn requests_made_in_the_middle_of_a_data_frame_do_not_lose_it() {
+    let (mut c, prepared) = (Client::ready(config(), &[(3, 100)]), get("/"));
+    for stream in [1, 3, 5, 7] {
+        c.submit(u64::from(stream), &prepared).unwrap();
+        c.input(&headers(stream, &[(":status", "204")], END));
+    }
+    c.submit(9, &prepared).unwrap();
+    let answer = cat(&[headers(9, &[(":status", "200")], 0), data(9, b"hello", true)]);
+    let (first, rest) = answer.split_at(answer.len() - 2);
+    c.input(first);
+    for token in 10..40 {
+        c.submit(token, &prepared).unwrap();
+    }
+    c.flush();
+    c.events();
+    c.input(rest);
+    assert!(matches!(c.events()[..], [Event::Body(9, 2, _), Event::Done(9)]));
+}
+
 #[test]
 fn an_upload_respects_windows_and_frame_size() {
     let mut c = Client::ready(config(), &[(4, 10)]);

@@ -31,8 +31,8 @@ struct Data {
     content: u32,
     padding: u32,
     end_stream: bool,
-    /// The stream, or `None` if its content is to be dropped.
-    slot: Option<u32>,
+    /// Its content is to be dropped.
+    dropped: bool,
     stream: u32,
 }
 
@@ -151,16 +151,16 @@ impl Connection {
         if self.input.phase != Phase::Data || data.pad_due {
             return None;
         }
-        let wanted =
-            data.slot.is_some() && self.live_data_slot().is_some_and(|s| self.streams.peek(s).want.body);
+        let wanted = self.live_data_slot().is_some_and(|s| self.streams.peek(s).want.body);
         (!wanted).then_some(u64::from(data.content) + u64::from(data.padding))
     }
 
-    /// The slot of the stream whose DATA is coming in, if it is still in flight: it may have been cancelled meanwhile.
+    /// The slot of the stream whose DATA is coming in, if it is still in flight: it may have been cancelled meanwhile, and
+    /// moved when others were opened.
     #[inline]
     fn live_data_slot(&self) -> Option<usize> {
-        let slot = self.input.data.slot? as usize;
-        (self.streams.find_live(self.input.data.stream) == Some(slot)).then_some(slot)
+        let data = &self.input.data;
+        if data.dropped { None } else { self.streams.find_live(data.stream) }
     }
 
     #[inline]
@@ -531,14 +531,14 @@ impl Connection {
             content: header.len - u32::from(pad_due),
             padding: 0,
             end_stream,
-            slot: slot.map(|s| s as u32),
+            dropped: slot.is_none(),
             stream: header.stream,
         };
         self.input.phase = Phase::Data;
         if let Some(slot) = slot
             && let Err(breach) = self.admit_data(slot, header, end_stream)
         {
-            self.input.data.slot = None;
+            self.input.data.dropped = true;
             self.breach(breach, Some(slot), sink);
         }
         if header.len == 0 {
@@ -631,7 +631,7 @@ impl Connection {
         if let Some(slot) = self.live_data_slot()
             && let Err(breach) = self.admit_content(slot, content, end_stream)
         {
-            self.input.data.slot = None;
+            self.input.data.dropped = true;
             self.breach(breach, Some(slot), sink);
         }
         Ok(())
