@@ -29,7 +29,10 @@ pub(super) struct User {
     /// No complete answer in time: the cancel that follows is a timeout.
     pub(super) timed_out: bool,
     pub(super) attempts: u8,
+    /// The phase its request began in.
     pub(super) phase: u16,
+    /// The phase its iteration began in, which counts it.
+    pub(super) iteration_phase: u16,
     pub(super) scenario: u16,
     pub(super) status: u16,
     /// Dense index of the step it is at.
@@ -52,6 +55,7 @@ impl User {
             timed_out: false,
             attempts: 0,
             phase: 0,
+            iteration_phase: 0,
             scenario: 0,
             status: 0,
             step: 0,
@@ -175,7 +179,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let scenario = &self.setup.scenarios[usize::from(user.scenario)];
         let last = scenario.order == Order::RoundRobin || user.step + 1 == scenario.first + scenario.len;
         if last {
-            let phase = usize::from(user.phase);
+            let phase = usize::from(user.iteration_phase);
             self.recorder.iterations[phase] += 1;
             self.running -= 1;
             self.begin_iteration(index, now);
@@ -199,6 +203,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         phase.budget = if phase.budget == u64::MAX { u64::MAX } else { phase.budget - 1 };
         user.iterations = user.iterations.saturating_add(1);
+        user.iteration_phase = phase.index as u16;
         user.scenario = self.wheel.next() as u16;
         self.running += 1;
         let scenario = &self.setup.scenarios[usize::from(user.scenario)];
