@@ -42,6 +42,8 @@ pub(super) struct User {
     /// Iterations begun in this phase.
     pub(super) iterations: u32,
     pub(super) due: Time,
+    /// When it was given to its connection.
+    placed: Time,
     pub(super) sent: Time,
     pub(super) first_byte: Time,
     /// Its earliest entry among the timers.
@@ -62,6 +64,7 @@ impl User {
             link: u32::MAX,
             iterations: 0,
             due: Time::ZERO,
+            placed: Time::ZERO,
             sent: Time::NEVER,
             first_byte: Time::ZERO,
             timer_at: Time::NEVER,
@@ -265,7 +268,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let l = &mut self.links[link as usize];
         let http = l.http.as_mut().expect("a link with room has a connection");
         user.state = State::InFlight;
-        (user.link, user.sent, user.status) = (link, Time::NEVER, 0);
+        (user.link, user.placed, user.sent, user.status) = (link, now, Time::NEVER, 0);
         match http.submit(now, Token(u64::from(index)), &step.prepared, step.body.clone(), step.want) {
             Ok(()) => {
                 l.budget -= u64::from(l.budget != u64::MAX);
@@ -314,7 +317,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if user.state != State::InFlight || timeout == u64::MAX {
             return;
         }
-        let since = if user.sent == Time::NEVER { user.due } else { user.sent };
+        // An entry of an earlier request may fire when this one, after a long wait, has only just found a connection.
+        let since = if user.sent == Time::NEVER { user.placed } else { user.sent };
         let deadline = Time::from_nanos(since.as_nanos() + timeout);
         if deadline > now {
             user.timer_at = deadline;
