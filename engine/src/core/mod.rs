@@ -6,6 +6,8 @@
 
 mod link;
 mod notes;
+#[cfg(test)]
+mod simulation;
 mod traffic;
 mod users;
 
