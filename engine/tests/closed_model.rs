@@ -169,7 +169,7 @@ fn a_run_by_time_balances_and_the_server_saw_what_left() {
     assert!(books.succeeded > 100, "{books:?}");
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(server.stats().requests, books.started - books.never_sent);
-    assert!(result.elapsed >= Duration::from_millis(300) && result.elapsed < Duration::from_millis(400));
+    assert!(result.elapsed >= Duration::from_millis(300) && result.elapsed < Duration::from_secs(5));
 }
 
 #[test]
