@@ -71,15 +71,16 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// A policy that starts napping and believes in a small gain; `enabled` false never naps.
-    pub(crate) fn new(enabled: bool, now: Time) -> Batch {
+    /// A policy that measures before it naps, or, where connections are `multiplexed`, naps before it measures: there
+    /// napping gains a third as a rule, and with one request a connection it depends. `enabled` false never naps.
+    pub(crate) fn new(enabled: bool, multiplexed: bool, now: Time) -> Batch {
         Batch {
             enabled,
-            on: true,
+            on: multiplexed,
             nap_us: 0,
             rate: 0.0,
             response_us: 0.0,
-            gain: 0.03,
+            gain: if multiplexed { 0.03 } else { 0.0 },
             estimate_at: now,
             estimate_done: 0,
             probe: Probe::Rest,
@@ -215,7 +216,7 @@ mod tests {
 
     /// A closed-loop server whose rate depends on whether the client naps.
     fn run(in_flight: u32, rate_plain: f64, rate_nap: f64, seconds: f64) -> Batch {
-        let mut batch = Batch::new(true, Time::ZERO);
+        let mut batch = Batch::new(true, true, Time::ZERO);
         let (mut ns, mut done) = (0_u64, 0.0_f64);
         while (ns as f64) < seconds * 1e9 {
             let rate = if batch.nap(in_flight).is_zero() { rate_plain } else { rate_nap };
@@ -233,8 +234,22 @@ mod tests {
     }
 
     #[test]
+    fn begins_without_a_nap_where_connections_are_not_multiplexed_and_takes_it_up_if_it_gains() {
+        let mut batch = Batch::new(true, false, Time::ZERO);
+        let (mut ns, mut done) = (0_u64, 0.0_f64);
+        while ns < 5_000_000_000 {
+            let napping = !batch.nap(64).is_zero();
+            assert!(!napping || ns > FIRST_PROBE_NS);
+            ns += 100_000;
+            done += if napping { 17.0 } else { 15.0 };
+            batch.after_turn(Time::from_nanos(ns), done as u64, 64, || ns / 2);
+        }
+        assert!(batch.on);
+    }
+
+    #[test]
     fn where_the_rate_is_the_same_cpu_decides() {
-        let mut batch = Batch::new(true, Time::ZERO);
+        let mut batch = Batch::new(true, true, Time::ZERO);
         let (mut ns, mut done, mut cpu) = (0_u64, 0_u64, 0_u64);
         while ns < 5_000_000_000 {
             cpu += if batch.nap(64).is_zero() { 50_000 } else { 60_000 };
@@ -259,7 +274,7 @@ mod tests {
 
     #[test]
     fn disabled_means_never() {
-        let mut batch = Batch::new(false, Time::ZERO);
+        let mut batch = Batch::new(false, true, Time::ZERO);
         for i in 1..10_000_u64 {
             batch.after_turn(Time::from_nanos(i * 1_000_000), i * 100, 64, || 0);
             assert!(batch.nap(64).is_zero());

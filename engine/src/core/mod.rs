@@ -24,7 +24,7 @@ use crate::{Control, Options};
 use link::{Link, Prepared};
 use proto::{Field, Template, Text, Time, Want};
 use scenario::Plan;
-use scenario::plan::{Order, Share, Step};
+use scenario::plan::{Order, Protocol, Share, Step};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -228,7 +228,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 Link::new(target, Time::from_nanos(at), global)
             })
             .collect();
-        let batch = Batch::new(setup.options.batch && io.can_nap(), now);
+        let plan = &setup.plan;
+        let multiplexed = plan.protocol != Protocol::H1 && plan.connections.streams.get() > 1;
+        let batch = Batch::new(setup.options.batch && io.can_nap(), multiplexed, now);
         Core {
             recorder: Recorder::new(setup.plan.phases.len(), setup.steps.len(), setup.live),
             wheel: Wheel::new(setup.plan.scenarios.iter().map(|s| s.weight.get())),
