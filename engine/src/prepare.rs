@@ -187,13 +187,22 @@ pub(crate) fn cores(plan: &Plan, options: &Options, observe: &mut dyn FnMut(Even
 }
 
 /// The CPU of each core. `None`: not pinned.
-pub(crate) fn cpus(options: &Options, cores: usize, observe: &mut dyn FnMut(Event)) -> Vec<Option<usize>> {
+///
+/// Where the server is on this machine and the cores would take every CPU, one of them would sit on the server's: then
+/// the scheduler places them better, unless the user names the CPUs.
+pub(crate) fn cpus(
+    setup: &Setup,
+    options: &Options,
+    cores: usize,
+    observe: &mut dyn FnMut(Event),
+) -> Vec<Option<usize>> {
     let list: Vec<usize> = match &options.cpus {
         Some(list) => list.clone(),
         // The highest first: CPU 0 has most of the interrupts.
         None => core_affinity::get_core_ids().unwrap_or_default().iter().rev().map(|c| c.id).collect(),
     };
-    if list.is_empty() {
+    let local = setup.targets.iter().flat_map(|t| &t.addresses).any(|a| a.ip().is_loopback());
+    if list.is_empty() || (options.cpus.is_none() && local && cores >= list.len() && cores > 1) {
         return vec![None; cores];
     }
     if cores > list.len() {

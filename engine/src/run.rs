@@ -116,7 +116,7 @@ pub fn run(
     let cores = prepare::cores(plan, options, observe);
     let shares = core::shares(&setup, cores);
     prepare::descriptors(plan, cores)?;
-    let cpus = prepare::cpus(options, cores, observe);
+    let cpus = prepare::cpus(&setup, options, cores, observe);
     for (core, share) in shares.iter().enumerate() {
         let first = share.phases[0];
         observe(Event::CoreStarting {
