@@ -60,7 +60,17 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         thresholds: vec![],
     };
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
-    Ok(Job { plan, options, front: Front::Flags, url: args.urls[0].clone(), notes })
+    Ok(Job { plan, options, front: Front::Flags, url: without_credentials(&args.urls[0]), notes })
+}
+
+/// A URL as it may be shown: the password in it became a secret header.
+fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
 }
 
 /// How much, checked.
@@ -317,6 +327,12 @@ mod tests {
             let after = of(&format!("http://a:81/x {short}")).unwrap().plan;
             assert!(same(&plan(short), &after), "{short} after the URL");
         }
+    }
+
+    #[test]
+    fn a_password_is_not_part_of_what_is_shown() {
+        assert_eq!(without_credentials("https://user:se@cret@host:1/a?b=@c"), "https://host:1/a?b=@c");
+        assert_eq!(without_credentials("http://host/@x"), "http://host/@x");
     }
 
     #[test]

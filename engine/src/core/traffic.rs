@@ -325,11 +325,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 tls.feed(bytes, |plain| http.handle_input(now, ByteInput::Bytes(plain), &mut notes))
             }
             None => {
-                // Before the handshake is over no application data is handed out by TLS.
-                let mut early = false;
-                let fed = tls.feed(self.io.bytes(&chunk), |_| early = true);
-                debug_assert!(!early || !tls.is_handshaking());
-                fed
+                // A server that speaks first (HTTP/2) may do so in the segment that ends the handshake.
+                let early = &mut self.scratch;
+                early.clear();
+                tls.feed(self.io.bytes(&chunk), |plain| early.extend_from_slice(plain))
             }
         };
         self.io.release(chunk);
@@ -340,7 +339,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                     self.touch(index);
                 }
                 if done && self.links[index as usize].state == LinkState::Handshaking {
+                    let early = std::mem::take(&mut self.scratch);
                     self.open_http(index, now);
+                    if !early.is_empty() {
+                        self.with_http(index, now, |http, notes| {
+                            http.handle_input(now, ByteInput::Bytes(&early), notes);
+                        });
+                    }
+                    self.scratch = early;
                 }
                 if fed.closed && self.links[index as usize].http.is_some() {
                     self.end_input(index, now);
@@ -600,7 +606,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let link = &mut self.links[index as usize];
         // A connection lost before it served anything is like a failed attempt: without a pause it would be opened in a
         // loop.
-        let barren = !graceful && !link.tidings.served;
+        let barren = !link.tidings.served;
         let pause = if barren { backoff(link.failures) } else { Duration::ZERO };
         link.failures = if barren { link.failures + 1 } else { 0 };
         let farewell = match (graceful, by_us) {

@@ -104,13 +104,10 @@ impl Uring {
         let mut builder = IoUring::builder();
         builder.setup_cqsize(completions).setup_clamp().setup_submit_all();
         let deferred = builder.clone().setup_single_issuer().setup_defer_taskrun().build(entries);
-        let (mut ring, flags) = match deferred {
+        let (ring, flags) = match deferred {
             Ok(ring) => (ring, "SINGLE_ISSUER|DEFER_TASKRUN"),
             Err(_) => (builder.setup_coop_taskrun().build(entries)?, "COOP_TASKRUN"),
         };
-        // An unregistered ring only costs a descriptor look-up per call.
-        let _ = ring.submitter();
-        let _ = register(&mut ring);
         let (count, size) = buffer_plan(connections);
         let small = Buffers::register(&ring, SMALL, count, size)?;
         let large = Buffers::register(&ring, LARGE, LARGE_COUNT, LARGE_SIZE)?;
@@ -519,10 +516,6 @@ fn buffer_plan(connections: u32) -> (u16, usize) {
     let size = 32 * 1024;
     let total = (connections as usize * 16 * 1024).clamp(64 * 1024, 1024 * 1024);
     ((total / size).next_power_of_two() as u16, size)
-}
-
-fn register(ring: &mut IoUring) -> io::Result<()> {
-    ring.submitter().register_ring_fd()
 }
 
 fn os_error(result: i32) -> io::Error {
