@@ -83,6 +83,23 @@ impl Outbox {
         }
     }
 
+    /// Drops the frames of streams above `last` of which nothing was handed out: the peer is going away and would ignore
+    /// them (RFC 9113 section 6.8). Whatever lies between them stays.
+    pub(crate) fn drop_streams_above(&mut self, last: u32) {
+        let handed = self.before + self.taken as u64;
+        let mut gone = 0;
+        let (bytes, before) = (&mut self.bytes, self.before);
+        self.marks.retain_mut(|mark| {
+            (mark.start, mark.end) = (mark.start - gone, mark.end - gone);
+            let drop = mark.start >= handed && mark.stream > last;
+            if drop {
+                bytes.drain((mark.start - before) as usize..(mark.end - before) as usize);
+                gone += mark.end - mark.start;
+            }
+            !drop
+        });
+    }
+
     /// Starts a HEADERS frame: leaves room for its header, and says where.
     #[inline]
     pub(crate) fn begin_headers(&mut self) -> usize {

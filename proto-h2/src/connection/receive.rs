@@ -757,6 +757,7 @@ impl Connection {
         }
         self.gone_away = Some(gone);
         self.stats.goaway_code = Some(gone.code.0);
+        self.outbox.drop_streams_above(gone.last);
         self.drain(sink);
         for slot in self.streams.live_above(gone.last) {
             let error = super::went_away(gone);
