@@ -43,7 +43,7 @@ impl Progress {
         let interval = snapshot.elapsed.saturating_sub(then).as_secs_f64();
         let ended = snapshot.books.succeeded.saturating_sub(before.succeeded);
         let per_second = if interval > 0.0 { ended as f64 / interval } else { 0.0 };
-        let s = &snapshot.response_time;
+        let s = snapshot.response_time();
         let times = if s.count() == 0 {
             "no responses".to_owned()
         } else {

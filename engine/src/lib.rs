@@ -13,8 +13,10 @@ mod options;
 mod prepare;
 mod run;
 pub mod stats;
+mod stock;
 mod timers;
 mod tls;
 
-pub use options::{Io, Options};
-pub use run::{Control, Event, Snapshot, StartError, run};
+pub use options::{Io, Options, Rows};
+pub use run::{Control, Event, StartError, run};
+pub use stock::Snapshot;

@@ -35,3 +35,7 @@ pub const ERROR_CAUSES: usize = 64;
 
 /// Spare descriptors beside those of connections: ring, log files, listening sockets, standard streams.
 pub const SPARE_DESCRIPTORS: u64 = 64;
+
+/// Intervals that wait for a core that is late. Beyond that the oldest is closed without it, and what the core tells then
+/// counts where it is.
+pub const WAITING_INTERVALS: usize = 64;

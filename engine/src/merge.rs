@@ -57,6 +57,7 @@ pub(crate) fn result(
         phase_steps,
         connections,
         verdict,
+        timeline: None,
     })
 }
 

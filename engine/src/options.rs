@@ -25,6 +25,8 @@ pub struct Options {
     pub key_log: Option<PathBuf>,
     /// Somebody watches the snapshots: keep the response times of each interval (a few ns per request).
     pub live: bool,
+    /// What becomes of the rows of the time series (some ten ns per request, unless there are none).
+    pub rows: Rows,
 }
 
 impl Default for Options {
@@ -39,8 +41,21 @@ impl Default for Options {
             drain: Duration::from_secs(5),
             key_log: None,
             live: false,
+            rows: Rows::None,
         }
     }
+}
+
+/// The rows of the time series: one for each interval and phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rows {
+    /// There are none.
+    #[default]
+    None,
+    /// Told with the snapshots, and forgotten.
+    Told,
+    /// Kept in the result as well: one to ten KB a row.
+    Kept,
 }
 
 /// The I/O driver.

@@ -4,6 +4,7 @@
 
 use crate::core::{ScenarioSetup, Setup, StepSetup, TargetSetup};
 use crate::io::socket::SocketOptions;
+use crate::stats::interval::Keep;
 use crate::tls::{TlsSetup, server_name};
 use crate::{Event, Options, StartError, limits};
 use proto::Scheme;
@@ -69,7 +70,7 @@ pub(crate) fn setup(
         h1: proto_h1::Config { depth: pipelining(plan), ..proto_h1::Config::default() },
         h2: h2_config(plan),
         discard,
-        live: options.live,
+        keep: Keep::of(plan, options),
         options: options.clone(),
         plan: plan.clone(),
     })

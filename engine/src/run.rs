@@ -1,15 +1,16 @@
 //! Starts the cores, watches them and merges what they found.
 
 use crate::clock::Monotonic;
-use crate::core::{self, Core, CoreResult, CoreSnapshot, Setup, Told};
+use crate::core::{self, Core, CoreResult, Setup, Told};
 use crate::io::uring::Uring;
-use crate::stats::{Books, ConnectionFigures, Cost, RunResult, Series, TlsFacts, cost};
+use crate::stats::{Cost, RunResult, Timeline, TlsFacts, cost};
+use crate::stock::{Snapshot, Stock};
 use crate::{Options, merge, prepare};
 use scenario::Plan;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Barrier, mpsc};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// The way in for an interrupt, shared with a signal handler.
 #[derive(Debug, Default)]
@@ -72,25 +73,6 @@ pub enum Event {
     Warning(String),
 }
 
-/// All cores together at one moment.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// Since the first core began.
-    pub elapsed: Duration,
-    /// Index of the phase most cores are in.
-    pub phase: usize,
-    /// The books of all phases, warm-up included.
-    pub books: Books,
-    /// Connections open now.
-    pub open: u64,
-    /// Response times of the requests that ended since the last snapshot.
-    pub response_time: Series,
-    /// Connections so far.
-    pub connections: ConnectionFigures,
-    /// Body bytes received since the last snapshot.
-    pub data_bytes: u64,
-}
-
 /// Why a run could not start. The text names the place and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartError(pub String);
@@ -128,14 +110,15 @@ pub fn run(
     let (began, epoch) = (SystemTime::now(), Monotonic::starting_now());
     let gate = Barrier::new(cores);
     let (tell, told) = mpsc::sync_channel(NEWS);
-    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+    let (timeline, outcomes): (_, Vec<Outcome>) = std::thread::scope(|scope| {
         let threads: Vec<_> = shares
             .into_iter()
             .enumerate()
             .map(|(index, share)| {
                 let (setup, gate, tell, cpu) = (&setup, &gate, tell.clone(), cpus[index]);
                 let core = move || {
-                    run_core(setup, share, cpu, epoch, gate, control, &mut |t| drop(tell.send((index, t))))
+                    let line = Line { core: index, tell: &tell };
+                    run_core(setup, share, cpu, epoch, gate, control, &mut |t| line.tell(t))
                 };
                 std::thread::Builder::new()
                     .name(format!("core-{index}"))
@@ -144,10 +127,11 @@ pub fn run(
             })
             .collect();
         drop(tell);
-        relay(&told, cores, observe);
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a core panicked".into()))).collect()
+        let timeline = relay(&told, Stock::new(cores, options.interval, options.rows), observe);
+        let ended = threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a core panicked".into())));
+        (timeline, ended.collect())
     });
-    merge::result(&setup, outcomes, began)
+    Ok(RunResult { timeline, ..merge::result(&setup, outcomes, began)? })
 }
 
 /// What a core thread ends with.
@@ -182,76 +166,108 @@ fn run_core(
     }
 }
 
+/// What a core thread has to say.
+enum News {
+    Told(Told),
+    /// It will say nothing more.
+    Gone,
+}
+
+/// A core thread's way to the caller. Says that the thread is gone however it ended.
+struct Line<'a> {
+    core: usize,
+    tell: &'a mpsc::SyncSender<(usize, News)>,
+}
+
+impl Line<'_> {
+    fn tell(&self, told: Told) {
+        let _ = self.tell.send((self.core, News::Told(told)));
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        let _ = self.tell.send((self.core, News::Gone));
+    }
+}
+
 /// Passes the cores' news on to the caller until the last core is gone.
-fn relay(told: &mpsc::Receiver<(usize, Told)>, cores: usize, observe: &mut dyn FnMut(Event)) {
-    let mut stock = Stock::new(cores);
+fn relay(
+    told: &mpsc::Receiver<(usize, News)>,
+    mut stock: Stock,
+    observe: &mut dyn FnMut(Event),
+) -> Option<Timeline> {
     while let Ok((core, news)) = told.recv() {
-        match news {
-            Told::Connected(tls, application_protocol) => {
+        let snapshot = match news {
+            News::Told(Told::Connected(tls, application_protocol)) => {
                 observe(Event::Connected { core, tls, application_protocol });
+                None
             }
-            Told::PhaseBegan(phase) => observe(Event::PhaseBegan { core, phase }),
-            Told::PhaseEnded(phase) => observe(Event::PhaseEnded { core, phase }),
-            Told::Snapshot(snapshot) => {
-                if let Some(all) = stock.take(core, *snapshot) {
-                    observe(Event::Snapshot(all));
-                }
+            News::Told(Told::PhaseBegan(phase)) => {
+                observe(Event::PhaseBegan { core, phase });
+                None
             }
+            News::Told(Told::PhaseEnded(phase)) => {
+                observe(Event::PhaseEnded { core, phase });
+                None
+            }
+            News::Told(Told::Snapshot(snapshot)) => stock.take(core, *snapshot),
+            News::Gone => stock.gone(core),
+        };
+        if let Some(all) = snapshot {
+            observe(Event::Snapshot(all));
         }
     }
+    stock.timeline()
 }
 
-/// The cores' snapshots of one interval, put together.
-struct Stock {
-    latest: Vec<Option<CoreSnapshot>>,
-    waiting: Vec<bool>,
-    response_time: Series,
-    data_before: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Books;
+    use std::time::Duration;
 
-impl Stock {
-    fn new(cores: usize) -> Stock {
-        Stock {
-            latest: (0..cores).map(|_| None).collect(),
-            waiting: vec![true; cores],
-            response_time: Series::default(),
-            data_before: 0,
-        }
-    }
-
-    /// Takes one core's snapshot; gives all of them together once every core still running has reported.
-    fn take(&mut self, core: usize, mut snapshot: CoreSnapshot) -> Option<Snapshot> {
-        self.response_time.merge(&std::mem::take(&mut snapshot.response_time));
-        self.waiting[core] = false;
-        self.latest[core] = Some(snapshot);
-        let finished = |s: &Option<CoreSnapshot>| s.as_ref().is_some_and(|s| s.finished);
-        if (0..self.latest.len()).any(|c| self.waiting[c] && !finished(&self.latest[c])) {
-            return None;
-        }
-        self.waiting.fill(true);
-        let mut books = Books::default();
-        let mut connections = ConnectionFigures::default();
-        let (mut open, mut data, mut phase, mut at) = (0, 0, 0, proto::Time::ZERO);
-        for s in self.latest.iter().flatten() {
-            books.merge(&s.books);
-            connections.attempted += s.attempted;
-            connections.opened += s.opened;
-            connections.failed += s.failed;
-            open += s.open;
-            data += s.data_bytes;
-            phase = phase.max(s.phase);
-            at = at.max(s.at);
-        }
-        assert!(books.balance(), "the books of all cores do not balance: {books:?}");
-        let data_bytes = data - std::mem::replace(&mut self.data_before, data);
-        Some(Snapshot {
-            elapsed: Duration::from_nanos(at.as_nanos()),
-            phase,
-            books,
-            open,
-            response_time: std::mem::take(&mut self.response_time),
-            connections,
-            data_bytes,
-        })
+    #[test]
+    fn a_core_that_panics_or_ends_early_does_not_silence_the_others() {
+        let (tell, told) = mpsc::sync_channel(NEWS);
+        let snapshot = |interval, next| {
+            let at = proto::Time::from_nanos(interval + 1);
+            let (parts, phases, books) = (vec![], vec![], Books::default());
+            let (attempted, opened, failed) = (0, 0, 0);
+            let (phase, open, data_bytes, connect) = (0, 0, 0, None);
+            Told::Snapshot(Box::new(core::CoreSnapshot {
+                at,
+                phase,
+                interval,
+                next,
+                books,
+                open,
+                parts,
+                phases,
+                connect,
+                attempted,
+                opened,
+                failed,
+                data_bytes,
+            }))
+        };
+        let mut seen = 0;
+        std::thread::scope(|scope| {
+            let line = |core| (core, tell.clone());
+            let (good, bad) = (line(0), line(1));
+            scope.spawn(move || {
+                let line = Line { core: good.0, tell: &good.1 };
+                (0..3).for_each(|n| line.tell(snapshot(n, n + 1)));
+            });
+            let bad = scope.spawn(move || {
+                let _line = Line { core: bad.0, tell: &bad.1 };
+                std::panic::resume_unwind(Box::new("the core is broken"));
+            });
+            drop(tell);
+            let stock = Stock::new(2, Duration::from_nanos(1), crate::Rows::None);
+            relay(&told, stock, &mut |event| seen += usize::from(matches!(event, Event::Snapshot(_))));
+            assert!(bad.join().is_err());
+        });
+        assert!((1..=3).contains(&seen), "{seen} snapshots");
     }
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use engine::stats::{RunResult, Series};
+use engine::stats::RunResult;
 use engine::{Event, Snapshot};
 use report::h2load::{Format, Live, Mode, Style, render};
 use std::time::Duration;
@@ -143,9 +143,11 @@ fn snapshot(result: &RunResult, ended: u64) -> Event {
         phase: 0,
         books,
         open: 1,
-        response_time: Series::default(),
         connections: Default::default(),
         data_bytes: 0,
+        parts: vec![],
+        phases: vec![],
+        rows: vec![],
     })
 }
 

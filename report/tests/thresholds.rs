@@ -9,8 +9,15 @@ use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
 fn one(metric: Metric, op: Op, value: f64, step: Option<&str>, phase: Option<&str>) -> Outcome {
     let mut plan = common::plan();
     let owned = |name: Option<&str>| name.map(str::to_owned);
-    plan.thresholds =
-        vec![Threshold { text: "t".into(), metric, step: owned(step), phase: owned(phase), op, value }];
+    plan.thresholds = vec![Threshold {
+        text: "t".into(),
+        metric,
+        step: owned(step),
+        phase: owned(phase),
+        op,
+        value,
+        abort_after: None,
+    }];
     judge(&plan, &common::result()).remove(0)
 }
 

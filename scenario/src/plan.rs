@@ -356,6 +356,8 @@ pub struct Threshold {
     pub op: Op,
     /// Right side: nanoseconds for times, a fraction for rates of failure, a number for counts, per second for rates.
     pub value: f64,
+    /// Watched during the run, which ends when it does not hold after so much recorded time.
+    pub abort_after: Option<Duration>,
 }
 
 /// Left side of a threshold.

@@ -72,7 +72,15 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
     }
     let value = value(metric, &text[right.clone()], right)?;
     let mut parsed = Parsed {
-        threshold: Threshold { text: text.trim().to_owned(), metric, step: None, phase: None, op, value },
+        threshold: Threshold {
+            text: text.trim().to_owned(),
+            metric,
+            step: None,
+            phase: None,
+            op,
+            value,
+            abort_after: None,
+        },
         step_at: None,
         phase_at: None,
     };

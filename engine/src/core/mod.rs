@@ -16,8 +16,9 @@ use crate::clock::Clock;
 use crate::io::socket::SocketOptions;
 use crate::io::{Driver, Wait, What};
 use crate::limits;
+use crate::stats::interval::{Grid, Keep};
 use crate::stats::recorder::Recorder;
-use crate::stats::{Batching, Books, Bytes, Series, TlsFacts};
+use crate::stats::{Batching, Books, Bytes, Part, Series, TlsFacts};
 use crate::timers::{Owner, Timers};
 use crate::tls::{ServerName, TlsSetup};
 use crate::{Control, Options};
@@ -45,8 +46,8 @@ pub(crate) struct Setup {
     pub(crate) h2: proto_h2::Config,
     /// Bodies nobody looks at are thrown away by the kernel: HTTP/1 in clear only.
     pub(crate) discard: bool,
-    /// Somebody watches: keep the response times of each interval.
-    pub(crate) live: bool,
+    /// What of each interval somebody asked for.
+    pub(crate) keep: Keep,
 }
 
 /// A scenario's part of the dense step list.
@@ -152,10 +153,18 @@ pub(crate) enum Told {
 pub(crate) struct CoreSnapshot {
     pub(crate) at: Time,
     pub(crate) phase: usize,
-    pub(crate) finished: bool,
+    /// The interval that has ended.
+    pub(crate) interval: u64,
+    /// The one it tells of next; `u64::MAX`: none, it has finished.
+    pub(crate) next: u64,
     pub(crate) books: Books,
     pub(crate) open: u64,
-    pub(crate) response_time: Series,
+    /// What changed since the last snapshot.
+    pub(crate) parts: Vec<Part>,
+    /// From when to when each phase was, so far.
+    pub(crate) phases: Vec<Option<(Time, Time)>>,
+    /// Connect and handshake times so far.
+    pub(crate) connect: Option<(Series, Series)>,
     pub(crate) attempted: u64,
     pub(crate) opened: u64,
     pub(crate) failed: u64,
@@ -232,7 +241,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let multiplexed = plan.protocol != Protocol::H1 && plan.connections.streams.get() > 1;
         let batch = Batch::new(setup.options.batch && io.can_nap(), multiplexed, now);
         Core {
-            recorder: Recorder::new(setup.plan.phases.len(), setup.steps.len(), setup.live),
+            recorder: Recorder::new(setup.plan.phases.len(), setup.steps.len(), &setup.keep),
             wheel: Wheel::new(setup.plan.scenarios.iter().map(|s| s.weight.get())),
             phase: PhaseRun { index: 0, began: now, ends: Time::NEVER, budget: 0, per_user: 0, active: 0 },
             phases: vec![None; setup.plan.phases.len()],
@@ -266,8 +275,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     /// Runs all phases. `tell` hands news to the run; it must not block for long.
     pub(crate) fn run(mut self, control: &Control, tell: &mut dyn FnMut(Told)) -> io::Result<CoreResult> {
         let mut now = self.clock.now();
-        let interval = self.setup.options.interval;
-        let mut stock_at = now.after(interval);
+        let mut grid = Grid::new(self.setup.options.interval, now);
         let mut gave_up = None;
         let mut drain_until = Time::NEVER;
         (0..self.links.len() as u32).for_each(|link| self.start_link(link, now));
@@ -277,11 +285,12 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             self.flush(now);
             while !self.phase_over(now) {
                 self.told.drain(..).for_each(&mut *tell);
-                now = self.turn(now, stock_at.min(drain_until))?;
-                if now >= stock_at {
-                    let snapshot = Box::new(self.snapshot(now));
+                now = self.turn(now, grid.ends().min(drain_until))?;
+                if now >= grid.ends() {
+                    let mut snapshot = Box::new(self.snapshot(now, grid.number()));
+                    grid.advance(now);
+                    snapshot.next = grid.number();
                     self.told.push(Told::Snapshot(snapshot));
-                    stock_at = now.after(interval);
                 }
                 if control.interrupts() > 0 && !self.stopping {
                     self.stopping = true;
@@ -308,8 +317,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         // What was written in the last turn still goes out: it counts as sent.
         self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO, limit: Duration::ZERO })?;
         self.abandon_all();
-        let mut end = self.snapshot(now);
-        end.finished = true;
+        let end = self.snapshot(now, grid.number());
         assert!(end.books.balance() && end.books.in_flight == 0, "the books do not balance: {:?}", end.books);
         self.told.push(Told::Snapshot(Box::new(end)));
         self.told.drain(..).for_each(&mut *tell);
@@ -379,19 +387,29 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.told.push(Told::PhaseEnded(index));
     }
 
-    fn snapshot(&mut self, now: Time) -> CoreSnapshot {
+    fn snapshot(&mut self, now: Time, interval: u64) -> CoreSnapshot {
         let books = self.recorder.books(self.queues.in_flight);
         assert!(books.balance(), "the books do not balance: {books:?}");
+        let (phase, keep) = (self.phase.index, &self.setup.keep);
+        let mut phases = if keep.parts { self.phases.clone() } else { Vec::new() };
+        if let Some(running) = phases.get_mut(phase) {
+            *running = running.or(Some((self.phase.began, now.min(self.phase.ends))));
+        }
+        let parts = self.recorder.take_parts(phase, self.bytes);
+        let connections = &self.recorder.connections;
         CoreSnapshot {
             at: now,
-            phase: self.phase.index,
-            finished: false,
+            phase,
+            interval,
+            next: u64::MAX,
             books,
             open: u64::from(self.open),
-            response_time: self.recorder.take_interval(),
-            attempted: self.recorder.connections.attempted,
-            opened: self.recorder.connections.opened,
-            failed: self.recorder.connections.failed,
+            parts,
+            phases,
+            connect: keep.connect.then(|| (connections.connect.clone(), connections.handshake.clone())),
+            attempted: connections.attempted,
+            opened: connections.opened,
+            failed: connections.failed,
             data_bytes: self.recorder.data_bytes,
         }
     }

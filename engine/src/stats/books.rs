@@ -42,6 +42,21 @@ impl Books {
         self.never_sent += other.never_sent;
     }
 
+    /// What was added to earlier books of the same requests. `in_flight` is no count: it stays as it is.
+    pub(crate) fn since(&self, before: &Books) -> Books {
+        Books {
+            started: self.started - before.started,
+            succeeded: self.succeeded - before.succeeded,
+            failed: self.failed - before.failed,
+            abandoned: self.abandoned - before.abandoned,
+            in_flight: self.in_flight,
+            failed_status: self.failed_status - before.failed_status,
+            failed_timeout: self.failed_timeout - before.failed_timeout,
+            retried: self.retried - before.retried,
+            never_sent: self.never_sent - before.never_sent,
+        }
+    }
+
     /// Ended, well or badly.
     pub fn ended(&self) -> u64 {
         self.succeeded + self.failed

@@ -6,13 +6,17 @@
 mod books;
 pub(crate) mod cost;
 pub(crate) mod environment;
+pub(crate) mod interval;
 pub(crate) mod recorder;
 mod result;
 mod series;
+mod timeline;
 
 pub use books::Books;
+pub use interval::Part;
 pub use result::{
     Batching, Bytes, ConnectionFigures, Cost, Environment, ErrorCount, Figures, PhaseFigures, RunResult,
     StepFigures, TlsFacts, Verdict, VerdictLevel,
 };
-pub use series::Series;
+pub use series::{Packed, Series};
+pub use timeline::{Row, Timeline};

@@ -1,7 +1,8 @@
 //! What a core writes down: one cell per phase and step, so that a request is recorded once and everything else is merged
 //! from cells at the end.
 
-use super::{Books, Bytes, ConnectionFigures, ErrorCount, Figures, Series};
+use super::interval::{Interval, Keep};
+use super::{Books, Bytes, ConnectionFigures, ErrorCount, Figures, Part, Series};
 use crate::limits;
 use proto::Error;
 use std::collections::BTreeMap;
@@ -20,8 +21,11 @@ pub(crate) struct Recorder {
     pub(crate) iterations: Vec<u64>,
     /// What the connections did.
     pub(crate) connections: ConnectionFigures,
-    /// Response times since the last snapshot, where somebody watches.
-    interval: Option<Series>,
+    /// The times of the present interval, where somebody asked for them.
+    interval: Option<Box<Interval>>,
+    keep: Keep,
+    /// The counts of every part as of the last snapshot.
+    before: Vec<Counts>,
     /// Requests ended, all phases: what the batching policy counts.
     pub(crate) ended: u64,
     /// Body bytes received, all phases.
@@ -39,6 +43,16 @@ pub(crate) struct Times {
     pub(crate) lag: u64,
     /// Sent to first byte of the head.
     pub(crate) first_byte: u64,
+}
+
+/// Counts of a part of the requests, from the start of the run.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    books: Books,
+    iterations: u64,
+    checks_passed: u64,
+    checks_failed: u64,
+    bytes: Bytes,
 }
 
 /// One step in one phase.
@@ -60,14 +74,17 @@ pub(crate) struct Cell {
 }
 
 impl Recorder {
-    pub(crate) fn new(phases: usize, steps: usize, live: bool) -> Recorder {
+    pub(crate) fn new(phases: usize, steps: usize, keep: &Keep) -> Recorder {
+        let parts = if keep.parts { keep.groups(phases) } else { 0 };
         Recorder {
             steps,
             cells: (0..phases * steps).map(|_| Cell::default()).collect(),
             bytes: vec![Bytes::default(); phases],
             iterations: vec![0; phases],
             connections: ConnectionFigures::default(),
-            interval: live.then(Series::default),
+            interval: Interval::new(keep, phases),
+            keep: keep.clone(),
+            before: vec![Counts::default(); parts],
             ended: 0,
             data_bytes: 0,
         }
@@ -83,7 +100,7 @@ impl Recorder {
     pub(crate) fn succeeded(&mut self, phase: u16, step: u32, times: Times) {
         self.ended += 1;
         if let Some(interval) = &mut self.interval {
-            interval.record(times.response);
+            interval.succeeded(phase, step, times);
         }
         let cell = self.cell(phase, step);
         cell.books.succeeded += 1;
@@ -118,9 +135,48 @@ impl Recorder {
         books
     }
 
-    /// The response times since the last call.
-    pub(crate) fn take_interval(&mut self) -> Series {
-        self.interval.as_mut().map(std::mem::take).unwrap_or_default()
+    /// What changed since the last call, by part; parts of which nothing did are left out. `bytes` are those of `phase`
+    /// that are not in [`Recorder::bytes`] yet.
+    pub(crate) fn take_parts(&mut self, phase: usize, bytes: Bytes) -> Vec<Part> {
+        if !self.keep.parts {
+            return Vec::new();
+        }
+        let now = self.counts(phase, bytes);
+        let before = std::mem::replace(&mut self.before, now);
+        let mut parts = Vec::new();
+        for (group, (now, before)) in self.before.iter().zip(&before).enumerate() {
+            // A series changes only where a count does.
+            if now == before {
+                continue;
+            }
+            let mut figures = now.since(before);
+            if let Some(interval) = &mut self.interval {
+                interval.take(group, &mut figures);
+            }
+            let (phase, step) = self.keep.named(group);
+            parts.push(Part { phase, step, figures });
+        }
+        parts
+    }
+
+    /// The counts of every part. What is kept by phase alone is with the part of the steps that nobody named.
+    fn counts(&self, phase: usize, bytes: Bytes) -> Vec<Counts> {
+        let mut counts = vec![Counts::default(); self.before.len()];
+        for (at, cell) in self.cells.iter().enumerate() {
+            let part = &mut counts[self.keep.group(at / self.steps, at % self.steps)];
+            part.books.merge(&cell.books);
+            part.checks_passed += cell.checks_passed;
+            part.checks_failed += cell.checks_failed;
+            part.bytes.data += cell.data;
+        }
+        for (index, moved) in self.bytes.iter().enumerate() {
+            let part = &mut counts[self.keep.groups(index)];
+            let running = if index == phase { bytes } else { Bytes::default() };
+            part.bytes.received += moved.received + running.received;
+            part.bytes.sent += moved.sent + running.sent;
+            part.iterations = self.iterations[index];
+        }
+        counts
     }
 
     /// The figures of each phase, step by step. Moves the series out: copies of histograms are what a result costs in
@@ -129,6 +185,25 @@ impl Recorder {
         let mut cells = std::mem::take(&mut self.cells).into_iter();
         let steps = self.steps;
         self.bytes.iter().map(|_| cells.by_ref().take(steps).map(Cell::into_figures).collect()).collect()
+    }
+}
+
+impl Counts {
+    /// What was added since.
+    fn since(&self, before: &Counts) -> Figures {
+        Figures {
+            books: self.books.since(&before.books),
+            iterations: self.iterations - before.iterations,
+            checks_passed: self.checks_passed - before.checks_passed,
+            checks_failed: self.checks_failed - before.checks_failed,
+            bytes: Bytes {
+                received: self.bytes.received - before.bytes.received,
+                sent: self.bytes.sent - before.bytes.sent,
+                data: self.bytes.data - before.bytes.data,
+                ..Bytes::default()
+            },
+            ..Figures::default()
+        }
     }
 }
 

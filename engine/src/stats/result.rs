@@ -1,6 +1,6 @@
 //! The result of a run, as `report` renders it.
 
-use super::{Books, Series};
+use super::{Books, Series, Timeline};
 use proto::{Fault, Kind};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -37,6 +37,8 @@ pub struct RunResult {
     pub batching: Vec<Batching>,
     /// Whether the figures can be trusted, and why not.
     pub verdict: Verdict,
+    /// The time series, where it was to be kept.
+    pub timeline: Option<Timeline>,
 }
 
 /// Counts and times of one selection of requests (all, a phase, a step).

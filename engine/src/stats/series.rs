@@ -1,7 +1,7 @@
 //! A series of times: a histogram of nanoseconds with exact count, sum, minimum and maximum beside it.
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -218,6 +218,23 @@ impl Series {
         inside as f64 / self.count as f64
     }
 
+    /// The same series in as few bytes as it takes.
+    pub fn pack(&self) -> Packed {
+        let content = match &self.hist {
+            Some(_) => Content::V2(self.v2_deflate().into()),
+            None => Content::Few(self.few.as_slice().into()),
+        };
+        Packed {
+            content,
+            sum: self.sum,
+            squares: self.squares,
+            count: self.count,
+            min: self.min,
+            max: self.max,
+            over_range: self.over_range,
+        }
+    }
+
     /// The histogram in HdrHistogram's V2 deflate encoding, which the standard tools read (values are nanoseconds).
     pub fn v2_deflate(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -231,6 +248,59 @@ impl Series {
         };
         V2DeflateSerializer::new().serialize(hist, &mut out).expect("a Vec takes every byte");
         out
+    }
+}
+
+/// A series at rest: it takes no more values, and some hundred bytes instead of the 170 KB of a histogram. Copies share it.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    content: Content,
+    sum: u128,
+    squares: u128,
+    count: u64,
+    min: u64,
+    max: u64,
+    over_range: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Few(Arc<[u64]>),
+    V2(Arc<[u8]>),
+}
+
+impl Packed {
+    /// The series it was made of, equal in every figure.
+    pub fn unpack(&self) -> Series {
+        let (few, hist) = match &self.content {
+            Content::Few(few) => (few.to_vec(), None),
+            Content::V2(bytes) => {
+                let mut hist: Histogram<u64> =
+                    Deserializer::new().deserialize(&mut &bytes[..]).expect("it was encoded here");
+                hist.auto(true);
+                (Vec::new(), Some(Hist::Own(Box::new(hist))))
+            }
+        };
+        let Packed { sum, squares, count, min, max, over_range, .. } = *self;
+        Series { few, hist, sum, squares, count, min, max, over_range }
+    }
+
+    /// How many values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The exact largest value, 0 if empty.
+    pub fn max_ns(&self) -> u64 {
+        self.max
+    }
+
+    /// See [`Series::v2_deflate`].
+    pub fn v2_deflate(&self) -> Arc<[u8]> {
+        match &self.content {
+            Content::Few(_) => self.unpack().v2_deflate().into(),
+            Content::V2(bytes) => bytes.clone(),
+        }
     }
 }
 
@@ -305,6 +375,36 @@ mod tests {
         for q in [0.001, 0.5, 0.9, 0.99, 0.9999] {
             assert_eq!(merged.quantile_ns(q), whole.quantile_ns(q));
         }
+    }
+
+    #[test]
+    fn a_packed_series_is_small_and_comes_back_whole() {
+        for n in [0, 1, 7, FEW as u64, 1000, 100_000] {
+            let mut series = Series::default();
+            values(n).iter().for_each(|&v| series.record(v));
+            if n > 1 {
+                series.record(2 * HIGHEST_NS);
+            }
+            let packed = series.pack();
+            let mut back = packed.unpack();
+            assert_eq!((packed.count(), packed.max_ns()), (series.count(), series.max_ns()));
+            assert_eq!(&packed.v2_deflate()[..], series.v2_deflate(), "{n} values");
+            if let Content::V2(bytes) = &packed.content {
+                assert!(bytes.len() < 16 * 1024, "{n} values take {} bytes", bytes.len());
+            }
+            // It can grow again, also beyond what it was encoded for.
+            for value in [0, 30_000_000_000] {
+                assert_eq!(figures(&back), figures(&series), "{n} values");
+                back.record(value);
+                series.record(value);
+            }
+        }
+    }
+
+    fn figures(s: &Series) -> impl PartialEq + fmt::Debug {
+        let quantiles = [0.0, 0.25, 0.5, 0.9, 0.99, 0.9999, 1.0].map(|q| s.quantile_ns(q));
+        let exact = (s.count(), s.min_ns(), s.max_ns(), s.over_range());
+        (quantiles, exact, s.mean_ns().to_bits(), s.stdev_ns().to_bits(), s.within_stdev().to_bits())
     }
 
     #[test]

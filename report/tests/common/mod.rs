@@ -17,7 +17,7 @@ pub fn series(us: &[u64]) -> Series {
 }
 
 fn threshold(text: &str, metric: Metric, op: Op, value: f64) -> Threshold {
-    Threshold { text: text.into(), metric, step: None, phase: None, op, value }
+    Threshold { text: text.into(), metric, step: None, phase: None, op, value, abort_after: None }
 }
 
 pub fn plan() -> Plan {
@@ -193,5 +193,6 @@ pub fn result() -> RunResult {
         environment: Environment { facts: vec![("kernel", "6.12".into()), ("cpus", "2".into())] },
         batching: vec![Batching { disabled: false, on: true, nap_us: 48, gain: 0.09, naps: 7 }],
         verdict: Verdict { level: VerdictLevel::Suspect, reasons: vec!["core 0 was 97 % busy".into()] },
+        timeline: None,
     }
 }

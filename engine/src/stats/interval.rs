@@ -1,0 +1,198 @@
+//! What a core keeps of the interval that is going on: series of times by part, beside the cells of the recorder and only
+//! where somebody asked. At the end of an interval the recorder makes the parts of it, which `stock` puts together.
+//!
+//! A part is all requests of a phase, or those of one step in it where a threshold is watched that names the step.
+
+use super::recorder::Times;
+use super::{Figures, Series};
+use crate::Options;
+use crate::options::Rows;
+use proto::Time;
+use scenario::Plan;
+use scenario::plan::{Metric, SeriesName};
+use std::time::Duration;
+
+/// What happened to a part of the requests in an interval.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Index of the phase these requests began in.
+    pub phase: usize,
+    /// The step in the plan's dense order, where a watched threshold names it; `None`: all other steps.
+    pub step: Option<u32>,
+    /// What changed in the interval; of the series those that are asked for. The books of an interval do not balance: a
+    /// request may end in a later one than it began in.
+    pub figures: Figures,
+}
+
+/// What is kept of each interval. Decided before the start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keep {
+    /// Anything at all.
+    pub(crate) parts: bool,
+    response: bool,
+    service: bool,
+    first_byte: bool,
+    /// Connect and handshake times so far.
+    pub(crate) connect: bool,
+    /// The class of each step: 0, or one of its own where a watched threshold names it.
+    classes: Vec<u32>,
+    /// The step of each class from 1.
+    named: Vec<u32>,
+}
+
+impl Keep {
+    /// What the rows, whoever watches, and the watched thresholds need.
+    pub(crate) fn of(plan: &Plan, options: &Options) -> Keep {
+        let watched = || plan.thresholds.iter().filter(|t| t.abort_after.is_some());
+        let needs =
+            |names: &[SeriesName]| watched().any(|t| of_metric(t.metric).is_some_and(|s| names.contains(&s)));
+        let rows = options.rows != Rows::None;
+        let named: Vec<u32> = (0_u32..)
+            .zip(plan.steps())
+            .filter(|(_, (_, step))| watched().any(|t| t.step.as_ref() == Some(&step.name)))
+            .map(|(index, _)| index)
+            .collect();
+        let class = |step: u32| named.iter().position(|&n| n == step).map_or(0, |at| at as u32 + 1);
+        Keep {
+            parts: rows || options.live || watched().next().is_some(),
+            response: rows || options.live || needs(&[SeriesName::ResponseTime]),
+            service: rows || needs(&[SeriesName::ServiceTime, SeriesName::SendLag]),
+            first_byte: needs(&[SeriesName::FirstByte]),
+            connect: needs(&[SeriesName::Connect, SeriesName::Handshake]),
+            classes: (0_u32..).zip(plan.steps()).map(|(step, _)| class(step)).collect(),
+            named,
+        }
+    }
+
+    /// Parts there may be.
+    pub(crate) fn groups(&self, phases: usize) -> usize {
+        phases * (self.named.len() + 1)
+    }
+
+    /// The part a request belongs to.
+    #[inline]
+    pub(crate) fn group(&self, phase: usize, step: usize) -> usize {
+        phase * (self.named.len() + 1) + self.classes[step] as usize
+    }
+
+    /// The phase and the step of a part.
+    pub(crate) fn named(&self, group: usize) -> (usize, Option<u32>) {
+        let classes = self.named.len() + 1;
+        (group / classes, (group % classes).checked_sub(1).map(|at| self.named[at]))
+    }
+}
+
+fn of_metric(metric: Metric) -> Option<SeriesName> {
+    match metric {
+        Metric::Quantile(_, s) | Metric::Mean(s) | Metric::Min(s) | Metric::Max(s) => Some(s),
+        Metric::ErrorRate | Metric::Rate | Metric::Count(_) | Metric::CheckFailureRate => None,
+    }
+}
+
+/// The times of the interval that is going on.
+pub(crate) struct Interval {
+    keep: Keep,
+    times: Vec<Kept>,
+}
+
+/// The times of one part.
+#[derive(Default)]
+struct Kept {
+    /// Requests sent at their due time: response and service time are one value, recorded once.
+    punctual: Series,
+    response: Series,
+    service: Series,
+    lag: Series,
+    first_byte: Series,
+}
+
+impl Interval {
+    /// `None` where no series is asked for.
+    pub(crate) fn new(keep: &Keep, phases: usize) -> Option<Box<Interval>> {
+        let any = keep.response || keep.service || keep.first_byte;
+        any.then(|| {
+            let times = (0..keep.groups(phases)).map(|_| Kept::default()).collect();
+            Box::new(Interval { keep: keep.clone(), times })
+        })
+    }
+
+    /// A request ended well.
+    #[inline]
+    pub(crate) fn succeeded(&mut self, phase: u16, step: u32, times: Times) {
+        let kept = &mut self.times[self.keep.group(usize::from(phase), step as usize)];
+        if self.keep.first_byte {
+            kept.first_byte.record(times.first_byte);
+        }
+        if times.lag == 0 || !self.keep.service {
+            kept.punctual.record(times.response);
+        } else {
+            kept.response.record(times.response);
+            kept.service.record(times.service);
+            kept.lag.record(times.lag);
+        }
+    }
+
+    /// Moves the times of a part into figures that have none.
+    pub(crate) fn take(&mut self, group: usize, into: &mut Figures) {
+        let mut kept = std::mem::take(&mut self.times[group]);
+        kept.punctual.share();
+        into.first_byte = kept.first_byte;
+        into.response_time = kept.response;
+        into.response_time.merge(&kept.punctual);
+        if self.keep.service {
+            into.service_time = kept.service;
+            into.service_time.merge(&kept.punctual);
+            into.send_lag = kept.lag;
+            into.send_lag.record_zeros(kept.punctual.count());
+        }
+    }
+}
+
+/// When intervals end: the same moments on every core, so that what they tell belongs together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    every: u64,
+    /// The interval that is going on.
+    number: u64,
+}
+
+impl Grid {
+    pub(crate) fn new(every: Duration, now: Time) -> Grid {
+        let every = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Grid { every, number: now.as_nanos() / every }
+    }
+
+    /// When the present interval ends.
+    pub(crate) fn ends(&self) -> Time {
+        Time::from_nanos(self.number.saturating_add(1).saturating_mul(self.every))
+    }
+
+    /// The number of the present interval.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Goes on to the interval of `now`; those that a late core missed are left out.
+    pub(crate) fn advance(&mut self, now: Time) {
+        self.number = now.as_nanos() / self.every;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_is_the_same_for_all_and_forgets_what_was_missed() {
+        let at = Time::from_nanos;
+        let second = Duration::from_secs(1);
+        let mut grid = Grid::new(second, at(3_000_017));
+        assert_eq!((grid.number(), grid.ends()), (0, at(1_000_000_000)));
+        grid.advance(at(1_000_000_000));
+        assert_eq!((grid.number(), grid.ends()), (1, at(2_000_000_000)));
+        grid.advance(at(5_300_000_000));
+        assert_eq!((grid.number(), grid.ends()), (5, at(6_000_000_000)));
+        assert_eq!(Grid::new(Duration::MAX, at(5)).ends(), Time::NEVER);
+        assert_eq!(Grid::new(Duration::ZERO, at(5)).number(), 5, "no division by nothing");
+    }
+}

@@ -1,0 +1,121 @@
+//! The time series of real runs: its rows are the figures of the phases, to the request, on any number of cores.
+
+mod support;
+
+use engine::stats::{Books, Bytes, Figures, PhaseFigures, Row, RunResult, Series, Timeline};
+use engine::{Event, Options, Rows};
+use scenario::Plan;
+use scenario::plan::Stop;
+use std::num::NonZeroUsize;
+use support::{Load, iterations, ms, phase};
+
+fn server() -> origin::Origin {
+    let any = "127.0.0.1:0".parse().unwrap();
+    origin::start(origin::Config { clear: Some(any), tls: None, ..origin::Config::default() }).unwrap()
+}
+
+/// The result, and the rows that were told on the way.
+fn run(plan: &Plan, threads: usize, rows: Rows) -> (RunResult, Vec<Row>) {
+    let options = Options {
+        threads: NonZeroUsize::new(threads).unwrap(),
+        interval: ms(20),
+        rows,
+        ..Options::default()
+    };
+    let mut told = Vec::new();
+    let mut observe = |event| {
+        if let Event::Snapshot(snapshot) = event {
+            told.extend(snapshot.rows);
+        }
+    };
+    (engine::run(plan, &options, &Default::default(), &mut observe).unwrap(), told)
+}
+
+/// What the rows of a phase come to.
+fn sum(timeline: &Timeline, phase: usize) -> Figures {
+    let mut all = Figures::default();
+    for row in timeline.rows.iter().filter(|r| r.phase == phase) {
+        all.merge(&Figures {
+            books: Books { in_flight: 0, ..row.books },
+            iterations: row.iterations,
+            checks_passed: row.checks_passed,
+            checks_failed: row.checks_failed,
+            bytes: row.bytes,
+            response_time: row.response_time.unpack(),
+            service_time: row.service_time.unpack(),
+            send_lag: row.send_lag.unpack(),
+            ..Figures::default()
+        });
+    }
+    all
+}
+
+fn figures(s: &Series) -> impl PartialEq + std::fmt::Debug {
+    let quantiles = [0.5, 0.9, 0.99, 0.999, 1.0].map(|q| s.quantile_ns(q));
+    (s.count(), s.min_ns(), s.max_ns(), s.mean_ns().to_bits(), s.stdev_ns().to_bits(), quantiles)
+}
+
+fn assert_same(rows: &Figures, phase: &PhaseFigures) {
+    let (all, name) = (&phase.figures, &phase.name);
+    assert_eq!(rows.books, all.books, "{name}");
+    assert_eq!((rows.iterations, rows.checks_passed), (all.iterations, all.checks_passed), "{name}");
+    let bytes = Bytes { headers: 0, headers_decoded: 0, ..all.bytes };
+    assert_eq!(rows.bytes, bytes, "{name}");
+    for (what, mine, theirs) in [
+        ("response time", &rows.response_time, &all.response_time),
+        ("service time", &rows.service_time, &all.service_time),
+        ("send lag", &rows.send_lag, &all.send_lag),
+    ] {
+        assert_eq!(figures(mine), figures(theirs), "{what} of {name}");
+    }
+}
+
+fn plan(server: &origin::Origin, last: Stop) -> Plan {
+    let load = Load {
+        paths: vec!["/?s=100", "/?r=503", "/?s=3k"],
+        users: 8,
+        connections: 4,
+        ..Load::on(server.clear_addr().unwrap(), last)
+    };
+    let mut plan = load.plan();
+    plan.connections.share = scenario::plan::Share::Pool;
+    let mut warm_up = phase("warm-up", 6, Stop::After(ms(90)));
+    warm_up.record = false;
+    plan.phases = vec![warm_up, phase("timed", 8, Stop::After(ms(130))), phase("last", 5, last)];
+    plan
+}
+
+#[test]
+fn the_rows_add_up_to_the_phases_exactly() {
+    let server = server();
+    for (threads, last) in [(1, Stop::After(ms(77))), (2, Stop::After(ms(77))), (3, iterations(600))] {
+        let (result, told) = run(&plan(&server, last), threads, Rows::Kept);
+        let timeline = result.timeline.as_ref().unwrap();
+        assert_eq!(told.len(), timeline.rows.len());
+        for (index, phase) in result.phases.iter().enumerate() {
+            assert!(phase.figures.books.succeeded > 0 && phase.figures.books.failed_status > 0);
+            assert_same(&sum(timeline, index), phase);
+        }
+        // Without gaps and overlaps from the start to the end; nothing is in flight at the end.
+        let mut end = timeline.rows[0].began;
+        for pair in timeline.rows.windows(2) {
+            assert!(pair[0].began < pair[0].ended, "{pair:?}");
+            let same = pair[1].began == pair[0].began && pair[1].phase > pair[0].phase;
+            assert!(same || pair[1].began == pair[0].ended, "{pair:?}");
+            end = pair[1].ended;
+        }
+        assert!(end >= result.wall, "{end:?} is before {:?}", result.wall);
+        assert_eq!(timeline.rows.last().unwrap().books.in_flight, 0);
+        assert!(timeline.rows.iter().any(|r| r.books.in_flight > 0 && r.open > 0));
+    }
+}
+
+#[test]
+fn rows_are_told_without_being_kept_and_not_made_unless_asked_for() {
+    let server = server();
+    let plan = plan(&server, iterations(10));
+    let (result, told) = run(&plan, 1, Rows::Told);
+    assert!(result.timeline.is_none() && told.len() > 3);
+    let (result, told) = run(&plan, 1, Rows::None);
+    assert!(result.timeline.is_none() && told.is_empty());
+}
