@@ -274,10 +274,10 @@ pub struct ConnectionArgs {
     /// Time limit of a request, 0 for none [default: none]
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub request_timeout: Option<Duration>,
-    /// Close a connection this long after its last request was submitted
+    /// Close a connection this long after it was opened; requests in flight on it have timed out, and another is opened
     #[arg(short = 'T', long, value_name = "DUR", value_parser = values::duration)]
     pub connection_active_timeout: Option<Duration>,
-    /// Close a connection without activity for this long
+    /// Close a connection on which nothing is sent or received for this long, likewise
     #[arg(short = 'N', long, value_name = "DUR", value_parser = values::duration)]
     pub connection_inactivity_timeout: Option<Duration>,
     /// Use IPv4 only

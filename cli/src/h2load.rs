@@ -275,12 +275,17 @@ fn connections(args: &RunArgs, clients: NonZeroU32, streams: NonZeroU32) -> Conn
 /// h2load has none; a connect that hangs for minutes helps nobody, a slow response may be what is measured.
 fn timeouts(args: &RunArgs) -> Timeouts {
     let given = |time: Option<Duration>, default| time.map_or(default, |t| Some(t).filter(|t| !t.is_zero()));
-    let connect = given(args.connection.connect_timeout, Some(CONNECT_TIMEOUT));
+    let inactive = given(args.connection.connection_inactivity_timeout, None);
+    // -N is armed when h2load connects, so it bounds that too.
+    let default = inactive.map_or(CONNECT_TIMEOUT, |t| t.min(CONNECT_TIMEOUT));
+    let connect = given(args.connection.connect_timeout, Some(default));
     Timeouts {
         connect,
         handshake: connect,
         request: given(args.connection.request_timeout, None),
         idle: None,
+        active: given(args.connection.connection_active_timeout, None),
+        inactive,
     }
 }
 
@@ -345,6 +350,16 @@ mod tests {
         let t = &p.scenarios[0].steps[0].template;
         assert_eq!((t.method(), t.path().as_literal().unwrap()), ("GET", b"/x".to_vec()));
         assert_eq!(t.fields().len(), 1);
+    }
+
+    #[test]
+    fn the_limits_of_a_connection_are_limits_and_zero_is_none() {
+        let t = plan("-T 5s -N 500ms").timeouts;
+        let ms = |n| Some(Duration::from_millis(n));
+        assert_eq!((t.active, t.inactive, t.connect, t.handshake), (ms(5000), ms(500), ms(500), ms(500)));
+        let t = plan("--connection-active-timeout=0 -N 20 --connect-timeout 15").timeouts;
+        assert_eq!((t.active, t.inactive, t.connect), (None, ms(20_000), ms(15_000)));
+        assert_eq!(plan("").timeouts.inactive, None);
     }
 
     #[test]
@@ -496,8 +511,6 @@ mod tests {
             "--timing-script-file x",
             "-i x",
             "-B unix:/x",
-            "-T 1s",
-            "-N 1s",
             "--log-file x",
             "--output-file x",
             "--ktls",

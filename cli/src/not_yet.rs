@@ -27,8 +27,6 @@ const ROWS: &[Row] = &[
     row("-B unix:", |a| {
         a.request.base_uri.as_ref().is_some_and(|b| b.to_ascii_lowercase().starts_with("unix:"))
     }),
-    row("-T, --connection-active-timeout", |a| a.connection.connection_active_timeout.is_some()),
-    row("-N, --connection-inactivity-timeout", |a| a.connection.connection_inactivity_timeout.is_some()),
     row("--log-file", |a| a.output.log_file.is_some()),
     row("--output-file", |a| a.output.output_file.is_some()),
     row("--ktls", |a| a.tls.ktls),

@@ -110,11 +110,13 @@ fn write_timeouts(out: &mut String, t: &Timeouts) -> fmt::Result {
     let show = |limit: Option<Duration>| limit.map_or("none".to_owned(), show_duration);
     writeln!(
         out,
-        "timeouts: {{ connect: {}, handshake: {}, request: {}, idle: {} }}",
+        "timeouts: {{ connect: {}, handshake: {}, request: {}, idle: {}, active: {}, inactive: {} }}",
         show(t.connect),
         show(t.handshake),
         show(t.request),
-        show(t.idle)
+        show(t.idle),
+        show(t.active),
+        show(t.inactive)
     )
 }
 

@@ -64,8 +64,11 @@ pub(crate) const HTTP2: Place = Place {
     later: &[],
 };
 
-pub(crate) const TIMEOUTS: Place =
-    Place { name: "timeouts", keys: &["connect", "handshake", "request", "idle"], later: &[] };
+pub(crate) const TIMEOUTS: Place = Place {
+    name: "timeouts",
+    keys: &["connect", "handshake", "request", "idle", "active", "inactive"],
+    later: &[],
+};
 
 pub(crate) const DEFAULTS: Place = Place {
     name: "defaults",
@@ -267,6 +270,9 @@ mod tests {
     #[test]
     fn a_key_of_another_place_is_sent_there() {
         assert_eq!(PLAN.advice("headers"), "`headers` belongs in defaults");
-        assert_eq!(TIMEOUTS.advice("zzzz"), "timeouts takes `connect`, `handshake`, `request` or `idle`");
+        assert_eq!(
+            TIMEOUTS.advice("zzzz"),
+            "timeouts takes `connect`, `handshake`, `request`, `idle`, `active` or `inactive`"
+        );
     }
 }

@@ -223,12 +223,23 @@ pub struct Timeouts {
     pub request: Option<Duration>,
     /// A connection without anything in flight is closed after this.
     pub idle: Option<Duration>,
+    /// A connection is closed this long after it was opened, whatever happens on it; what is in flight on it has timed out.
+    pub active: Option<Duration>,
+    /// A connection on which nothing was sent or received for so long is closed; what is in flight on it has timed out.
+    pub inactive: Option<Duration>,
 }
 
 impl Default for Timeouts {
     fn default() -> Timeouts {
         let s = |n| Some(Duration::from_secs(n));
-        Timeouts { connect: s(10), handshake: s(10), request: s(30), idle: None }
+        Timeouts {
+            connect: s(10),
+            handshake: s(10),
+            request: s(30),
+            idle: None,
+            active: None,
+            inactive: None,
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Link {
     pub(super) reopen_at: Time,
     /// When the present state began.
     pub(super) since: Time,
+    /// When something was last received or sent.
+    pub(super) stirred: Time,
     /// Its earliest entry among the timers.
     pub(super) timer_at: Time,
     /// Attempts to open it that failed in a row.
@@ -91,6 +93,7 @@ impl Link {
             tidings: Tidings::default(),
             reopen_at,
             since: Time::ZERO,
+            stirred: Time::ZERO,
             timer_at: Time::NEVER,
             failures: 0,
             next_address: first_address,

@@ -105,7 +105,9 @@ impl Sink for Notes<'_> {
     fn failed(&mut self, token: Token, error: Error, unprocessed: bool) {
         let index = token.0 as u32;
         let error = match (error.kind, self.tidings.cut) {
-            (Kind::Closed | Kind::Truncated, Some(cut)) if cut.kind != Kind::Truncated => cut,
+            (Kind::Closed | Kind::Truncated | Kind::Cancelled, Some(cut)) if cut.kind != Kind::Truncated => {
+                cut
+            }
             _ => error,
         };
         let user = &mut self.users[index as usize];

@@ -443,6 +443,8 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             handshake: None,
             request: Some(Duration::from_millis(300)),
             idle: Some(Duration::from_millis(random.within(1..50))),
+            active: Some(Duration::from_millis(random.within(20..400))),
+            inactive: Some(Duration::from_millis(random.within(20..200))),
         },
         scenarios: vec![Scenario {
             name: "main".into(),

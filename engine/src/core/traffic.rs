@@ -35,6 +35,9 @@ const TLS_CUT: Error =
     Error::peer(Kind::Truncated, "the connection was closed without TLS saying so (RFC 8446 section 6.1)");
 const STUCK: Error = Error::peer(Kind::Timeout, "the server allowed no request on the connection");
 const RESET: Error = Error::network(Kind::Reset, "the connection was reset");
+const TOO_OLD: Error = Error::local(Kind::Timeout, "the connection had reached its age limit");
+const SILENT: Error =
+    Error::local(Kind::Timeout, "nothing was sent or received on the connection within its limit");
 const BROKEN: Error = Error::network(Kind::Closed, "the connection broke");
 
 impl<D: Driver, C: Clock> Core<'_, D, C> {
@@ -147,7 +150,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.told.push(Told::Connected(facts, name));
         }
         link.http = Some(http);
-        (link.state, link.since, link.failures) = (LinkState::Open, now, 0);
+        (link.state, link.since, link.stirred, link.failures) = (LinkState::Open, now, now, 0);
         (link.low_water, link.harvested) = (1, ConnStats::default());
         link.budget = self.setup.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get());
         self.recorder.connections.opened += 1;
@@ -158,6 +161,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.open += 1;
         self.down_since = None;
         self.arm_idle(index, now);
+        self.overdue(index, now);
         self.serve_waiting(index, now);
     }
 
@@ -302,7 +306,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn received(&mut self, index: u32, chunk: Chunk, now: Time) {
         self.bytes.received += u64::from(chunk.len);
         let link = &mut self.links[index as usize];
-        link.unarmed = true;
+        (link.unarmed, link.stirred) = (true, now);
         match (&mut link.tls, &mut link.http) {
             (None, Some(http)) => {
                 let mut notes = notes!(self, link, now);
@@ -371,7 +375,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     pub(super) fn skipped(&mut self, index: u32, n: u64, now: Time) {
         self.bytes.received += n;
-        self.links[index as usize].unarmed = true;
+        let link = &mut self.links[index as usize];
+        (link.unarmed, link.stirred) = (true, now);
         self.with_http(index, now, |http, notes| http.handle_input(now, ByteInput::Skipped(n), notes));
         self.after_events(index, now);
     }
@@ -583,10 +588,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.io.send(sock, out);
     }
 
-    pub(super) fn sent(&mut self, index: u32, buffer: Vec<u8>, _now: Time) {
+    pub(super) fn sent(&mut self, index: u32, buffer: Vec<u8>, now: Time) {
         self.io.recycle(buffer);
         let link = &mut self.links[index as usize];
-        link.sending = false;
+        (link.sending, link.stirred) = (false, now);
         let more = link.http.as_ref().is_some_and(Http::wants_transmit)
             || link.tls.as_ref().is_some_and(|t| t.wants_output());
         if more {
@@ -639,6 +644,23 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.reset(index, now, now, Farewell::Finish);
         self.fail_waiting(index, STUCK, now);
         self.start_link(index, now);
+    }
+
+    /// Closed because it is too old or silent: what is in flight on it has timed out, and what had not left yet goes on
+    /// another one. Opened again where somebody waits for it, else when a user wants it.
+    fn closed_overdue(&mut self, index: u32, error: Error, limit: Duration, now: Time) {
+        self.links[index as usize].tidings.cut = Some(error);
+        self.with_http(index, now, |http, notes| http.close(now, notes));
+        note_connection_error(&mut self.recorder.connections, error, format!("{} ({limit:?})", error.detail));
+        self.say_goodbye(index, true, now);
+        self.open -= 1;
+        self.reset(index, now, now, Farewell::Finish);
+        let link = &self.links[index as usize];
+        let target = usize::from(link.target);
+        let wanted = if self.pooling() { !self.queues.waiting[target].is_empty() } else { link.waiting > 0 };
+        if wanted {
+            self.start_link(index, now);
+        }
     }
 
     /// Sends what HTTP and TLS have to say at the end: GOAWAY, the alert that says why, where all is in order that TLS
@@ -724,7 +746,25 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.open_failed(index, error, format!("{what} {address}: no answer within {limit:?}"), now);
     }
 
+    /// The limit that an open connection has passed. Arms the timer for those it has not.
+    fn overdue(&mut self, index: u32, now: Time) -> Option<(Error, Duration)> {
+        let timeouts = &self.setup.plan.timeouts;
+        let link = &self.links[index as usize];
+        let limits = [(timeouts.active, link.since, TOO_OLD), (timeouts.inactive, link.stirred, SILENT)];
+        for (limit, since, error) in limits {
+            let Some(limit) = limit else { continue };
+            if since.after(limit) <= now {
+                return Some((error, limit));
+            }
+            self.arm_link(index, since.after(limit));
+        }
+        None
+    }
+
     fn open_timer(&mut self, index: u32, now: Time) {
+        if let Some((error, limit)) = self.overdue(index, now) {
+            return self.closed_overdue(index, error, limit, now);
+        }
         let timeouts = self.setup.plan.timeouts;
         let link = &mut self.links[index as usize];
         let Some(http) = &mut link.http else { return };

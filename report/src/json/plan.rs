@@ -90,6 +90,8 @@ fn timeouts(t: &Timeouts) -> Value {
         "handshake_s": seconds(t.handshake),
         "request_s": seconds(t.request),
         "idle_s": seconds(t.idle),
+        "active_s": seconds(t.active),
+        "inactive_s": seconds(t.inactive),
     })
 }
 

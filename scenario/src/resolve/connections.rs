@@ -116,11 +116,13 @@ pub(crate) fn timeouts(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<Tim
     }
     let Some(entry) = plan.get("timeouts") else { return Some(timeouts) };
     let fields = reader.map(entry, &place::TIMEOUTS)?;
-    let places: [(&str, &mut Option<Duration>); 4] = [
+    let places: [(&str, &mut Option<Duration>); 6] = [
         ("connect", &mut timeouts.connect),
         ("handshake", &mut timeouts.handshake),
         ("request", &mut timeouts.request),
         ("idle", &mut timeouts.idle),
+        ("active", &mut timeouts.active),
+        ("inactive", &mut timeouts.inactive),
     ];
     for (key, place) in places {
         if let Some(entry) = fields.get(key) {

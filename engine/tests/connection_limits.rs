@@ -1,0 +1,107 @@
+//! The limits of a connection's life and of its silence: what is in flight when one is passed has timed out, the books
+//! balance, and the run goes on with another connection.
+
+mod support;
+
+use proto::Kind;
+use scenario::plan::{Protocol, Share, Stop};
+use support::h2::Server;
+use support::hostile::Hostile;
+use support::{Load, iterations, left, ms, run};
+
+const SHARES: [Share; 2] = [Share::PerUser, Share::Pool];
+
+#[test]
+fn a_silent_server_is_a_timeout_for_what_is_in_flight() {
+    for share in SHARES {
+        let server = Hostile::new(|visit| {
+            visit.request()?;
+            visit.say("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")?;
+            visit.stall()
+        });
+        let mut plan = Load { share, ..Load::on(server.address(), iterations(12)) }.plan();
+        plan.timeouts.inactive = Some(ms(60));
+        let result = run(plan);
+        server.settle();
+        let books = result.totals.books;
+        assert_eq!((books.started, books.failed, books.failed_timeout), (12, 12, 12), "{share:?} {books:?}");
+        assert_eq!((server.requests(), left(&books)), (12, 12), "{share:?}");
+        assert_eq!((result.connections.opened, result.connections.lost), (12, 0), "{share:?}");
+        assert!(result.totals.failed_time.min_ns() >= 60_000_000, "{share:?}");
+        let causes = &result.connections.errors;
+        assert!(causes.len() == 1 && causes[0].kind == Kind::Timeout && causes[0].count == 12, "{causes:?}");
+    }
+}
+
+#[test]
+fn whoever_sends_a_little_now_and_then_is_not_silent() {
+    let server = Hostile::new(|visit| {
+        loop {
+            visit.request()?;
+            for piece in ["HTTP/1.1 200 OK\r\n", "content-length: 4\r\n", "\r\n", "good"] {
+                std::thread::sleep(ms(60));
+                visit.say(piece)?;
+            }
+        }
+    });
+    let mut plan = Load::on(server.address(), iterations(8)).plan();
+    plan.timeouts.inactive = Some(ms(200));
+    let result = run(plan);
+    server.settle();
+    assert_eq!((result.totals.books.succeeded, result.connections.opened), (8, 4), "{:?}", result.totals);
+}
+
+#[test]
+fn a_connection_ends_at_its_age_limit_and_another_goes_on() {
+    for share in SHARES {
+        let server = Hostile::new(|visit| {
+            loop {
+                visit.request()?;
+                std::thread::sleep(ms(1));
+                visit.answer()?;
+            }
+        });
+        let mut plan = Load { share, ..Load::on(server.address(), Stop::After(ms(700))) }.plan();
+        plan.timeouts.active = Some(ms(100));
+        let result = run(plan);
+        server.settle();
+        let (books, opened) = (result.totals.books, result.connections.opened);
+        assert!((12..=28).contains(&opened), "{share:?}: {opened} connections");
+        assert!(books.failed == books.failed_timeout && books.failed <= opened, "{share:?}: {books:?}");
+        assert!(books.failed > 0 && books.succeeded > 100, "{share:?}: {books:?}");
+    }
+}
+
+#[test]
+fn a_count_is_kept_across_connections_that_grow_old() {
+    let server = Hostile::new(|visit| {
+        loop {
+            visit.request()?;
+            visit.answer()?;
+        }
+    });
+    let mut plan = Load::on(server.address(), iterations(3000)).plan();
+    plan.timeouts.active = Some(ms(10));
+    let books = run(plan).totals.books;
+    server.settle();
+    assert_eq!((books.started, books.failed), (3000, books.failed_timeout), "{books:?}");
+}
+
+#[test]
+fn over_h2_every_stream_of_a_silent_connection_has_timed_out() {
+    let server = Hostile::new(|visit| {
+        let mut h2 = Server::greet(visit, &[])?;
+        loop {
+            h2.request()?;
+        }
+    });
+    let load =
+        Load { protocol: Protocol::H2c, streams: 8, users: 32, ..Load::on(server.address(), iterations(64)) };
+    let mut plan = load.plan();
+    plan.timeouts.inactive = Some(ms(100));
+    let result = run(plan);
+    server.settle();
+    let books = result.totals.books;
+    assert_eq!((books.started, books.failed_timeout, server.requests()), (64, 64, 64), "{books:?}");
+    assert_eq!(result.connections.opened, 8);
+}
