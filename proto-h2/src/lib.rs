@@ -9,6 +9,7 @@
 //! - `frame.rs`: the frames and every rule that one frame alone can break. `fault.rs`, `code.rs`: broken rules.
 //! - `hpack/`: header compression. `request.rs`: templates in wire form. `response.rs`: heads read and checked.
 //! - `streams.rs`, `uploads.rs`, `outbox.rs`, `flow.rs`, `settings.rs`, `budget.rs`: one noun each.
+//! - `head.rs`, `render.rs`, and `hpack`'s `class`, `huffman`, `table`: the parts that HTTP/3 is built from as well.
 //! - `limits.rs`: every bound, with its reason.
 //!
 //! # What it does not do
@@ -22,9 +23,11 @@ mod connection;
 mod fault;
 mod flow;
 pub mod frame;
+pub mod head;
 pub mod hpack;
 mod limits;
 mod outbox;
+pub mod render;
 mod request;
 mod response;
 mod settings;

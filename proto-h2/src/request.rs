@@ -2,7 +2,8 @@
 
 use crate::hpack::{self, Encoder, Entry, Literal, static_table};
 use crate::limits;
-use proto::{Framing, Piece, Request, Template, Text};
+use crate::render::{Place, Variable, is_sent, trim};
+use proto::{Framing, Template, Text};
 use std::sync::Arc;
 
 /// A [`Template`] as far as it can be encoded without a connection. Shared by all of them.
@@ -23,23 +24,6 @@ enum Part {
     Fixed { entry: Arc<Entry>, insert: Box<[u8]>, literal: Box<[u8]>, is_path: bool },
     /// Known per request only: the next of `variables`.
     Variable,
-}
-
-#[derive(Debug)]
-enum Variable {
-    /// The name's literal, then pieces.
-    Text { name: Box<[u8]>, pieces: Box<[Piece]>, place: Place },
-    /// `content-length` of the body.
-    Length { name: Box<[u8]> },
-    /// `expect: 100-continue`, where there is a body.
-    Expect { field: Box<[u8]> },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Authority,
-    Path,
-    Field,
 }
 
 impl Prepared {
@@ -86,16 +70,6 @@ impl Prepared {
     #[inline]
     pub(crate) fn bad_value(&self, values: &[&[u8]]) -> Option<u16> {
         self.variables.iter().find_map(|v| v.bad_value(values))
-    }
-}
-
-/// Whether a field may be sent in HTTP/2.
-fn is_sent(name: &str, value: Option<&[u8]>) -> bool {
-    match name {
-        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
-        | "http2-settings" => false,
-        "te" => value.is_some_and(|v| v.trim_ascii().eq_ignore_ascii_case(b"trailers")),
-        _ => true,
     }
 }
 
@@ -151,109 +125,6 @@ impl Builder {
             is_path,
         });
     }
-}
-
-const fn is_blank(b: u8) -> bool {
-    matches!(b, b' ' | b'\t')
-}
-
-/// Without spaces and tabs around it: they are not part of a field's value (RFC 9110 section 5.5), and HTTP/2 forbids
-/// them there (RFC 9113 section 8.2.1).
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b, rest @ ..] = value
-        && is_blank(*b)
-    {
-        value = rest;
-    }
-    while let [rest @ .., b] = value
-        && is_blank(*b)
-    {
-        value = rest;
-    }
-    value
-}
-
-/// The text of a piece. Slots were checked by `bad_value`.
-fn text_of<'a>(piece: &'a Piece, values: &[&'a [u8]]) -> &'a [u8] {
-    match piece {
-        Piece::Literal(text) => text,
-        Piece::Slot(slot) => values[usize::from(*slot)],
-    }
-}
-
-impl Variable {
-    fn bad_value(&self, values: &[&[u8]]) -> Option<u16> {
-        let Variable::Text { pieces, place, .. } = self else { return None };
-        let mut empty = true;
-        let mut last_slot = 0;
-        for piece in pieces {
-            let Piece::Slot(slot) = piece else {
-                empty &= matches!(piece, Piece::Literal(l) if l.is_empty());
-                continue;
-            };
-            last_slot = *slot;
-            let ok = values.get(usize::from(*slot)).is_some_and(|v| {
-                empty &= v.is_empty();
-                match place {
-                    Place::Field => Request::<()>::is_field_value(v),
-                    Place::Path => Request::<()>::is_target_value(v) && !v.contains(&b'#'),
-                    Place::Authority => {
-                        Request::<()>::is_target_value(v)
-                            && !v.iter().any(|b| matches!(b, b'/' | b'?' | b'#' | b'@'))
-                    }
-                }
-            });
-            if !ok {
-                return Some(*slot);
-            }
-        }
-        (empty && *place == Place::Authority).then_some(last_slot)
-    }
-
-    fn put(&self, values: &[&[u8]], body_len: usize, out: &mut Vec<u8>) {
-        match self {
-            Variable::Text { name, pieces, .. } => {
-                out.extend_from_slice(name);
-                put_rendered(pieces, values, out);
-            }
-            Variable::Length { name } => {
-                out.extend_from_slice(name);
-                put_decimal(body_len, out);
-            }
-            Variable::Expect { field } if body_len > 0 => out.extend_from_slice(field),
-            Variable::Expect { .. } => {}
-        }
-    }
-}
-
-/// A rendered value as a plain string: it is used once, so coding it would cost more than it saves.
-fn put_rendered(pieces: &[Piece], values: &[&[u8]], out: &mut Vec<u8>) {
-    let texts = || pieces.iter().map(|p| text_of(p, values));
-    let blank_at_edge = texts().find_map(|t| t.first()).is_some_and(|&b| is_blank(b))
-        || texts().rev().find_map(|t| t.last()).is_some_and(|&b| is_blank(b));
-    if blank_at_edge {
-        // Rare, so it may allocate.
-        let whole: Vec<u8> = texts().flatten().copied().collect();
-        return hpack::put_plain(out, trim(&whole));
-    }
-    hpack::put_integer(out, 0, 7, texts().map(<[u8]>::len).sum());
-    for text in texts() {
-        out.extend_from_slice(text);
-    }
-}
-
-fn put_decimal(mut n: usize, out: &mut Vec<u8>) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
-    hpack::put_plain(out, &digits[at..]);
 }
 
 /// A template as this connection encodes it now.

@@ -1,65 +1,9 @@
 //! Header blocks of responses: decoded, checked against RFC 9113 section 8, and kept as fields only where wanted.
 
 use crate::fault::{self, Breach};
-use crate::hpack::class::{Class, Info};
+use crate::head::{Checker, EMPTY, FieldList, Head, Malformed};
 use crate::hpack::{self, Decoder};
 use crate::limits;
-use crate::streams::NO_LENGTH;
-use proto::Fields;
-
-/// What a block says, as far as the connection cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// `:status`, or 0.
-    pub(crate) status: u16,
-    /// `content-length`, or [`NO_LENGTH`].
-    pub(crate) length: u64,
-    /// Bytes of all names and values.
-    pub(crate) decoded: u64,
-    /// The list is larger than [`limits::HEADER_LIST`].
-    pub(crate) too_large: bool,
-    /// The first rule broken.
-    pub(crate) malformed: Option<&'static Breach>,
-}
-
-const EMPTY: Head = Head { status: 0, length: NO_LENGTH, decoded: 0, too_large: false, malformed: None };
-
-/// Fields in one buffer.
-#[derive(Debug, Default)]
-pub(crate) struct FieldList {
-    bytes: Vec<u8>,
-    /// Ends of name and value.
-    ends: Vec<(u32, u32)>,
-}
-
-impl FieldList {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-        if self.bytes.capacity() > limits::KEPT_CAPACITY {
-            *self = FieldList::default();
-        }
-    }
-    fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.bytes.extend_from_slice(name);
-        let name_end = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(value);
-        self.ends.push((name_end, self.bytes.len() as u32));
-    }
-}
-
-impl Fields for FieldList {
-    fn each(&self, f: &mut dyn FnMut(&[u8], &[u8])) {
-        let mut start = 0;
-        for &(name_end, end) in &self.ends {
-            f(&self.bytes[start as usize..name_end as usize], &self.bytes[name_end as usize..end as usize]);
-            start = end;
-        }
-    }
-    fn count(&self) -> usize {
-        self.ends.len()
-    }
-}
 
 /// Reads header blocks. Servers under load answer with the same block again and again: one that decoded without changing
 /// the table decodes to the same as long as the table has not changed, so the last block is remembered.
@@ -104,7 +48,7 @@ impl HeadReader {
         let version = self.decoder.version();
         self.fields.clear();
         self.last_block.clear();
-        let mut checker = Checker { head: EMPTY, size: 0, regular: false };
+        let mut checker = Checker::new();
         let fields = &mut self.fields;
         self.decoder.decode_with(block, |info, name, value| {
             if checker.field(info, name, value) && list {
@@ -115,105 +59,39 @@ impl HeadReader {
         // A leading size update would be repeated with the block; it changes nothing the second time.
         if self.last_version == version && block.len() <= limits::REMEMBERED_BLOCK {
             self.last_block.extend_from_slice(block);
-            self.last_head = checker.head;
+            self.last_head = checker.head();
             self.last_listed = list;
         }
-        Ok(checker.head)
+        Ok(checker.head())
     }
 
     /// Heap bytes held.
     pub(crate) fn footprint(&self) -> usize {
-        self.decoder.footprint()
-            + self.last_block.capacity()
-            + self.fields.bytes.capacity()
-            + self.fields.ends.capacity() * 8
+        self.decoder.footprint() + self.last_block.capacity() + self.fields.footprint()
     }
 }
 
-/// Looks at the fields of one block in order.
-struct Checker {
-    head: Head,
-    /// As RFC 9113 section 6.5.2 counts.
-    size: u64,
-    /// A field that is not a pseudo field came.
-    regular: bool,
-}
-
-impl Checker {
-    /// Takes note of a field; returns whether a list should hold it.
-    #[inline]
-    fn field(&mut self, info: Info, name: &[u8], value: &[u8]) -> bool {
-        let len = (name.len() + value.len()) as u64;
-        self.head.decoded += len;
-        self.size += len + 32;
-        let problem = match info.class() {
-            Class::Plain => {
-                self.regular = true;
-                (!info.value_ok()).then_some(&fault::FIELD_VALUE)
-            }
-            Class::Status => {
-                return self.status(info);
-            }
-            Class::ContentLength => self.content_length(value),
-            Class::Pseudo => Some(&fault::PSEUDO_UNKNOWN),
-            Class::Forbidden | Class::Te => Some(&fault::FIELD_FORBIDDEN),
-            Class::BadName => Some(&fault::FIELD_NAME),
-        };
-        if problem.is_some() {
-            self.malformed(problem);
-        }
-        if self.size > limits::HEADER_LIST {
-            self.head.too_large = true;
-        }
-        !self.head.too_large
+/// The rule of HTTP/2 that a malformed head breaks.
+#[cold]
+pub(crate) fn breach_of(malformed: Malformed) -> &'static Breach {
+    match malformed {
+        Malformed::Value => &fault::FIELD_VALUE,
+        Malformed::Pseudo => &fault::PSEUDO_UNKNOWN,
+        Malformed::Forbidden => &fault::FIELD_FORBIDDEN,
+        Malformed::Name => &fault::FIELD_NAME,
+        Malformed::PseudoLate => &fault::PSEUDO_LATE,
+        Malformed::StatusTwice => &fault::STATUS_TWICE,
+        Malformed::Status => &fault::STATUS_ILLEGAL,
+        Malformed::Length => &fault::LENGTH_ILLEGAL,
+        Malformed::LengthTwice => &fault::LENGTH_TWICE,
+        Malformed::TooLarge => &fault::LIST_TOO_LARGE,
     }
-
-    fn malformed(&mut self, problem: Option<&'static Breach>) {
-        self.head.malformed = self.head.malformed.or(problem);
-    }
-
-    #[inline]
-    fn status(&mut self, info: Info) -> bool {
-        let problem = if self.regular {
-            Some(&fault::PSEUDO_LATE)
-        } else if self.head.status != 0 {
-            Some(&fault::STATUS_TWICE)
-        } else if info.status_code() == 0 {
-            Some(&fault::STATUS_ILLEGAL)
-        } else {
-            None
-        };
-        if problem.is_some() {
-            self.malformed(problem);
-        }
-        self.head.status = info.status_code();
-        false
-    }
-
-    fn content_length(&mut self, value: &[u8]) -> Option<&'static Breach> {
-        self.regular = true;
-        let Some(length) = parse_length(value) else {
-            return Some(&fault::LENGTH_ILLEGAL);
-        };
-        if self.head.length != NO_LENGTH && self.head.length != length {
-            return Some(&fault::LENGTH_TWICE);
-        }
-        self.head.length = length;
-        None
-    }
-}
-
-/// Digits only, below 2^63 so that no sum overflows and [`NO_LENGTH`] is never a length.
-fn parse_length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || value.len() > 18 {
-        return None;
-    }
-    value.iter().try_fold(0u64, |n, &b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::Fields;
 
     fn read(fields: &[(&str, &str)]) -> Head {
         let mut block = Vec::new();

@@ -6,13 +6,12 @@
 //! stream can be told from frames that cross our RST_STREAM.
 
 use crate::flow::SendWindow;
+pub(crate) use crate::head::NO_LENGTH;
 use crate::limits;
 use proto::{Token, Want};
 
 /// No upload.
 pub(crate) const NO_UPLOAD: u32 = u32::MAX;
-/// No `content-length`.
-pub(crate) const NO_LENGTH: u64 = u64::MAX;
 
 /// Where a stream is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

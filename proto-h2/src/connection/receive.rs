@@ -4,8 +4,9 @@ use super::{Connection, GoneAway};
 use crate::code::Code;
 use crate::fault::{self, Breach};
 use crate::frame::{Frame, FrameHeader, flag, kind};
+use crate::head::Head;
 use crate::limits;
-use crate::response::Head;
+use crate::response::breach_of;
 use crate::streams::{Found, Life, NO_LENGTH, NO_UPLOAD};
 use proto::{Error, Kind, Sink, Time};
 
@@ -490,13 +491,10 @@ impl Connection {
 
 #[inline]
 fn well_formed(head: &Head) -> Result<(), &'static Breach> {
-    if let Some(breach) = head.malformed {
-        return Err(breach);
+    match head.problem() {
+        Some(malformed) => Err(breach_of(malformed)),
+        None => Ok(()),
     }
-    if head.too_large {
-        return Err(&fault::LIST_TOO_LARGE);
-    }
-    Ok(())
 }
 
 /// DATA.

@@ -2,7 +2,7 @@
 
 /// The kinds of field name that a client has to tell apart (RFC 9113 sections 8.2 and 8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+pub enum Class {
     /// Nothing special.
     Plain,
     /// `:status`.
@@ -21,7 +21,7 @@ pub(crate) enum Class {
 
 /// Class and what was learnt from the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Info {
+pub struct Info {
     class: Class,
     value_ok: bool,
     status: u16,
@@ -40,7 +40,7 @@ static NAME_EXCLUDED: [bool; 256] = {
 
 impl Class {
     /// The class of a name.
-    pub(crate) fn of(name: &[u8]) -> Class {
+    pub fn of(name: &[u8]) -> Class {
         let (colon, rest) = match name {
             [b':', rest @ ..] => (true, rest),
             _ => (false, name),
@@ -64,16 +64,16 @@ impl Class {
 
 impl Info {
     /// A field of a class whose value is legal.
-    pub(super) const fn of_name(class: Class) -> Info {
+    pub const fn of_name(class: Class) -> Info {
         Info { class, value_ok: true, status: 0 }
     }
     /// A `:status` field.
-    pub(super) const fn status(status: u16) -> Info {
+    pub const fn status(status: u16) -> Info {
         Info { class: Class::Status, value_ok: true, status }
     }
     /// Looks at a value once.
     #[inline]
-    pub(crate) fn new(class: Class, value: &[u8]) -> Info {
+    pub fn new(class: Class, value: &[u8]) -> Info {
         match class {
             Class::Status => {
                 let status = parse_status(value);
@@ -85,15 +85,15 @@ impl Info {
         }
     }
     /// The class.
-    pub(crate) fn class(self) -> Class {
+    pub fn class(self) -> Class {
         self.class
     }
     /// Whether the value is one that this name may have.
-    pub(crate) fn value_ok(self) -> bool {
+    pub fn value_ok(self) -> bool {
         self.value_ok
     }
     /// The three digits of a `:status` field, otherwise 0.
-    pub(crate) fn status_code(self) -> u16 {
+    pub fn status_code(self) -> u16 {
         self.status
     }
 }

@@ -123,7 +123,7 @@ const fn steps() -> [Step; 1 << STEP] {
 }
 
 /// Appends the decoded text to `out`. On error what was appended is unspecified.
-pub(super) fn decode(src: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+pub fn decode(src: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     let start = out.len();
     // The shortest word has five bits; one more because a step writes two places.
     out.resize(start + src.len() * 8 / 5 + 2, 0);
@@ -211,13 +211,13 @@ fn long_word(acc: u64) -> Option<(u8, u32)> {
 }
 
 /// How many bytes [`encode`] would append.
-pub(super) fn encoded_len(text: &[u8]) -> usize {
+pub fn encoded_len(text: &[u8]) -> usize {
     let bits: usize = text.iter().map(|&b| usize::from(LENGTHS[usize::from(b)])).sum();
     bits.div_ceil(8)
 }
 
 /// Appends the coded text to `out`.
-pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) {
+pub fn encode(text: &[u8], out: &mut Vec<u8>) {
     let (mut acc, mut bits) = (0u64, 0u32);
     for &b in text {
         let len = u32::from(LENGTHS[usize::from(b)]);

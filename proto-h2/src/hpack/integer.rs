@@ -63,7 +63,7 @@ pub(super) fn take_string<'a>(block: &mut &'a [u8]) -> Result<Coded<'a>, Error> 
 
 /// Appends an integer whose first byte carries `tag` above a prefix of `prefix` bits.
 #[inline]
-pub(crate) fn put(out: &mut Vec<u8>, tag: u8, prefix: u32, value: usize) {
+pub fn put(out: &mut Vec<u8>, tag: u8, prefix: u32, value: usize) {
     let mask = 0xff_u8 >> (8 - prefix);
     if value < usize::from(mask) {
         out.push(tag | value as u8);
@@ -79,7 +79,7 @@ pub(crate) fn put(out: &mut Vec<u8>, tag: u8, prefix: u32, value: usize) {
 }
 
 /// Appends a string, Huffman coded where that is shorter.
-pub(super) fn put_string(out: &mut Vec<u8>, text: &[u8]) {
+pub fn put_string(out: &mut Vec<u8>, text: &[u8]) {
     let coded = huffman::encoded_len(text);
     if coded < text.len() {
         put(out, 0x80, 7, coded);
@@ -90,7 +90,7 @@ pub(super) fn put_string(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Appends a string as it is: what is rendered per request is not worth the time of coding.
-pub(crate) fn put_plain(out: &mut Vec<u8>, text: &[u8]) {
+pub fn put_plain(out: &mut Vec<u8>, text: &[u8]) {
     put(out, 0, 7, text.len());
     out.extend_from_slice(text);
 }

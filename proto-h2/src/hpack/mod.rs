@@ -1,18 +1,18 @@
 //! Header compression (RFC 7541): a decoder, an encoder and the tables they need. Knows nothing of frames; what a field
 //! means in a response is classified here (`class`) because the dynamic table remembers it per entry.
 
-pub(crate) mod class;
+pub mod class;
 mod decoder;
 mod encoder;
-mod huffman;
+pub mod huffman;
 mod integer;
 pub(crate) mod static_table;
-mod table;
+pub mod table;
 
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Indexing};
 pub(crate) use encoder::{Entry, Literal, put_literal, put_name};
-pub(crate) use integer::{put as put_integer, put_plain};
+pub use integer::{put as put_integer, put_plain, put_string};
 
 /// A table size before anything was agreed (RFC 7541 section 4.2, RFC 9113 section 6.5.2).
 pub(crate) const DEFAULT_TABLE_SIZE: usize = 4096;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 /// What RFC 7541 section 4.1 counts for an entry beside its bytes.
-pub(super) const ENTRY_OVERHEAD: usize = 32;
+pub const ENTRY_OVERHEAD: usize = 32;
 /// Dead bytes tolerated in front of the live ones, beside as many as are live: below that, moving is not worth a look.
 const SLACK: usize = 512;
 
@@ -28,15 +28,18 @@ impl Entry {
 }
 
 /// A lent entry.
-pub(super) struct View<'a> {
-    pub(super) name: &'a [u8],
-    pub(super) value: &'a [u8],
-    pub(super) info: Info,
+pub struct View<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Its value.
+    pub value: &'a [u8],
+    /// What it means in a response.
+    pub info: Info,
 }
 
 /// See the file's header.
 #[derive(Debug)]
-pub(super) struct Table {
+pub struct Table {
     /// Newest first.
     entries: VecDeque<Entry>,
     bytes: Vec<u8>,
@@ -47,32 +50,35 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) const fn new(max: usize) -> Table {
+    /// An empty table of this size.
+    pub const fn new(max: usize) -> Table {
         Table { entries: VecDeque::new(), bytes: Vec::new(), size: 0, max, version: 0 }
     }
 
     /// Differs from an earlier value if entries came or went since.
-    pub(super) fn version(&self) -> u32 {
+    pub fn version(&self) -> u32 {
         self.version
     }
 
-    pub(super) fn max(&self) -> usize {
+    /// The size in force.
+    pub fn max(&self) -> usize {
         self.max
     }
 
     /// Heap bytes held.
-    pub(super) fn footprint(&self) -> usize {
+    pub fn footprint(&self) -> usize {
         self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>()
     }
 
-    pub(super) fn set_max(&mut self, max: usize) {
+    /// Changes the size in force, evicting what no longer fits.
+    pub fn set_max(&mut self, max: usize) {
         self.max = max;
         self.evict(0);
     }
 
     /// The entry at a place, 0 being the newest.
     #[inline]
-    pub(super) fn get(&self, place: usize) -> Option<View<'_>> {
+    pub fn get(&self, place: usize) -> Option<View<'_>> {
         let e = self.entries.get(place)?;
         let (name, value) =
             self.bytes[e.start as usize..][..e.size() - ENTRY_OVERHEAD].split_at(e.name as usize);
@@ -80,14 +86,21 @@ impl Table {
     }
 
     /// Where the name of the entry at a place lies, and the class of the name.
-    pub(super) fn name_range(&self, place: usize) -> Option<(Range<usize>, Info)> {
+    pub fn name_range(&self, place: usize) -> Option<(Range<usize>, Info)> {
         let e = self.entries.get(place)?;
         Some((e.start as usize..(e.start + e.name) as usize, e.info))
     }
 
+    /// Where the value of the entry at a place lies.
+    pub fn value_range(&self, place: usize) -> Option<Range<usize>> {
+        let e = self.entries.get(place)?;
+        let start = (e.start + e.name) as usize;
+        Some(start..start + e.value as usize)
+    }
+
     /// Makes ready for an insertion: the caller appends name and value to the returned buffer and then calls
     /// [`Table::commit`]. Ranges got before are void.
-    pub(super) fn begin(&mut self) -> &mut Vec<u8> {
+    pub fn begin(&mut self) -> &mut Vec<u8> {
         let live = self.entries.back().map_or(self.bytes.len(), |e| e.start as usize);
         if live > SLACK + (self.bytes.len() - live) {
             self.bytes.copy_within(live.., 0);
@@ -100,13 +113,13 @@ impl Table {
     }
 
     /// The buffer again, between `begin` and `commit`.
-    pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// Turns the bytes from `start` on into the newest entry, evicting what it displaces (section 4.4). An entry larger
     /// than the table empties it and is itself dropped.
-    pub(super) fn commit(&mut self, start: usize, name: usize, info: Info) {
+    pub fn commit(&mut self, start: usize, name: usize, info: Info) {
         let value = self.bytes.len() - start - name;
         let size = name + value + ENTRY_OVERHEAD;
         self.version = self.version.wrapping_add(1);
