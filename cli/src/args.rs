@@ -325,9 +325,19 @@ pub struct OutputArgs {
     /// Result for machines; on stdout, instead of the text, unless -o is given
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<MachineFormat>,
-    /// Write the result for machines here; json replaces the file, jsonl and csv append [format by extension]
+    /// Write the result for machines here, in the format of its ending: json, hlog (these replace the file), jsonl, csv
+    /// (these append); may be repeated
     #[arg(short = 'o', long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    pub output: Vec<PathBuf>,
+    /// Write a line of JSON here for each interval while the run goes on (`-`: to stdout)
+    #[arg(long, value_name = "FILE")]
+    pub timeline: Option<PathBuf>,
+    /// Put the time series into the JSON result as well
+    #[arg(long)]
+    pub json_timeline: bool,
+    /// Length of an interval of the time series and of the display, 10ms to 1h [default: 1s]
+    #[arg(long, value_name = "DUR", value_parser = values::interval)]
+    pub interval: Option<Duration>,
     /// JSON on many lines
     #[arg(long)]
     pub pretty: bool,
@@ -377,6 +387,8 @@ pub enum MachineFormat {
     Jsonl,
     /// The same in columns
     Csv,
+    /// The time series as an HdrHistogram log
+    Hlog,
 }
 
 /// `--compat-output`.

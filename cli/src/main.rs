@@ -26,6 +26,7 @@ mod run;
 mod serve;
 mod signals;
 mod smoke;
+mod timeline;
 mod tls;
 mod values;
 

@@ -29,15 +29,15 @@ pub enum Human {
 }
 
 impl Human {
-    /// By the flags.
-    pub fn of(args: &OutputArgs, machine: Option<&Machine>) -> Human {
-        match machine {
+    /// By the flags; `stdout_taken`: a machine reads standard output.
+    pub fn of(args: &OutputArgs, stdout_taken: bool) -> Human {
+        match stdout_taken {
             _ if args.no_human => Human::Nobody,
-            Some(Machine { place: Place::Stdout, .. }) => match std::io::stderr().is_terminal() {
+            true => match std::io::stderr().is_terminal() {
                 true => Human::Stderr,
                 false => Human::Nobody,
             },
-            _ => Human::Stdout,
+            false => Human::Stdout,
         }
     }
 
@@ -69,57 +69,109 @@ pub struct Machine {
     place: Place,
 }
 
+/// Where something for machines goes.
 #[derive(Debug)]
-enum Place {
+pub enum Place {
+    /// Standard output.
     Stdout,
     /// Opened before the run, so that a wrong path costs no run.
     File(PathBuf, File),
 }
 
-impl Machine {
-    /// By the flags; `None` if nobody asked.
-    pub fn of(args: &OutputArgs) -> Result<Option<Machine>, Failure> {
-        let path = args.output.as_deref().filter(|p| *p != Path::new("-"));
-        let to_stdout = args.output.is_some() && path.is_none();
-        match (path, args.format) {
-            (None, None) if !to_stdout => Ok(None),
-            (None, format) => {
-                Ok(Some(Machine { format: format.unwrap_or(MachineFormat::Json), place: Place::Stdout }))
-            }
-            (Some(path), format) => {
-                let format = format.unwrap_or_else(|| by_extension(path));
-                let file = OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
-                    Failure::new(format!(
-                        "-o: cannot write {}: {error}: give a file in a directory that exists and is yours",
-                        path.display()
-                    ))
-                })?;
-                Ok(Some(Machine { format, place: Place::File(path.to_owned(), file) }))
-            }
+impl Place {
+    /// `-` is standard output. `option` is who asked.
+    pub fn of(path: &Path, option: &str) -> Result<Place, Failure> {
+        if path == Path::new("-") {
+            return Ok(Place::Stdout);
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
+            Failure::new(format!(
+                "{option}: cannot write {}: {error}: give a file in a directory that exists and is yours",
+                path.display()
+            ))
+        })?;
+        Ok(Place::File(path.to_owned(), file))
+    }
+
+    /// Whether it is standard output.
+    pub fn is_stdout(&self) -> bool {
+        matches!(self, Place::Stdout)
+    }
+
+    /// Empties a file; a device or a pipe has no length and cannot be cut.
+    pub fn clear(&self) -> std::io::Result<()> {
+        match self {
+            Place::File(_, file) if file.metadata()?.is_file() => file.set_len(0),
+            _ => Ok(()),
         }
     }
 
-    /// Writes the result; `header` goes before the first line of a file that has none.
-    pub fn write(self, text: &str, header: &str) -> Result<(), Failure> {
-        let (path, mut file) = match self.place {
+    /// Whether nothing is before what is written next.
+    fn is_at_start(&self) -> std::io::Result<bool> {
+        match self {
+            Place::Stdout => Ok(true),
+            Place::File(_, file) => file.metadata().map(|m| !m.is_file() || m.len() == 0),
+        }
+    }
+
+    /// Writes at the end.
+    pub fn write(&mut self, text: &str) -> std::io::Result<()> {
+        match self {
             Place::Stdout => {
-                stdout(&format!("{header}{text}"));
-                return Ok(());
+                stdout(text);
+                Ok(())
             }
-            Place::File(path, file) => (path, file),
+            Place::File(_, file) => file.write_all(text.as_bytes()),
+        }
+    }
+
+    /// What is said where it cannot be written.
+    pub fn failure(&self, option: &str, error: &std::io::Error) -> Failure {
+        let name = match self {
+            Place::Stdout => Path::new("-"),
+            Place::File(path, _) => path,
         };
-        let write = || -> std::io::Result<()> {
-            // A device or a pipe has no length and cannot be cut.
-            let regular = file.metadata()?.is_file();
-            if self.format == MachineFormat::Json && regular {
-                file.set_len(0)?;
+        Failure::new(format!("{option}: cannot write {}: {error}", name.display()))
+    }
+}
+
+impl Machine {
+    /// By the flags; empty if nobody asked.
+    pub fn all(args: &OutputArgs) -> Result<Vec<Machine>, Failure> {
+        if args.format.is_some() && args.output.len() > 1 {
+            return Err(Failure::new(
+                "--format beside several -o: leave it out, the ending of each file says its format",
+            ));
+        }
+        if let (Some(format), []) = (args.format, args.output.as_slice()) {
+            return Ok(vec![Machine { format, place: Place::Stdout }]);
+        }
+        let machine = |path: &PathBuf| {
+            let format = args.format.unwrap_or_else(|| by_extension(path));
+            Ok(Machine { format, place: Place::of(path, "-o")? })
+        };
+        let all: Vec<Machine> = args.output.iter().map(machine).collect::<Result<_, Failure>>()?;
+        if all.iter().filter(|m| m.is_stdout()).count() > 1 {
+            return Err(Failure::new("-o - is given twice: standard output takes one result"));
+        }
+        Ok(all)
+    }
+
+    /// Whether it takes standard output.
+    pub fn is_stdout(&self) -> bool {
+        self.place.is_stdout()
+    }
+
+    /// Writes the result; `header` goes before the first line of a file that has none.
+    pub fn write(mut self, text: &str, header: &str) -> Result<(), Failure> {
+        let mut write = || -> std::io::Result<()> {
+            if matches!(self.format, MachineFormat::Json | MachineFormat::Hlog) {
+                self.place.clear()?;
             }
-            let begins = !regular || file.metadata()?.len() == 0;
-            let header = if begins { header } else { "" };
-            file.write_all(format!("{header}{text}").as_bytes())
+            let header = if self.place.is_at_start()? { header } else { "" };
+            self.place.write(&format!("{header}{text}"))
         };
-        let mut write = write;
-        write().map_err(|error| Failure::new(format!("-o: cannot write {}: {error}", path.display())))
+        write().map_err(|error| self.place.failure("-o", &error))
     }
 }
 
@@ -127,6 +179,7 @@ fn by_extension(path: &Path) -> MachineFormat {
     match path.extension().and_then(|e| e.to_str()) {
         Some("jsonl") => MachineFormat::Jsonl,
         Some("csv") => MachineFormat::Csv,
+        Some("hlog") => MachineFormat::Hlog,
         _ => MachineFormat::Json,
     }
 }

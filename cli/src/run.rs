@@ -7,41 +7,58 @@ use crate::job::{Front, Job};
 use crate::observe::Observer;
 use crate::output::{self, Human, Machine};
 use crate::persona::Persona;
+use crate::timeline::{self, Timeline};
 use crate::{builtin, hint, signals};
-use engine::Control;
 use engine::stats::{RunResult, VerdictLevel};
+use engine::{Control, Event};
 use report::h2load::{Format, Mode, Style};
 use report::thresholds::{self, Outcome};
-use report::{flat, json, summary};
+use report::{flat, hlog, json, summary};
 use std::sync::Arc;
 
 /// Runs and reports.
 pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     let mut job = Job::from_args(args)?;
-    let machine = Machine::of(&args.output)?;
-    let human = Human::of(&args.output, machine.as_ref());
+    let machines = Machine::all(&args.output)?;
+    let mut timeline = Timeline::of(&args.output, &machines)?;
+    job.options.rows = timeline::rows(&args.output, &machines)?;
+    job.options.interval = args.output.interval.unwrap_or(job.options.interval);
+    let stdout_taken =
+        machines.iter().any(Machine::is_stdout) || timeline.as_ref().is_some_and(Timeline::is_stdout);
+    let human = Human::of(&args.output, stdout_taken);
     if !args.output.quiet && !args.output.no_human {
         job.notes.iter().for_each(|note| output::stderr(&format!("loadgen: note: {note}\n")));
     }
-    let result = perform(&mut job, &args.output, human)?;
+    let result = perform(&mut job, &args.output, human, timeline.as_mut())?;
     let outcomes = thresholds::judge(&job.plan, &result);
     let rules = Rules { persona, require_valid: args.output.require_valid, smoke: args.smoke };
     let finished = Finished { code: exit::code(&result, &outcomes, rules), result, outcomes, job };
     finished.tell_people(&args.output, human);
-    if let Some(machine) = machine {
-        finished.tell_machine(machine, args.output.pretty)?;
+    for machine in machines {
+        finished.tell_machine(machine, &args.output)?;
     }
+    timeline.map_or(Ok(()), Timeline::end)?;
     Ok(finished.code)
 }
 
-fn perform(job: &mut Job, args: &OutputArgs, human: Human) -> Result<RunResult, Failure> {
+fn perform(
+    job: &mut Job,
+    args: &OutputArgs,
+    human: Human,
+    mut timeline: Option<&mut Timeline>,
+) -> Result<RunResult, Failure> {
     let _server = builtin::start(&mut job.plan, &mut job.options)?;
     let control = Arc::new(Control::default());
     signals::interrupt(&control).map_err(|e| Failure::new(format!("cannot catch signals: {e}")))?;
     let mut observer = Observer::new(job, args, human, format(args));
     job.options.live = observer.is_live();
     observer.begin();
-    let result = engine::run(&job.plan, &job.options, &control, &mut |event| observer.event(&event));
+    let result = engine::run(&job.plan, &job.options, &control, &mut |event| {
+        observer.event(&event);
+        if let (Event::Snapshot(snapshot), Some(timeline)) = (&event, &mut timeline) {
+            timeline.show(snapshot, &job.plan);
+        }
+    });
     match result {
         Ok(result) => {
             observer.end(&result);
@@ -104,7 +121,7 @@ impl Finished {
         )
     }
 
-    fn tell_machine(&self, machine: Machine, pretty: bool) -> Result<(), Failure> {
+    fn tell_machine(&self, machine: Machine, args: &OutputArgs) -> Result<(), Failure> {
         match machine.format {
             MachineFormat::Json => {
                 let context = json::Context {
@@ -112,11 +129,13 @@ impl Finished {
                     outcomes: &self.outcomes,
                     exit_code: self.code,
                     bodies_discarded: self.job.discards_bodies(),
+                    timeline: args.json_timeline,
                 };
-                machine.write(&json::render(&self.result, &context, pretty), "")
+                machine.write(&json::render(&self.result, &context, args.pretty), "")
             }
             MachineFormat::Jsonl => machine.write(&flat::jsonl(&self.result, &self.flat()), ""),
             MachineFormat::Csv => machine.write(&flat::csv(&self.result, &self.flat()), &flat::csv_header()),
+            MachineFormat::Hlog => machine.write(&hlog::render(&self.result, &self.job.plan), ""),
         }
     }
 

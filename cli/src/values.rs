@@ -60,6 +60,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     within_reason(time)
 }
 
+/// The length of an interval. Shorter ones cost more than they show; longer ones are no series.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(10);
+    const MOST: Duration = Duration::from_secs(3600);
+    match duration(text)? {
+        time if time < LEAST => Err("an interval is at least 10ms".into()),
+        time if time > MOST => Err("an interval is at most 1h".into()),
+        time => Ok(time),
+    }
+}
+
 fn within_reason(time: Duration) -> Result<Duration, String> {
     const MOST: Duration = Duration::from_secs(366 * 86_400);
     if time > MOST { Err("a duration is at most 366 days".into()) } else { Ok(time) }
@@ -143,6 +154,14 @@ mod tests {
         }
         for bad in ["", "s", "-1s", "10x", "ten", "99999999999999999999"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn intervals_have_bounds() {
+        assert_eq!(interval("100ms"), Ok(Duration::from_millis(100)));
+        for bad in ["9ms", "0", "61m", "x"] {
+            assert!(interval(bad).is_err(), "{bad}");
         }
     }
 

@@ -166,6 +166,50 @@ fn files_are_replaced_or_appended_to() {
 }
 
 #[test]
+fn one_run_into_every_format_and_a_time_series_that_adds_up() {
+    let server = Server::start();
+    let path = |name: &str| scratch(name).to_str().unwrap().to_owned();
+    let (json, hlog, csv, rows) = (path("s.json"), path("s.hlog"), path("s.csv"), path("s.rows"));
+    let url = format!("{}/?t=5ms", server.http);
+    let mut args =
+        vec!["--h1", "-D", "600ms", "--warm-up-time", "300ms", "-c", "4", "-t", "2", "--interval", "100ms"];
+    args.extend(["-o", &json, "-o", &hlog, "-o", &csv, "--json-timeline", "--timeline", &rows, &url]);
+    let output = loadgen(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let read = |path: &str| {
+        let text = std::fs::read_to_string(path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        text
+    };
+    let result: Value = serde_json::from_str(&read(&json)).unwrap();
+    let told: Vec<Value> = read(&rows).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(Some(&told), result["timeline"]["rows"].as_array(), "told on the way and at the end");
+    assert!(told.len() >= 9, "{} intervals of 100 ms", told.len());
+    let sum = |record: bool, field: &str| -> u64 {
+        told.iter().filter(|r| r["record"] == record).map(|r| number(&r[field])).sum()
+    };
+    for field in ["started", "succeeded", "abandoned"] {
+        assert_eq!(sum(true, field), number(&result[field]), "{field}");
+        assert_eq!(sum(false, field), number(&result["phases"][0][field]), "{field} of the warm-up");
+    }
+    let log = read(&hlog);
+    assert!(log.contains("\n#[Histogram log format version 1.3]\n"), "{log}");
+    let tagged = |tag: &str| log.lines().filter(|l| l.starts_with(&format!("Tag={tag},"))).count();
+    let recorded = told.iter().filter(|r| r["record"] == true).count();
+    assert_eq!((tagged("response_time"), tagged("unrecorded.send_lag")), (recorded, told.len() - recorded));
+    assert_eq!(read(&csv).lines().count(), 2);
+}
+
+#[test]
+fn a_time_series_on_stdout_has_it_for_itself() {
+    let server = Server::start();
+    let args = ["--h1", "-n", "20", "--timeline", "-", &server.http];
+    let lines = stdout(&loadgen(&args));
+    let rows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("only JSON")).collect();
+    assert_eq!(rows.iter().map(|r| number(&r["succeeded"])).sum::<u64>(), 20);
+}
+
+#[test]
 fn quiet_and_no_human() {
     let server = Server::start();
     let quiet = loadgen(&["-q", "-n", "3", &server.http]);

@@ -89,6 +89,16 @@ fn an_output_that_cannot_be_written() {
 }
 
 #[test]
+fn outputs_that_contradict_each_other() {
+    refused(&["-o", "a.json", "-o", "b.csv", "--format", "json", "builtin"], &["--format", "-o"]);
+    refused(&["-o", "-", "-o", "-", "builtin"], &["-o -", "twice"]);
+    refused(&["--timeline", "-", "--format", "json", "builtin"], &["--timeline -", "file"]);
+    refused(&["--json-timeline", "--format", "csv", "builtin"], &["--json-timeline", "--format json"]);
+    refused(&["--timeline", "/no/such/place", "builtin"], &["--timeline", "/no/such/place"]);
+    refused(&["--interval", "1ms", "builtin"], &["--interval", "10ms"]);
+}
+
+#[test]
 fn more_connections_than_descriptors() {
     let script = format!(
         "ulimit -n 100 && exec {} --h1 -n 500 -c 500 http://127.0.0.1:1/",

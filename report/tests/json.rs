@@ -16,7 +16,7 @@ fn object() -> Value {
     let outcomes = thresholds::judge(&plan, &result);
     json::object(
         &result,
-        &Context { plan: &plan, outcomes: &outcomes, exit_code: 99, bodies_discarded: false },
+        &Context { plan: &plan, outcomes: &outcomes, exit_code: 99, bodies_discarded: false, timeline: true },
     )
 }
 
@@ -59,6 +59,8 @@ fn the_document_names_every_field_and_no_other() {
         ("connections", docs["connections"].clone(), &result["connections"]),
         ("tls", docs["tls"].clone(), &result["connections"]["tls"]),
         ("threshold", docs["threshold"].clone(), &result["thresholds"][0]),
+        ("timeline", docs["timeline"].clone(), &result["timeline"]),
+        ("row", docs["row"].clone(), &result["timeline"]["rows"][0]),
         ("batching", docs["batching"].clone(), &result["batching"][0]),
         ("cost", docs["cost"].clone(), &result["cost"]),
         ("plan", docs["plan"].clone(), &result["plan"]),
@@ -188,7 +190,8 @@ fn histograms_are_what_the_standard_tools_read() {
 #[test]
 fn no_secret_leaves() {
     let (plan, result) = (common::plan(), common::result());
-    let context = Context { plan: &plan, outcomes: &[], exit_code: 0, bodies_discarded: false };
+    let context =
+        Context { plan: &plan, outcomes: &[], exit_code: 0, bodies_discarded: false, timeline: true };
     for pretty in [false, true] {
         let text = json::render(&result, &context, pretty);
         assert!(!text.contains("hunter") && text.contains("***"), "{text}");
@@ -200,7 +203,8 @@ fn no_secret_leaves() {
 #[test]
 fn what_an_http2_server_said_of_its_connections() {
     let plan = common::plan();
-    let context = Context { plan: &plan, outcomes: &[], exit_code: 0, bodies_discarded: false };
+    let context =
+        Context { plan: &plan, outcomes: &[], exit_code: 0, bodies_discarded: false, timeline: true };
     let result = json::object(&common::h2_result(), &context);
     let c = &result["connections"];
     assert_eq!((c["application_protocol"].as_str(), c["peer_max_streams"].as_u64()), (Some("h2"), Some(128)));

@@ -6,7 +6,7 @@ pub mod plan;
 pub(crate) mod series;
 
 use crate::thresholds::{Outcome, Unit};
-use crate::{counts, time};
+use crate::{counts, time, timeline};
 use engine::stats::{Batching, ConnectionFigures, Cost, PhaseFigures, RunResult, StepFigures};
 use scenario::Plan;
 use serde_json::{Map, Value, json};
@@ -26,6 +26,8 @@ pub struct Context<'a> {
     pub exit_code: u8,
     /// Whether response bodies were counted and thrown away unseen.
     pub bodies_discarded: bool,
+    /// Whether the time series is wanted, where there is one.
+    pub timeline: bool,
 }
 
 /// The object.
@@ -56,6 +58,9 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("phases".into(), result.phases.iter().map(phase).collect());
     out.insert("steps".into(), result.steps.iter().map(|s| step(s, result)).collect());
     out.insert("thresholds".into(), context.outcomes.iter().map(threshold).collect());
+    let timeline =
+        result.timeline.as_ref().filter(|_| context.timeline).map(|t| timeline::object(t, context.plan));
+    out.insert("timeline".into(), json!(timeline));
     out.insert("batching".into(), result.batching.iter().map(batching).collect());
     out.insert("cost".into(), cost(&result.cost, counts::ended_in_all_phases(result)));
     out.insert("environment".into(), environment(result));

@@ -6,7 +6,7 @@ use engine::stats::Series;
 use serde_json::{Value, json};
 
 /// The object of one series.
-pub(super) fn object(series: &Series) -> Value {
+pub(crate) fn object(series: &Series) -> Value {
     let at = |q: f64| micros(series.quantile_ns(q) as f64);
     json!({
         "count": series.count(),

@@ -163,6 +163,28 @@ pub fn tls_facts() -> TlsFacts {
     }
 }
 
+/// A row of each phase.
+pub fn timeline() -> Timeline {
+    let row = |phase: usize| {
+        let at = Duration::from_secs(phase as u64);
+        Row {
+            began: at,
+            ended: at + Duration::from_secs(1),
+            phase,
+            books: books(),
+            iterations: 4,
+            checks_passed: 6,
+            checks_failed: 1,
+            bytes: figures().bytes,
+            open: 3,
+            response_time: figures().response_time.pack(),
+            service_time: figures().service_time.pack(),
+            send_lag: figures().send_lag.pack(),
+        }
+    };
+    Timeline { interval: Duration::from_secs(1), rows: vec![row(0), row(1)] }
+}
+
 pub fn result() -> RunResult {
     let phase = |name: &str, record| PhaseFigures {
         name: name.into(),
@@ -193,6 +215,6 @@ pub fn result() -> RunResult {
         environment: Environment { facts: vec![("kernel", "6.12".into()), ("cpus", "2".into())] },
         batching: vec![Batching { disabled: false, on: true, nap_us: 48, gain: 0.09, naps: 7 }],
         verdict: Verdict { level: VerdictLevel::Suspect, reasons: vec!["core 0 was 97 % busy".into()] },
-        timeline: None,
+        timeline: Some(timeline()),
     }
 }
