@@ -11,12 +11,16 @@ mod limits;
 mod merge;
 mod options;
 mod prepare;
+mod request_log;
 mod run;
 pub mod stats;
 mod stock;
 mod timers;
 mod tls;
+mod trace;
 
 pub use options::{Io, Options, Rows};
+pub use request_log::{Ended, RequestLog};
 pub use run::{Control, Event, StartError, run};
 pub use stock::Snapshot;
+pub use trace::Exchange;

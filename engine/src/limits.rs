@@ -39,3 +39,15 @@ pub const SPARE_DESCRIPTORS: u64 = 64;
 /// Intervals that wait for a core that is late. Beyond that the oldest is closed without it, and what the core tells then
 /// counts where it is.
 pub const WAITING_INTERVALS: usize = 64;
+
+/// Requests in one batch of the request log: 128 KB, so that passing on costs nothing per request.
+pub const LOG_BATCH: usize = 4096;
+/// Batches that may wait to be written: a disk may pause for half a second at a million requests per second.
+pub const LOG_BATCHES: usize = 128;
+
+/// Bytes of a body that a trace keeps: enough to recognise it.
+pub const TRACED_BODY: usize = 1024;
+/// Fields that a trace keeps of a response.
+pub const TRACED_FIELDS: usize = 256;
+/// Requests that can be traced: a trace is for people.
+pub const TRACED: u32 = 1000;

@@ -159,6 +159,10 @@ fn judge(cores: &[(CoreResult, Cost)], broken: &[String], totals: &Figures) -> V
         if let Some(reason) = &core.gave_up {
             say(VerdictLevel::Invalid, format!("the run ended before its time: {reason}"));
         }
+        if core.log_waits > 0 {
+            let text = "the request log was written slower than requests ended: a core waited for it";
+            say(VerdictLevel::Suspect, format!("{text} {} times", core.log_waits));
+        }
         if core.overflows > 0 {
             say(VerdictLevel::Suspect, format!("the completion queue overflowed {} times", core.overflows));
         }

@@ -1,5 +1,6 @@
 //! How to run a plan, as opposed to what to run.
 
+use crate::RequestLog;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +28,10 @@ pub struct Options {
     pub live: bool,
     /// What becomes of the rows of the time series (some ten ns per request, unless there are none).
     pub rows: Rows,
+    /// Told of every request of a recorded phase that ended.
+    pub request_log: Option<RequestLog>,
+    /// Trace so many of the first requests ([`Event::Traced`](crate::Event::Traced)).
+    pub trace: u32,
 }
 
 impl Default for Options {
@@ -42,6 +47,8 @@ impl Default for Options {
             key_log: None,
             live: false,
             rows: Rows::None,
+            request_log: None,
+            trace: 0,
         }
     }
 }

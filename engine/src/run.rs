@@ -3,9 +3,11 @@
 use crate::clock::Monotonic;
 use crate::core::{self, Core, CoreResult, Setup, Told};
 use crate::io::uring::Uring;
+use crate::request_log::{self, CoreLog, Ended};
 use crate::stats::{Cost, RunResult, Timeline, TlsFacts, cost};
 use crate::stock::{Snapshot, Stock};
-use crate::{Options, merge, prepare};
+use crate::trace::{Exchange, Trace};
+use crate::{Options, limits, merge, prepare};
 use scenario::Plan;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -69,6 +71,13 @@ pub enum Event {
     },
     /// All cores together, once an interval.
     Snapshot(Snapshot),
+    /// One of the first requests, whole ([`Options::trace`]), of a core.
+    Traced {
+        /// Which core.
+        core: usize,
+        /// The request and its response.
+        exchange: Box<Exchange>,
+    },
     /// Something the user should know now.
     Warning(String),
 }
@@ -110,15 +119,21 @@ pub fn run(
     let (began, epoch) = (SystemTime::now(), Monotonic::starting_now());
     let gate = Barrier::new(cores);
     let (tell, told) = mpsc::sync_channel(NEWS);
+    let (logged, batches) = request_log::queue();
     let (timeline, outcomes): (_, Vec<Outcome>) = std::thread::scope(|scope| {
         let threads: Vec<_> = shares
             .into_iter()
             .enumerate()
             .map(|(index, share)| {
-                let (setup, gate, tell, cpu) = (&setup, &gate, tell.clone(), cpus[index]);
+                let (setup, gate, tell) = (&setup, &gate, tell.clone());
+                let seat = Seat {
+                    cpu: cpus[index],
+                    log: options.request_log.as_ref().map(|_| core_log(plan, began, &logged)),
+                    traced: Trace::share(options.trace.min(limits::TRACED), index, cores),
+                };
                 let core = move || {
                     let line = Line { core: index, tell: &tell };
-                    run_core(setup, share, cpu, epoch, gate, control, &mut |t| line.tell(t))
+                    run_core(setup, share, seat, epoch, gate, control, &mut |t| line.tell(t))
                 };
                 std::thread::Builder::new()
                     .name(format!("core-{index}"))
@@ -127,6 +142,13 @@ pub fn run(
             })
             .collect();
         drop(tell);
+        drop(logged);
+        if let Some(log) = &options.request_log {
+            std::thread::Builder::new()
+                .name("request-log".into())
+                .spawn_scoped(scope, move || log.write(&batches))
+                .expect("a thread can be started");
+        }
         let timeline = relay(&told, Stock::new(cores, options.interval, options.rows), observe);
         let ended = threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a core panicked".into())));
         (timeline, ended.collect())
@@ -140,16 +162,30 @@ pub(crate) type Outcome = Result<(CoreResult, Cost), String>;
 /// News that may wait between the cores and the caller's thread.
 const NEWS: usize = 1024;
 
+/// What a core thread has of its own beside its share of the work.
+struct Seat {
+    cpu: Option<usize>,
+    log: Option<CoreLog>,
+    traced: u32,
+}
+
+/// A core's end of the request log.
+fn core_log(plan: &Plan, began: SystemTime, queue: &mpsc::SyncSender<Vec<Ended>>) -> CoreLog {
+    let since_1970 = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let recorded = plan.phases.iter().map(|p| p.record).collect();
+    CoreLog::new(since_1970.as_nanos() as u64, recorded, queue.clone())
+}
+
 fn run_core(
     setup: &Setup,
     share: core::CoreShare,
-    cpu: Option<usize>,
+    seat: Seat,
     epoch: Monotonic,
     gate: &Barrier,
     control: &Control,
     tell: &mut dyn FnMut(Told),
 ) -> Outcome {
-    if let Some(id) = cpu {
+    if let Some(id) = seat.cpu {
         core_affinity::set_for_current(core_affinity::CoreId { id });
     }
     let links = share.links * setup.targets.len() as u32;
@@ -158,7 +194,9 @@ fn run_core(
     gate.wait();
     let io = io.map_err(|e| prepare::explain_ring(&e))?;
     let before = cost::of_thread();
-    let result = Core::new(setup, share, io, epoch).run(control, tell);
+    let mut core = Core::new(setup, share, io, epoch);
+    core.watch(seat.log, seat.traced);
+    let result = core.run(control, tell);
     let cost = cost::since(before);
     match result {
         Ok(result) => Ok((result, cost)),
@@ -209,6 +247,10 @@ fn relay(
             }
             News::Told(Told::PhaseEnded(phase)) => {
                 observe(Event::PhaseEnded { core, phase });
+                None
+            }
+            News::Told(Told::Traced(exchange)) => {
+                observe(Event::Traced { core, exchange });
                 None
             }
             News::Told(Told::Snapshot(snapshot)) => stock.take(core, *snapshot),

@@ -16,11 +16,13 @@ use crate::clock::Clock;
 use crate::io::socket::SocketOptions;
 use crate::io::{Driver, Wait, What};
 use crate::limits;
+use crate::request_log::CoreLog;
 use crate::stats::interval::{Grid, Keep};
 use crate::stats::recorder::Recorder;
 use crate::stats::{Batching, Books, Bytes, Part, Series, TlsFacts};
 use crate::timers::{Owner, Timers};
 use crate::tls::{ServerName, TlsSetup};
+use crate::trace::{Exchange, Trace};
 use crate::{Control, Options};
 use link::{Link, Prepared};
 use proto::{Field, Template, Text, Time, Want};
@@ -144,6 +146,8 @@ pub(crate) enum Told {
     PhaseBegan(usize),
     /// A phase ended.
     PhaseEnded(usize),
+    /// A request that is traced ended, or the run did.
+    Traced(Box<Exchange>),
     /// Taking stock. Boxed: it is large and rare.
     Snapshot(Box<CoreSnapshot>),
 }
@@ -181,6 +185,8 @@ pub(crate) struct CoreResult {
     pub(crate) batching: Batching,
     pub(crate) turns: u64,
     pub(crate) overflows: u64,
+    /// How often it waited for the request log to be written.
+    pub(crate) log_waits: u64,
     pub(crate) driver: String,
     /// Why it ended before its time, if it did.
     pub(crate) gave_up: Option<String>,
@@ -286,7 +292,11 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             while !self.phase_over(now) {
                 self.told.drain(..).for_each(&mut *tell);
                 now = self.turn(now, grid.ends().min(drain_until))?;
+                if self.recorder.trace.is_some() {
+                    self.tell_traced(false);
+                }
                 if now >= grid.ends() {
+                    self.recorder.log.iter_mut().for_each(CoreLog::pass_on);
                     let mut snapshot = Box::new(self.snapshot(now, grid.number()));
                     grid.advance(now);
                     snapshot.next = grid.number();
@@ -317,6 +327,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         // What was written in the last turn still goes out: it counts as sent.
         self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO, limit: Duration::ZERO })?;
         self.abandon_all();
+        self.tell_traced(true);
+        let log_waits = self.recorder.log.take().map_or(0, CoreLog::end);
         let end = self.snapshot(now, grid.number());
         assert!(end.books.balance() && end.books.in_flight == 0, "the books do not balance: {:?}", end.books);
         self.told.push(Told::Snapshot(Box::new(end)));
@@ -327,6 +339,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             batching: self.batch.report(),
             turns: self.turns,
             overflows: self.io.overflows(),
+            log_waits,
             driver: self.io.describe(),
             recorder: self.recorder,
             gave_up,
@@ -375,6 +388,25 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let (clock, ended) = (&self.clock, self.recorder.ended);
         self.batch.after_turn(now, ended, in_flight, || clock.thread_cpu());
         Ok(now)
+    }
+
+    /// Tells what was traced to its end; at the end of the run also the rest.
+    fn tell_traced(&mut self, last: bool) {
+        let Some(trace) = &mut self.recorder.trace else { return };
+        let mut ended = trace.take();
+        if last {
+            ended.extend(trace.take_open());
+        }
+        self.told.extend(ended.into_iter().map(|e| Told::Traced(Box::new(e))));
+        if trace.is_over() {
+            self.recorder.trace = None;
+        }
+    }
+
+    /// Lets somebody keep or look at single requests.
+    pub(crate) fn watch(&mut self, log: Option<CoreLog>, traced: u32) {
+        self.recorder.log = log;
+        self.recorder.trace = Trace::of(traced);
     }
 
     fn end_phase(&mut self, now: Time) {

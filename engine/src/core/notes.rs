@@ -32,6 +32,14 @@ impl Notes<'_> {
         cell.books.failed_timeout += u64::from(error.kind == Kind::Timeout);
         cell.books.never_sent += u64::from(unseen);
         self.recorder.failed(user.phase, user.step, error, self.now.nanos_since(user.due));
+        if let Some(log) = &mut self.recorder.log {
+            let began = if user.sent == Time::NEVER { user.due } else { user.sent };
+            let status = (error.kind == Kind::Status).then_some(user.status);
+            log.note(user.phase, began, self.now.nanos_since(began), status);
+        }
+        if let Some(trace) = &mut self.recorder.trace {
+            trace.end(index, self.now, Some(error));
+        }
         self.queues.in_flight -= 1;
         self.queues.ready.push(index);
     }
@@ -43,25 +51,37 @@ impl Sink for Notes<'_> {
         self.users[token.0 as usize].sent = self.now;
     }
 
-    fn head(&mut self, token: Token, status: u16, _fields: &dyn Fields) {
+    fn head(&mut self, token: Token, status: u16, fields: &dyn Fields) {
         let user = &mut self.users[token.0 as usize];
         user.status = status;
         user.first_byte = self.now;
         let (phase, step) = (user.phase, user.step);
         self.recorder.cell(phase, step).status(status);
+        if let Some(trace) = &mut self.recorder.trace {
+            trace.head(token.0 as u32, self.now, status, fields);
+        }
     }
 
     #[inline]
-    fn body(&mut self, token: Token, len: u64, _bytes: &[u8]) {
+    fn body(&mut self, token: Token, len: u64, bytes: &[u8]) {
         let user = &self.users[token.0 as usize];
         self.recorder.cell(user.phase, user.step).data += len;
         self.recorder.data_bytes += len;
+        if let Some(trace) = &mut self.recorder.trace {
+            trace.body(token.0 as u32, len, bytes);
+        }
         if !self.tidings.body_seen {
             self.tidings.body_seen = true;
             self.recorder
                 .connections
                 .connection_first_byte
                 .record(self.now.nanos_since(self.tidings.opened_at));
+        }
+    }
+
+    fn trailers(&mut self, token: Token, fields: &dyn Fields) {
+        if let Some(trace) = &mut self.recorder.trace {
+            trace.trailers(token.0 as u32, fields);
         }
     }
 
@@ -97,6 +117,12 @@ impl Sink for Notes<'_> {
             first_byte: user.first_byte.nanos_since(sent),
         };
         self.recorder.succeeded(user.phase, user.step, times);
+        if let Some(log) = &mut self.recorder.log {
+            log.note(user.phase, sent, times.service, Some(user.status));
+        }
+        if let Some(trace) = &mut self.recorder.trace {
+            trace.end(index, self.now, None);
+        }
         self.tidings.succeeded += 1;
         self.queues.in_flight -= 1;
         self.queues.ready.push(index);

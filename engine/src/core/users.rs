@@ -267,7 +267,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let http = l.http.as_mut().expect("a link with room has a connection");
         user.state = State::InFlight;
         (user.link, user.placed, user.sent, user.status) = (link, now, Time::NEVER, 0);
-        match http.submit(now, Token(u64::from(index)), &step.prepared, step.body.clone(), step.want) {
+        let want = match &mut self.recorder.trace {
+            None => step.want,
+            Some(trace) => trace.begin(index, user.step, link, now).unwrap_or(step.want),
+        };
+        match http.submit(now, Token(u64::from(index)), &step.prepared, step.body.clone(), want) {
             Ok(()) => {
                 l.budget -= u64::from(l.budget != u64::MAX);
                 l.fresh += 1;

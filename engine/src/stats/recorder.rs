@@ -4,6 +4,8 @@
 use super::interval::{Interval, Keep};
 use super::{Books, Bytes, ConnectionFigures, ErrorCount, Figures, Part, Series};
 use crate::limits;
+use crate::request_log::CoreLog;
+use crate::trace::Trace;
 use proto::Error;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +28,10 @@ pub(crate) struct Recorder {
     keep: Keep,
     /// The counts of every part as of the last snapshot.
     before: Vec<Counts>,
+    /// Every request that ends, where somebody keeps them.
+    pub(crate) log: Option<CoreLog>,
+    /// The first requests whole, where somebody looks.
+    pub(crate) trace: Option<Box<Trace>>,
     /// Requests ended, all phases: what the batching policy counts.
     pub(crate) ended: u64,
     /// Body bytes received, all phases.
@@ -85,6 +91,8 @@ impl Recorder {
             interval: Interval::new(keep, phases),
             keep: keep.clone(),
             before: vec![Counts::default(); parts],
+            log: None,
+            trace: None,
             ended: 0,
             data_bytes: 0,
         }
