@@ -83,7 +83,7 @@ fn the_first_requests_are_traced_whole_and_the_others_not() {
     let server = Hostile::new(|visit| {
         loop {
             let seen = visit.request()?;
-            visit.say(&format!(
+            visit.say(format!(
                 "HTTP/1.1 200 OK\r\nx-number: {seen}\r\ncontent-length: 3000\r\n\r\n{}",
                 "x".repeat(3000)
             ))?;
