@@ -2,7 +2,7 @@
 
 use crate::persona::Persona;
 use engine::stats::{RunResult, VerdictLevel};
-use report::thresholds::Outcome;
+use report::thresholds::{self, Outcome};
 
 /// Ran, and every threshold held.
 pub const OK: u8 = 0;
@@ -28,22 +28,74 @@ pub struct Rules {
     pub smoke: bool,
 }
 
+/// What a finished run is judged on.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    interrupted: bool,
+    succeeded: u64,
+    thresholds_hold: bool,
+    /// A threshold ended the run.
+    aborted: bool,
+    level: VerdictLevel,
+}
+
 /// The code of a finished run. The gravest reason wins.
 pub fn code(result: &RunResult, outcomes: &[Outcome], rules: Rules) -> u8 {
-    if result.interrupted {
-        return INTERRUPTED;
+    let facts = Facts {
+        interrupted: result.interrupted,
+        succeeded: result.totals.books.succeeded,
+        thresholds_hold: outcomes.iter().all(|o| o.holds),
+        aborted: thresholds::aborted(outcomes),
+        level: result.verdict.level,
+    };
+    of(facts, rules)
+}
+
+fn of(facts: Facts, rules: Rules) -> u8 {
+    match () {
+        () if facts.aborted => THRESHOLD,
+        () if facts.interrupted => INTERRUPTED,
+        () if rules.persona == Persona::H2load => OK,
+        () if facts.succeeded == 0 => NOTHING_SUCCEEDED,
+        () if !facts.thresholds_hold && !rules.smoke => THRESHOLD,
+        () if facts.level == VerdictLevel::Invalid && rules.require_valid => INVALID,
+        () => OK,
     }
-    if rules.persona == Persona::H2load {
-        return OK;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Facts = Facts {
+        interrupted: false,
+        succeeded: 1,
+        thresholds_hold: true,
+        aborted: false,
+        level: VerdictLevel::Valid,
+    };
+    const RULES: Rules = Rules { persona: Persona::Loadgen, require_valid: false, smoke: false };
+    const STRICT: Rules = Rules { require_valid: true, ..RULES };
+
+    #[test]
+    fn each_code_has_its_reason_and_the_gravest_wins() {
+        assert_eq!(of(GOOD, STRICT), 0);
+        let invalid = Facts { level: VerdictLevel::Invalid, ..GOOD };
+        assert_eq!((of(invalid, RULES), of(invalid, STRICT)), (0, 3));
+        assert_eq!(of(Facts { level: VerdictLevel::Suspect, ..GOOD }, STRICT), 0, "INVALID was asked for");
+        let missed = Facts { thresholds_hold: false, ..invalid };
+        assert_eq!((of(missed, STRICT), of(missed, Rules { smoke: true, ..RULES })), (99, 0));
+        let nothing = Facts { succeeded: 0, ..missed };
+        assert_eq!(of(nothing, STRICT), 2);
+        let interrupted = Facts { interrupted: true, ..nothing };
+        assert_eq!(of(interrupted, STRICT), 130);
+        assert_eq!(of(Facts { aborted: true, ..interrupted }, STRICT), 99);
     }
-    if result.totals.books.succeeded == 0 {
-        return NOTHING_SUCCEEDED;
+
+    #[test]
+    fn h2load_knows_success_and_interrupts_only() {
+        let rules = Rules { persona: Persona::H2load, ..STRICT };
+        let bad = Facts { succeeded: 0, thresholds_hold: false, level: VerdictLevel::Invalid, ..GOOD };
+        assert_eq!((of(bad, rules), of(Facts { interrupted: true, ..bad }, rules)), (0, 130));
     }
-    if !rules.smoke && outcomes.iter().any(|o| !o.holds) {
-        return THRESHOLD;
-    }
-    if rules.require_valid && result.verdict.level == VerdictLevel::Invalid {
-        return INVALID;
-    }
-    OK
 }

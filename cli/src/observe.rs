@@ -7,6 +7,9 @@ use crate::progress::Progress;
 use engine::Event;
 use engine::stats::RunResult;
 use report::h2load::{Format, Live};
+use report::summary;
+use report::thresholds::Abort;
+use scenario::plan::Threshold;
 use std::io::IsTerminal as _;
 
 /// Shows events.
@@ -58,6 +61,14 @@ impl Observer {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A threshold has just failed, and the run is being stopped.
+    pub fn aborted(&mut self, threshold: &Threshold, abort: Abort) {
+        if self.warnings {
+            self.clear();
+            output::stderr(&format!("loadgen: {}\n", summary::abort_line(threshold, abort)));
         }
     }
 

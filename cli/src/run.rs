@@ -13,6 +13,7 @@ use engine::stats::{RunResult, VerdictLevel};
 use engine::{Control, Event};
 use report::h2load::{Format, Mode, Style};
 use report::thresholds::{self, Outcome};
+use report::watch::Watch;
 use report::{flat, hlog, json, summary};
 use std::sync::Arc;
 
@@ -29,8 +30,14 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     if !args.output.quiet && !args.output.no_human {
         job.notes.iter().for_each(|note| output::stderr(&format!("loadgen: note: {note}\n")));
     }
-    let result = perform(&mut job, &args.output, human, timeline.as_mut())?;
-    let outcomes = thresholds::judge(&job.plan, &result);
+    // A moment of load proves nothing, so it ends nothing either.
+    let mut watch = Watch::new(&job.plan).filter(|_| !args.smoke);
+    let result = perform(&mut job, &args.output, human, (timeline.as_mut(), watch.as_mut()))?;
+    let mut outcomes = thresholds::judge(&job.plan, &result);
+    // A run that was over by itself was not ended.
+    if let Some((index, abort)) = watch.and_then(|w| w.aborted()).filter(|_| result.interrupted) {
+        thresholds::mark(&mut outcomes, index, abort);
+    }
     let rules = Rules { persona, require_valid: args.output.require_valid, smoke: args.smoke };
     let finished = Finished { code: exit::code(&result, &outcomes, rules), result, outcomes, job };
     finished.tell_people(&args.output, human);
@@ -45,7 +52,7 @@ fn perform(
     job: &mut Job,
     args: &OutputArgs,
     human: Human,
-    mut timeline: Option<&mut Timeline>,
+    (mut timeline, mut watch): (Option<&mut Timeline>, Option<&mut Watch>),
 ) -> Result<RunResult, Failure> {
     let _server = builtin::start(&mut job.plan, &mut job.options)?;
     let control = Arc::new(Control::default());
@@ -55,8 +62,16 @@ fn perform(
     observer.begin();
     let result = engine::run(&job.plan, &job.options, &control, &mut |event| {
         observer.event(&event);
-        if let (Event::Snapshot(snapshot), Some(timeline)) = (&event, &mut timeline) {
+        let Event::Snapshot(snapshot) = &event else { return };
+        if let Some(timeline) = &mut timeline {
             timeline.show(snapshot, &job.plan);
+        }
+        // Who interrupts needs no other reason to stop.
+        if let Some(watch) = watch.as_mut().filter(|_| control.interrupts() == 0)
+            && let Some((index, abort)) = watch.see(snapshot)
+        {
+            control.interrupt();
+            observer.aborted(&job.plan.thresholds[index], abort);
         }
     });
     match result {

@@ -327,3 +327,87 @@ fn a_threshold_that_fails_is_99() {
         "{text}"
     );
 }
+
+/// A plan of a fast and a slow step that would take a minute.
+fn minute(thresholds: &str) -> String {
+    format!(
+        "version: 1\ntarget: builtin\nscenarios:\n  s:\n    steps:\n      - {{ get: /, name: fast }}\n      \
+         - {{ get: \"/?t=5ms\", name: slow }}\nphases:\n  - {{ name: warm-up, users: 2, for: 300ms, record: false }}\n  \
+         - {{ name: main, users: 2, for: 60s }}\nthresholds:\n{thresholds}"
+    )
+}
+
+#[test]
+fn a_threshold_that_is_watched_ends_the_run_with_99_and_the_result_so_far() {
+    let path = scratch("abort.yaml");
+    let that = "\"p50(service_time, step=slow, phase=main) < 4ms\"";
+    let thresholds = format!(
+        "  - error_rate < 1%\n  - {{ that: {that}, abort_after: 400ms }}\n  - {{ that: failed < 9, abort_after: 0s }}\n"
+    );
+    std::fs::write(&path, minute(&thresholds)).unwrap();
+    let (file, json) = (path.to_str().unwrap(), scratch("abort.json"));
+    let output = loadgen(&["-f", file, "--interval", "100ms", "-t", "2", "-o", json.to_str().unwrap()]);
+    let (text, said) = (stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(99), "{text}{said}");
+    assert!(text.contains("(aborted by a threshold)") && text.contains("; ended the run after "), "{text}");
+    assert!(
+        said.contains("the threshold `p50(service_time, step=slow, phase=main) < 4ms` fails after "),
+        "{said}"
+    );
+    let result: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    std::fs::remove_file(json).unwrap();
+    assert_balanced(&result);
+    assert_eq!((result["aborted"].as_bool(), result["interrupted"].as_bool()), (Some(true), Some(false)));
+    assert_eq!((number(&result["exit_code"]), number(&result["abandoned"])), (99, 0), "it drained");
+    let wall = result["wall_s"].as_f64().unwrap();
+    let t = &result["thresholds"];
+    let (at, by) = (t[1]["aborted_at_s"].as_f64().unwrap(), t[1]["aborted_by"].as_f64().unwrap());
+    assert!((0.7..=wall).contains(&at) && wall < 30.0 && by > 4000.0, "at {at} of {wall} s by {by} us");
+    assert_eq!(
+        (t[0]["holds"].as_bool(), t[1]["holds"].as_bool(), t[2]["holds"].as_bool()),
+        (Some(true), Some(false), Some(true))
+    );
+    assert!(t[0]["aborted_at_s"].is_null());
+    // A moment of load ends nothing.
+    let smoke = loadgen(&["-f", file, "--smoke", "--interval", "100ms"]);
+    assert_eq!(smoke.status.code(), Some(0), "{}", stderr(&smoke));
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn an_interrupt_before_a_watched_threshold_fails_is_an_interrupt() {
+    let path = scratch("watched.yaml");
+    std::fs::write(&path, minute("  - { that: error_rate < 1%, abort_after: 0s }\n")).unwrap();
+    let args = ["-f", path.to_str().unwrap(), "--interval", "20ms", "--timeline", "-"];
+    let mut child = command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut rows = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    // It runs, and its series is told as it goes.
+    while !line.contains("\"phase\":\"main\"") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut rows, &mut line).unwrap() > 0, "the run ended");
+    }
+    signal(child.id(), libc::SIGINT);
+    std::io::Read::read_to_end(&mut rows, &mut Vec::new()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn an_invalid_run_is_3_where_valid_ones_are_required() {
+    let server = Server::start();
+    // The server goes away for good: a run that counts gives up, and its figures are not what was asked for.
+    let args = ["--h1", "-n", "100000000", "-c", "4", "--require-valid", "--format", "json", &server.http];
+    let child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    drop(server);
+    let output = child.wait_with_output().unwrap();
+    let result = json(&output);
+    assert!(number(&result["succeeded"]) > 0, "{result}");
+    assert_eq!(
+        (result["verdict"].as_str(), output.status.code()),
+        (Some("INVALID"), Some(3)),
+        "{}",
+        stderr(&output)
+    );
+}

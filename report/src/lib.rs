@@ -11,6 +11,7 @@ pub mod json;
 pub mod summary;
 pub mod thresholds;
 pub mod timeline;
+pub mod watch;
 
 mod counts;
 mod time;

@@ -1,7 +1,7 @@
 //! Thresholds judged: which of them hold, by how much. What was never measured does not hold.
 
 use crate::counts;
-use engine::stats::{Figures, RunResult, Series};
+use engine::stats::{ConnectionFigures, Figures, RunResult, Series};
 use scenario::Plan;
 use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
 use std::time::Duration;
@@ -23,6 +23,17 @@ pub struct Outcome {
     pub margin: Option<f64>,
     /// Why there is no left side.
     pub note: Option<&'static str>,
+    /// When it ended the run, if it did: it failed then, whatever the figures at the end say.
+    pub aborted: Option<Abort>,
+}
+
+/// A threshold that was watched and ended the run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Abort {
+    /// Since the start of the run.
+    pub at: Duration,
+    /// The left side at that moment.
+    pub actual: f64,
 }
 
 /// What the sides of a threshold are measured in.
@@ -56,7 +67,7 @@ pub fn judge(plan: &Plan, result: &RunResult) -> Vec<Outcome> {
 }
 
 fn judge_one(threshold: &Threshold, result: &RunResult) -> Outcome {
-    let measured = Selection::of(threshold, result).and_then(|s| measure(threshold.metric, &s, result));
+    let measured = Selection::of(threshold, result).and_then(|s| measure(threshold.metric, &s));
     let actual = measured.ok();
     Outcome {
         text: threshold.text.clone(),
@@ -66,30 +77,49 @@ fn judge_one(threshold: &Threshold, result: &RunResult) -> Outcome {
         holds: actual.is_some_and(|a| threshold.op.holds(a, threshold.value)),
         margin: actual.map(|a| margin(threshold.op, a, threshold.value)),
         note: measured.err(),
+        aborted: None,
     }
 }
 
+/// Marks the threshold that ended the run.
+pub fn mark(outcomes: &mut [Outcome], index: usize, abort: Abort) {
+    outcomes[index].holds = false;
+    outcomes[index].aborted = Some(abort);
+}
+
+/// Whether a threshold ended the run.
+pub fn aborted(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().any(|o| o.aborted.is_some())
+}
+
 /// The requests a threshold speaks of.
-struct Selection<'a> {
-    figures: &'a Figures,
-    elapsed: Duration,
+pub(crate) struct Selection<'a> {
+    pub(crate) figures: &'a Figures,
+    /// How long they were being made.
+    pub(crate) elapsed: Duration,
+    /// Those of the whole run.
+    pub(crate) connections: &'a ConnectionFigures,
+    /// Arrivals that never began, of the whole run.
+    pub(crate) dropped: u64,
 }
 
 impl<'a> Selection<'a> {
     fn of(threshold: &Threshold, result: &'a RunResult) -> Result<Selection<'a>, &'static str> {
+        let (connections, dropped) = (&result.connections, counts::dropped(result));
+        let selection = |figures, elapsed| Selection { figures, elapsed, connections, dropped };
         match (&threshold.step, &threshold.phase) {
-            (None, None) => Ok(Selection { figures: &result.totals, elapsed: result.elapsed }),
+            (None, None) => Ok(selection(&result.totals, result.elapsed)),
             (None, Some(name)) => result
                 .phases
                 .iter()
                 .find(|p| p.name == *name)
-                .map(|p| Selection { figures: &p.figures, elapsed: p.elapsed })
+                .map(|p| selection(&p.figures, p.elapsed))
                 .ok_or("the phase was not reached"),
             (Some(name), None) => result
                 .steps
                 .iter()
                 .find(|s| s.name == *name)
-                .map(|s| Selection { figures: &s.figures, elapsed: result.elapsed })
+                .map(|s| selection(&s.figures, result.elapsed))
                 .ok_or("the step was not reached"),
             (Some(step), Some(phase)) => {
                 let step = result.steps.iter().position(|s| s.name == *step);
@@ -97,15 +127,16 @@ impl<'a> Selection<'a> {
                 let figures =
                     step.zip(phase).and_then(|(s, p)| Some((result.phase_steps.get(p)?.get(s)?, p)));
                 let (figures, phase) = figures.ok_or("the step was not reached in this phase")?;
-                Ok(Selection { figures, elapsed: result.phases[phase].elapsed })
+                Ok(selection(figures, result.phases[phase].elapsed))
             }
         }
     }
 }
 
-fn measure(metric: Metric, selection: &Selection<'_>, result: &RunResult) -> Result<f64, &'static str> {
+/// The left side of a threshold, or why there is none.
+pub(crate) fn measure(metric: Metric, selection: &Selection<'_>) -> Result<f64, &'static str> {
     let figures = selection.figures;
-    let series = |name| filled(series(name, figures, result));
+    let series = |name| filled(series(name, selection));
     Ok(match metric {
         Metric::Quantile(q, name) => series(name)?.quantile_ns(q) as f64,
         Metric::Mean(name) => series(name)?.mean_ns(),
@@ -114,7 +145,7 @@ fn measure(metric: Metric, selection: &Selection<'_>, result: &RunResult) -> Res
         Metric::ErrorRate if figures.books.ended() == 0 => return Err("no request ended"),
         Metric::ErrorRate => figures.error_rate(),
         Metric::Rate => counts::rate(figures, selection.elapsed),
-        Metric::Count(name) => count(name, figures, result) as f64,
+        Metric::Count(name) => count(name, selection) as f64,
         Metric::CheckFailureRate => match figures.checks_passed + figures.checks_failed {
             0 => return Err("no check was made"),
             all => counts::share(figures.checks_failed, all),
@@ -127,29 +158,31 @@ fn filled(series: &Series) -> Result<&Series, &'static str> {
 }
 
 /// Connections belong to no phase and no step, so their series are of the whole run.
-fn series<'a>(name: SeriesName, figures: &'a Figures, result: &'a RunResult) -> &'a Series {
+fn series<'a>(name: SeriesName, selection: &Selection<'a>) -> &'a Series {
+    let figures = selection.figures;
     match name {
         SeriesName::ResponseTime => &figures.response_time,
         SeriesName::ServiceTime => &figures.service_time,
         SeriesName::SendLag => &figures.send_lag,
         SeriesName::FirstByte => &figures.first_byte,
-        SeriesName::Connect => &result.connections.connect,
-        SeriesName::Handshake => &result.connections.handshake,
+        SeriesName::Connect => &selection.connections.connect,
+        SeriesName::Handshake => &selection.connections.handshake,
     }
 }
 
-fn count(name: CountName, figures: &Figures, result: &RunResult) -> u64 {
+fn count(name: CountName, selection: &Selection<'_>) -> u64 {
+    let figures = selection.figures;
     match name {
         CountName::Started => figures.books.started,
         CountName::Succeeded => figures.books.succeeded,
         CountName::Failed => figures.books.failed,
         CountName::Abandoned => figures.books.abandoned,
-        CountName::Dropped => counts::dropped(result),
+        CountName::Dropped => selection.dropped,
         CountName::Iterations => figures.iterations,
     }
 }
 
-fn unit(metric: Metric) -> Unit {
+pub(crate) fn unit(metric: Metric) -> Unit {
     match metric {
         Metric::Quantile(..) | Metric::Mean(_) | Metric::Min(_) | Metric::Max(_) => Unit::Nanoseconds,
         Metric::ErrorRate | Metric::CheckFailureRate => Unit::Fraction,

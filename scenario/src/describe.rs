@@ -37,7 +37,14 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     if !plan.thresholds.is_empty() {
         writeln!(out, "thresholds:")?;
     }
-    plan.thresholds.iter().try_for_each(|t| writeln!(out, "  - {}", plain(&t.text)))
+    plan.thresholds.iter().try_for_each(|t| match t.abort_after {
+        None => writeln!(out, "  - {}", plain(&t.text)),
+        // Inside braces a comma ends the text.
+        Some(after) => {
+            let that = if t.text.contains(',') { format!("{:?}", t.text) } else { plain(&t.text) };
+            writeln!(out, "  - {{ that: {that}, abort_after: {} }}", show_duration(after))
+        }
+    })
 }
 
 fn origin(target: &Target) -> String {

@@ -178,7 +178,7 @@ pub(crate) const PHASE: Place = Place {
     ],
 };
 
-pub(crate) const THRESHOLD: Place = Place { name: "a threshold", keys: &["that"], later: &["abort_after"] };
+pub(crate) const THRESHOLD: Place = Place { name: "a threshold", keys: &["that", "abort_after"], later: &[] };
 
 const ALL: &[&Place] = &[
     &PLAN,

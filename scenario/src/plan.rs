@@ -392,6 +392,18 @@ pub enum Metric {
     CheckFailureRate,
 }
 
+impl Metric {
+    /// The series it speaks of, if it speaks of times.
+    pub fn series(self) -> Option<SeriesName> {
+        match self {
+            Metric::Quantile(_, name) | Metric::Mean(name) | Metric::Min(name) | Metric::Max(name) => {
+                Some(name)
+            }
+            Metric::ErrorRate | Metric::Rate | Metric::Count(_) | Metric::CheckFailureRate => None,
+        }
+    }
+}
+
 /// A series of times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SeriesName {

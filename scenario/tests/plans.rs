@@ -82,6 +82,18 @@ fn the_builtin_server_is_not_verified_unless_told() {
 }
 
 #[test]
+fn a_watched_threshold_comes_back_as_it_was_shown() {
+    let lines = "target: builtin\nthresholds:\n  - dropped == 0\n  \
+                 - { that: 'p99(response_time, phase=phase-1) < 1s', abort_after: 1m30s }\n  \
+                 - { that: error_rate < 1%, abort_after: 0s }";
+    let plan = with(lines);
+    let after: Vec<_> = plan.thresholds.iter().map(|t| t.abort_after).collect();
+    assert_eq!(after, [None, Some(Duration::from_secs(90)), Some(Duration::ZERO)]);
+    let shown = scenario::describe(&plan);
+    assert_eq!(parse(&shown).thresholds, plan.thresholds, "{shown}");
+}
+
+#[test]
 fn connections() {
     let plan = with("target: builtin\nconnections: 3");
     assert_eq!(plan.connections.max.get(), 3);

@@ -9,7 +9,7 @@ use crate::Options;
 use crate::options::Rows;
 use proto::Time;
 use scenario::Plan;
-use scenario::plan::{Metric, SeriesName};
+use scenario::plan::SeriesName;
 use std::time::Duration;
 
 /// What happened to a part of the requests in an interval.
@@ -45,7 +45,7 @@ impl Keep {
     pub(crate) fn of(plan: &Plan, options: &Options) -> Keep {
         let watched = || plan.thresholds.iter().filter(|t| t.abort_after.is_some());
         let needs =
-            |names: &[SeriesName]| watched().any(|t| of_metric(t.metric).is_some_and(|s| names.contains(&s)));
+            |names: &[SeriesName]| watched().any(|t| t.metric.series().is_some_and(|s| names.contains(&s)));
         let rows = options.rows != Rows::None;
         let named: Vec<u32> = (0_u32..)
             .zip(plan.steps())
@@ -79,13 +79,6 @@ impl Keep {
     pub(crate) fn named(&self, group: usize) -> (usize, Option<u32>) {
         let classes = self.named.len() + 1;
         (group / classes, (group % classes).checked_sub(1).map(|at| self.named[at]))
-    }
-}
-
-fn of_metric(metric: Metric) -> Option<SeriesName> {
-    match metric {
-        Metric::Quantile(_, s) | Metric::Mean(s) | Metric::Min(s) | Metric::Max(s) => Some(s),
-        Metric::ErrorRate | Metric::Rate | Metric::Count(_) | Metric::CheckFailureRate => None,
     }
 }
 

@@ -5,7 +5,7 @@ mod figures;
 pub mod plan;
 pub(crate) mod series;
 
-use crate::thresholds::{Outcome, Unit};
+use crate::thresholds::{self, Outcome, Unit};
 use crate::{counts, time, timeline};
 use engine::stats::{Batching, ConnectionFigures, Cost, PhaseFigures, RunResult, StepFigures};
 use scenario::Plan;
@@ -43,7 +43,9 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("began".into(), json!(time::rfc3339(result.began)));
     let since = result.began.duration_since(UNIX_EPOCH).unwrap_or_default();
     out.insert("began_unix_s".into(), json!(since.as_secs_f64()));
-    out.insert("interrupted".into(), json!(result.interrupted));
+    let aborted = thresholds::aborted(context.outcomes);
+    out.insert("interrupted".into(), json!(result.interrupted && !aborted));
+    out.insert("aborted".into(), json!(aborted));
     out.insert("exit_code".into(), json!(context.exit_code));
     out.insert("bodies_discarded".into(), json!(context.bodies_discarded));
     figures::times(&mut out, &result.totals);
@@ -104,6 +106,8 @@ fn threshold(outcome: &Outcome) -> Value {
         "margin": outcome.margin.map(|v| in_unit(outcome.unit, v)),
         "unit": match outcome.unit { Unit::Nanoseconds => "us", other => other.as_str() },
         "note": outcome.note,
+        "aborted_at_s": outcome.aborted.map(|a| a.at.as_secs_f64()),
+        "aborted_by": outcome.aborted.map(|a| in_unit(outcome.unit, a.actual)),
     })
 }
 

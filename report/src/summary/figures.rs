@@ -193,7 +193,7 @@ pub(super) fn thresholds(outcomes: &[Outcome], ink: Ink) -> String {
         let found = match (outcome.actual, outcome.margin) {
             (Some(actual), Some(margin)) => {
                 let (is, by) = (in_unit(outcome.unit, actual), in_unit(outcome.unit, margin.abs()));
-                if outcome.holds {
+                if outcome.holds || margin > 0.0 {
                     format!("is {is}, {by} to spare")
                 } else {
                     format!("is {is}, missed by {by}")
@@ -201,12 +201,16 @@ pub(super) fn thresholds(outcomes: &[Outcome], ink: Ink) -> String {
             }
             _ => outcome.note.unwrap_or("not measured").to_owned(),
         };
-        out += &format!("{word}  {:<width$}  {found}\n", outcome.text);
+        let ended = outcome.aborted.map_or(String::new(), |abort| {
+            let was = in_unit(outcome.unit, abort.actual);
+            format!("; ended the run after {:.1} s, when it was {was}", abort.at.as_secs_f64())
+        });
+        out += &format!("{word}  {:<width$}  {found}{ended}\n", outcome.text);
     }
     if out.is_empty() { out } else { format!("{}\n{out}", ink.heading("thresholds")) }
 }
 
-fn in_unit(unit: Unit, value: f64) -> String {
+pub(super) fn in_unit(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Nanoseconds => time(value),
         Unit::Fraction => percent(value),

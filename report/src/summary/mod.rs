@@ -7,10 +7,11 @@ mod machine;
 mod table;
 mod units;
 
-use crate::thresholds::Outcome;
+use crate::thresholds::{self, Abort, Outcome};
 use engine::stats::{RunResult, VerdictLevel};
 use ink::Ink;
 use scenario::Plan;
+use scenario::plan::Threshold;
 pub use units::{rate, time};
 
 /// What the result cannot know by itself.
@@ -30,7 +31,7 @@ pub struct Context<'a> {
 pub fn render(result: &RunResult, context: &Context<'_>) -> String {
     let ink = Ink(context.colour);
     let mut page = Page::default();
-    page.section(verdict(result, context.plan, ink));
+    page.section(verdict(result, context, ink));
     page.section(figures::totals(result, ink));
     page.section(figures::times(result, ink));
     page.section(figures::phases(result, ink));
@@ -72,15 +73,27 @@ pub fn verdict_line(result: &RunResult) -> String {
     }
 }
 
-fn verdict(result: &RunResult, plan: &Plan, ink: Ink) -> String {
+/// What is said when a threshold ends the run: which, when, and what it was.
+pub fn abort_line(threshold: &Threshold, abort: Abort) -> String {
+    let actual = figures::in_unit(thresholds::unit(threshold.metric), abort.actual);
+    let at = abort.at.as_secs_f64();
+    format!(
+        "the threshold `{}` fails after {at:.1} s, the run is being stopped: it is {actual}",
+        threshold.text
+    )
+}
+
+fn verdict(result: &RunResult, context: &Context<'_>, ink: Ink) -> String {
     let word = result.verdict.level.as_str();
     let word = match result.verdict.level {
         VerdictLevel::Valid => ink.good(word),
         VerdictLevel::Suspect => ink.doubtful(word),
         VerdictLevel::Invalid => ink.bad(word),
     };
-    let mut out = format!("{word}  {}", plan.name);
-    if result.interrupted {
+    let mut out = format!("{word}  {}", context.plan.name);
+    if thresholds::aborted(context.outcomes) {
+        out += &format!("  ({})", ink.bad("aborted by a threshold"));
+    } else if result.interrupted {
         out += &format!("  ({})", ink.doubtful("interrupted"));
     }
     out.push('\n');

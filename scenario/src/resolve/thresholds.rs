@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::place;
-use crate::plan::{Phase, Scenario, Threshold};
+use crate::plan::{CountName, Metric, Op, Phase, Scenario, Threshold};
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
 use crate::threshold::{self, Parsed};
@@ -30,9 +30,13 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, names: &Names<'_>
 }
 
 fn one(reader: &mut Reader<'_>, node: &Node, names: &Names<'_>) -> Option<Threshold> {
+    let mut abort = None;
     let node = match &node.kind {
         Kind::Map(_) => {
             let fields = reader.map_node(node, &place::THRESHOLD)?;
+            if let Some(entry) = fields.get("abort_after") {
+                abort = Some((reader.duration(entry)?, entry.key_span));
+            }
             match fields.get("that") {
                 Some(entry) => &*entry.value,
                 None if fields.odd => return None,
@@ -59,7 +63,25 @@ fn one(reader: &mut Reader<'_>, node: &Node, names: &Names<'_>) -> Option<Thresh
         }
     };
     check_names(reader, node, &parsed, names);
-    Some(parsed.threshold)
+    let mut threshold = parsed.threshold;
+    if let Some((after, span)) = abort {
+        if let Some(reason) = only_at_the_end(&threshold) {
+            return reader.fail(span, "this threshold cannot be watched during the run", reason);
+        }
+        threshold.abort_after = Some(after);
+    }
+    Some(threshold)
+}
+
+/// Why a threshold says nothing before the run is over.
+fn only_at_the_end(threshold: &Threshold) -> Option<&'static str> {
+    let Metric::Count(name) = threshold.metric else { return None };
+    match (name, threshold.op) {
+        (CountName::Abandoned, _) => Some("requests are abandoned when the run ends"),
+        (_, Op::More | Op::AtLeast) => Some("a count that still grows may reach it yet"),
+        (_, Op::Equal) if threshold.value > 0.0 => Some("a count that still grows may reach it yet"),
+        (_, Op::Less | Op::AtMost | Op::Equal) => None,
+    }
 }
 
 fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Names<'_>) {

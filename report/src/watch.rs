@@ -1,0 +1,110 @@
+//! Thresholds with `abort_after`, judged during the run on everything recorded so far. The first that does not hold once its
+//! time has come is the reason to stop. Who stops the run is `cli`.
+
+use crate::thresholds::{Abort, Selection, measure};
+use engine::Snapshot;
+use engine::stats::{Figures, Part};
+use scenario::Plan;
+use scenario::plan::{SeriesName, Threshold};
+use std::time::Duration;
+
+/// The thresholds of a plan that are watched.
+#[derive(Debug)]
+pub struct Watch {
+    watched: Vec<Watched>,
+    aborted: Option<(usize, Abort)>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    /// Its place among the thresholds of the plan.
+    index: usize,
+    threshold: Threshold,
+    after: Duration,
+    /// Which phases it speaks of: recorded ones.
+    phases: Vec<bool>,
+    /// The step it speaks of, in the plan's dense order.
+    step: Option<u32>,
+    /// What it speaks of, so far. Of the series only its own.
+    so_far: Figures,
+}
+
+impl Watch {
+    /// `None` where no threshold is to be watched.
+    pub fn new(plan: &Plan) -> Option<Watch> {
+        let watched: Vec<Watched> = plan
+            .thresholds
+            .iter()
+            .enumerate()
+            .filter_map(|(index, threshold)| {
+                Some(Watched::new(index, threshold, threshold.abort_after?, plan))
+            })
+            .collect();
+        (!watched.is_empty()).then_some(Watch { watched, aborted: None })
+    }
+
+    /// Looks at a snapshot; every one of the run must be shown. Gives the threshold that has just failed, once.
+    pub fn see(&mut self, snapshot: &Snapshot) -> Option<(usize, Abort)> {
+        for watched in &mut self.watched {
+            snapshot.parts.iter().for_each(|part| watched.add(part));
+        }
+        if self.aborted.is_some() {
+            return None;
+        }
+        self.aborted = self.watched.iter().find_map(|w| w.fails(snapshot).map(|abort| (w.index, abort)));
+        self.aborted
+    }
+
+    /// The threshold that failed, if one did.
+    pub fn aborted(&self) -> Option<(usize, Abort)> {
+        self.aborted
+    }
+}
+
+impl Watched {
+    fn new(index: usize, threshold: &Threshold, after: Duration, plan: &Plan) -> Watched {
+        let named = |name: &str| threshold.phase.as_ref().is_none_or(|wanted| wanted == name);
+        let step =
+            threshold.step.as_ref().and_then(|wanted| plan.steps().position(|(_, s)| s.name == *wanted));
+        Watched {
+            index,
+            threshold: threshold.clone(),
+            after,
+            phases: plan.phases.iter().map(|p| p.record && named(&p.name)).collect(),
+            step: step.map(|index| index as u32),
+            so_far: Figures::default(),
+        }
+    }
+
+    fn add(&mut self, part: &Part) {
+        if !self.phases[part.phase] || (self.step.is_some() && part.step != self.step) {
+            return;
+        }
+        let (all, new) = (&mut self.so_far, &part.figures);
+        all.books.merge(&new.books);
+        all.iterations += new.iterations;
+        all.checks_passed += new.checks_passed;
+        all.checks_failed += new.checks_failed;
+        match self.threshold.metric.series() {
+            Some(SeriesName::ResponseTime) => all.response_time.merge(&new.response_time),
+            Some(SeriesName::ServiceTime) => all.service_time.merge(&new.service_time),
+            Some(SeriesName::SendLag) => all.send_lag.merge(&new.send_lag),
+            Some(SeriesName::FirstByte) => all.first_byte.merge(&new.first_byte),
+            Some(SeriesName::Connect | SeriesName::Handshake) | None => {}
+        }
+    }
+
+    /// What was not measured yet does not fail yet.
+    fn fails(&self, snapshot: &Snapshot) -> Option<Abort> {
+        let lengths = snapshot.phases.iter().zip(&self.phases);
+        let elapsed: Duration = lengths.filter(|(_, mine)| **mine).map(|(length, _)| *length).sum();
+        if elapsed.is_zero() || elapsed < self.after {
+            return None;
+        }
+        let selection =
+            Selection { figures: &self.so_far, elapsed, connections: &snapshot.connections, dropped: 0 };
+        let actual = measure(self.threshold.metric, &selection).ok()?;
+        let holds = self.threshold.op.holds(actual, self.threshold.value);
+        (!holds).then_some(Abort { at: snapshot.elapsed, actual })
+    }
+}
