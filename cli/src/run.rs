@@ -110,7 +110,7 @@ impl Finished {
         match self.job.front {
             Front::Plan => human.say(&self.summary(human)),
             Front::Flags => {
-                let style = Style { format: format(args), histogram: args.histogram };
+                let style = Style { format: format(args), histogram: args.histogram, exact: None };
                 human.say(&report::h2load::render(&self.result, self.job.mode(), style));
                 if let Some(hint) = hint::of(&self.job.plan, &self.result).filter(|_| !args.quiet) {
                     output::stderr(&format!("loadgen: hint: {hint}\n"));

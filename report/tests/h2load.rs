@@ -4,13 +4,14 @@ mod common;
 
 use engine::stats::RunResult;
 use engine::{Event, Snapshot};
-use report::h2load::{Format, Live, Mode, Style, render};
+use report::h2load::{Exact, Format, Live, Mode, Style, json, render};
+use serde_json::Value;
 use std::time::Duration;
 
 const TIMED: Mode = Mode::Timed { warm_up: Duration::from_secs(1), main: Duration::from_secs(10) };
 
-fn plain(format: Format) -> Style {
-    Style { format, histogram: false }
+fn plain(format: Format) -> Style<'static> {
+    Style { format, histogram: false, exact: None }
 }
 
 #[test]
@@ -24,9 +25,9 @@ requests: 12 total, 10 started, 9 done, 6 succeeded, 6 failed, 5 errored, 1 time
 status codes: 5 2xx, 1 3xx, 0 4xx, 1 5xx
 traffic: 3.12KB (3196) total, 561B (561) headers (space savings 74.24%), 2.26KB (2310) data
                  min         max         median      p95         p99         mean        sd         +/- sd
-request     :     1.00ms    150.00ms      3.00ms    150.00ms    150.00ms     27.50ms     60.03ms    83.33%
-connect     :      540us       570us       550us       570us       570us       555us        12us    50.00%
-TTFB        :     1.50ms      1.80ms      1.60ms      1.80ms      1.80ms      1.65ms       129us    50.00%
+request     :     1.00ms    150.00ms      3.50ms    150.00ms    150.00ms     27.50ms     60.03ms    83.33%
+connect     :      540us       570us       555us       570us       570us       555us        12us    50.00%
+TTFB        :     1.50ms      1.80ms      1.65ms      1.80ms      1.80ms      1.65ms       129us    50.00%
 req/s       :     226.06      256.86      235.00      256.86      256.86      238.23       13.74    75.00%
 "
     );
@@ -40,7 +41,7 @@ fn the_format_of_1_69_has_other_spacing() {
         table[..2],
         [
             "                 min         max         median     p95        p99        mean         sd        +/- sd",
-            "request     :     1.00ms    150.00ms      3.00ms   150.00ms   150.00ms    27.50ms     60.03ms    83.33%",
+            "request     :     1.00ms    150.00ms      3.50ms   150.00ms   150.00ms    27.50ms     60.03ms    83.33%",
         ]
     );
 }
@@ -127,7 +128,8 @@ fn responses_with_a_bad_status_are_timed_as_h2load_times_them() {
 
 #[test]
 fn a_histogram_has_ten_bars_under_each_row() {
-    let text = render(&common::result(), TIMED, Style { format: Format::V1_70, histogram: true });
+    let text =
+        render(&common::result(), TIMED, Style { format: Format::V1_70, histogram: true, exact: None });
     let bars: Vec<&str> = text.lines().filter(|l| l.contains(" [")).collect();
     assert_eq!(bars.len(), 40);
     assert_eq!(bars[0], "    1.00ms-   15.90ms [////////////////////////////////////////]( 83.33/ 83.33%)");
@@ -222,4 +224,60 @@ fn without_a_warm_up_both_begin_at_once() {
         "Warm-up started for thread #0.\nprogress: 100% of clients started\nWarm-up phase is over for thread #0.\n\
          Main benchmark duration is started for thread #0.\n"
     );
+}
+
+/// The row `request` of a text, in its newest format.
+fn request_row(text: &str) -> Vec<&str> {
+    text.lines().find(|l| l.starts_with("request ")).unwrap().split_whitespace().skip(2).collect()
+}
+
+#[test]
+fn times_kept_one_by_one_are_shown_as_they_are() {
+    let mut exact = Exact::default();
+    // Sorted: 0, 101, 202... us; those of three digits would be up to 0.1 % above.
+    (0..1000).rev().for_each(|i| exact.record(i * 101_000));
+    let style = Style { exact: Some(&exact), ..plain(Format::V1_70) };
+    let text = render(&common::result(), Mode::Count(12), style);
+    assert_eq!(
+        request_row(&text)[..6],
+        ["0us", "100.90ms", "50.45ms", "95.95ms", "99.99ms", "50.45ms"],
+        "{text}"
+    );
+}
+
+#[test]
+fn the_output_file_has_the_fields_of_version_1() {
+    let (result, mode) = (common::result(), Mode::Count(12));
+    let mut exact = Exact::default();
+    (1..=6).for_each(|i| exact.record(i * 1_000_000));
+    let text = json::render(&result, mode, Some(&exact));
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let keys = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(keys(&value), "version metadata measurements");
+    assert_eq!((value["version"].as_str(), keys(&value["metadata"]).as_str()), (Some("v1"), "generator"));
+    let m = &value["measurements"];
+    assert_eq!(
+        keys(m),
+        "duration request_per_second bytes_per_second requests status_codes traffic performance"
+    );
+    assert_eq!(
+        m["requests"].to_string(),
+        r#"{"total":12,"started":10,"done":9,"succeeded":6,"failed":6,"errored":5,"timeout":1}"#
+    );
+    assert_eq!(m["status_codes"].to_string(), r#"{"2xx":5,"3xx":1,"4xx":0,"5xx":1}"#);
+    assert_eq!(keys(&m["traffic"]), "total headers headers_decompressed data");
+    assert!(m["bytes_per_second"].is_u64() && m["duration"].as_f64() == Some(11.0), "{m}");
+    let p = &m["performance"];
+    assert_eq!(keys(p), "request connect ttfb request_per_second");
+    for (name, samples) in [("request", 6), ("connect", 4), ("ttfb", 4), ("request_per_second", 4)] {
+        assert_eq!(keys(&p[name]), "min max median p95 p99 mean sd within_sd samples", "{name}");
+        let values: Vec<f64> =
+            p[name]["samples"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        assert_eq!((values.len(), values.is_sorted()), (samples, true), "{name}");
+        assert_eq!(
+            (Some(values[0]), values.last().copied()),
+            (p[name]["min"].as_f64(), p[name]["max"].as_f64())
+        );
+    }
+    assert_eq!(p["request"]["median"].as_f64(), Some(0.0035));
 }

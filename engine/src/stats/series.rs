@@ -182,7 +182,12 @@ impl Series {
     /// The value at quantile `q` (0..=1): at least this share of the values is equal or smaller, to within the
     /// histogram's precision. 0 if empty.
     pub fn quantile_ns(&self, q: f64) -> u64 {
-        let rank = (q.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
+        self.at_rank((q.clamp(0.0, 1.0) * self.count as f64).ceil() as u64)
+    }
+
+    /// The value at a rank (from 1: the smallest) of the sorted values, to within the histogram's precision. 0 if empty.
+    pub fn at_rank(&self, rank: u64) -> u64 {
+        let rank = rank.max(1);
         let Some(hist) = &self.hist else {
             let mut sorted = self.few.clone();
             sorted.sort_unstable();

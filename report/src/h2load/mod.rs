@@ -8,18 +8,23 @@
 //!   time of the whole run (`-n`), as h2load does.
 //! - row `request` is the service time (sent to last byte). h2load times every complete response; our service time is of
 //!   requests that ended well, so where every failure is one of status, their times are added, and where some failures
-//!   have no response the row is of the successes only.
+//!   have no response the row is of the successes only. Where requests are logged one by one it is of every complete
+//!   response, to the microsecond. Percentiles are h2load's: the value at `floor(n * p)` of the sorted ones.
 //! - row `connect` is from the start of the connect until requests may go: TCP, and TLS where it is spoken.
 //! - `traffic` of HTTP/2 counts header blocks as they came, compressed, and saves what decompressing them adds. HTTP/1.1
 //!   compresses nothing.
 //! - row `TTFB` is once a connection: from the start of its connect to the first byte of its first response body.
 //! - row `req/s` is of the rates of the single connections.
 
+mod exact;
 mod format;
+pub mod json;
 mod live;
+pub mod log;
 mod row;
 mod units;
 
+pub use exact::Exact;
 pub use format::Format;
 pub use live::Live;
 
@@ -43,16 +48,18 @@ pub enum Mode {
 }
 
 /// How to show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
+#[derive(Clone, Copy, Debug)]
+pub struct Style<'a> {
     /// The version whose text is written.
     pub format: Format,
     /// `--histogram`: bars under each row.
     pub histogram: bool,
+    /// The service times of every complete response, where they were kept one by one.
+    pub exact: Option<&'a Exact>,
 }
 
 /// The text h2load ends with, from the empty line before `finished in` on.
-pub fn render(result: &RunResult, mode: Mode, style: Style) -> String {
+pub fn render(result: &RunResult, mode: Mode, style: Style<'_>) -> String {
     let mut out = String::from("\n");
     head(&mut out, result, mode).expect("a String takes every byte");
     out.push_str(style.format.header());
@@ -64,7 +71,10 @@ pub fn render(result: &RunResult, mode: Mode, style: Style) -> String {
         (first, result.connections.connection_first_byte.clone()),
     ];
     for (label, series) in &times {
-        let row = Row::of_series(series, style.histogram);
+        let row = match style.exact.filter(|_| *label == request) {
+            Some(exact) => Row::of_exact(exact, style.histogram),
+            None => Row::of_series(series, style.histogram),
+        };
         style.format.row(&mut out, label, &row, units::duration);
     }
     let rates = Row::of_values(&result.client_rates, style.histogram);
@@ -74,29 +84,23 @@ pub fn render(result: &RunResult, mode: Mode, style: Style) -> String {
 
 fn head(out: &mut String, result: &RunResult, mode: Mode) -> std::fmt::Result {
     let (books, bytes) = (&result.totals.books, &result.totals.bytes);
-    let measured = match mode {
-        Mode::Count(_) => result.wall.as_secs_f64(),
-        Mode::Timed { .. } => result.elapsed.as_secs_f64(),
-    };
-    let per_second = |n: u64| if measured > 0.0 { n as f64 / measured } else { 0.0 };
-    let complete = books.succeeded + books.failed_status;
-    let counts = Counts::of(result, mode);
+    let totals = Totals::of(result, mode);
     writeln!(
         out,
         "finished in {}, {:.2} req/s, {}B/s",
         units::duration(result.wall.as_micros() as f64 / 1e6),
-        per_second(complete),
-        units::bytes(per_second(bytes.received) as u64)
+        totals.requests_per_second,
+        units::bytes(totals.bytes_per_second as u64)
     )?;
     writeln!(
         out,
         "requests: {} total, {} started, {} done, {} succeeded, {} failed, {} errored, {} timeout",
-        counts.total,
+        totals.total,
         books.started,
         books.ended(),
         books.succeeded,
-        counts.failed,
-        counts.errored,
+        totals.failed,
+        totals.errored,
         books.failed_timeout
     )?;
     let class = |n| result.totals.status_class(n);
@@ -115,24 +119,30 @@ fn head(out: &mut String, result: &RunResult, mode: Mode) -> std::fmt::Result {
     )
 }
 
-struct Counts {
+/// What the first lines say beside the books.
+struct Totals {
     total: u64,
     failed: u64,
     errored: u64,
+    requests_per_second: f64,
+    bytes_per_second: f64,
 }
 
-impl Counts {
-    fn of(result: &RunResult, mode: Mode) -> Counts {
+impl Totals {
+    fn of(result: &RunResult, mode: Mode) -> Totals {
         let books = &result.totals.books;
-        let total = match mode {
-            Mode::Count(n) => n,
-            Mode::Timed { .. } => books.ended(),
+        let (total, measured) = match mode {
+            Mode::Count(n) => (n, result.wall.as_secs_f64()),
+            Mode::Timed { .. } => (books.ended(), result.elapsed.as_secs_f64()),
         };
+        let per_second = |n: u64| if measured > 0.0 { n as f64 / measured } else { 0.0 };
         let never_ended = total.saturating_sub(books.ended());
-        Counts {
+        Totals {
             total,
             failed: books.failed + never_ended,
             errored: books.failed - books.failed_status + never_ended,
+            requests_per_second: per_second(books.succeeded + books.failed_status),
+            bytes_per_second: per_second(result.totals.bytes.received),
         }
     }
 }

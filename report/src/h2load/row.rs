@@ -1,5 +1,6 @@
 //! One row of the table: a distribution's figures, from a series of times or from per-connection rates.
 
+use super::exact::Exact;
 use engine::stats::Series;
 
 /// The figures of a row, in seconds or per second.
@@ -27,16 +28,41 @@ impl Row {
             return Row::default();
         }
         let s = |ns: u64| ns as f64 / 1e9;
+        let [low, high, p95, p99] = places(series.count());
         Row {
             min: s(series.min_ns()),
             max: s(series.max_ns()),
-            median: s(series.quantile_ns(0.5)),
-            p95: s(series.quantile_ns(0.95)),
-            p99: s(series.quantile_ns(0.99)),
+            median: (s(series.at_rank(low + 1)) + s(series.at_rank(high + 1))) / 2.0,
+            p95: s(series.at_rank(p95 + 1)),
+            p99: s(series.at_rank(p99 + 1)),
             mean: series.mean_ns() / 1e9,
             sd: series.stdev_ns() / 1e9,
             within: series.within_stdev() * 100.0,
             buckets: if with_buckets { series_buckets(series) } else { Vec::new() },
+        }
+    }
+
+    /// Of times kept one by one.
+    pub(super) fn of_exact(exact: &Exact, with_buckets: bool) -> Row {
+        if exact.count() == 0 {
+            return Row::default();
+        }
+        let s = |ns: u64| ns as f64 / 1e9;
+        let [low, high, p95, p99] = exact.at(places(exact.count())).map(s);
+        let (mean, sd) = (exact.mean_ns(), exact.stdev_ns());
+        let inside = |(ns, _): &(u64, u64)| (mean - sd..=mean + sd).contains(&(*ns as f64));
+        let inside: u64 = exact.values().filter(inside).map(|(_, n)| n).sum();
+        Row {
+            min: s(exact.min_ns()),
+            max: s(exact.max_ns()),
+            median: (low + high) / 2.0,
+            p95,
+            p99,
+            mean: mean / 1e9,
+            sd: sd / 1e9,
+            // A time is known as the beginning of its slot, so equal times could fall out of their own deviation.
+            within: if sd == 0.0 { 100.0 } else { inside as f64 * 100.0 / exact.count() as f64 },
+            buckets: if with_buckets { exact_buckets(exact) } else { Vec::new() },
         }
     }
 
@@ -65,6 +91,26 @@ impl Row {
             buckets: if with_buckets { value_buckets(&sorted) } else { Vec::new() },
         }
     }
+}
+
+/// Where the two middle values, the 95th and the 99th percentile are among `n` sorted values, counted from 0, as h2load
+/// finds them.
+fn places(n: u64) -> [u64; 4] {
+    let at = |p: f64| ((n as f64 * p) as u64).min(n - 1);
+    [(n - 1) / 2, n / 2, at(0.95), at(0.99)]
+}
+
+fn exact_buckets(exact: &Exact) -> Vec<u64> {
+    let (min, max) = (exact.min_ns(), exact.max_ns());
+    if min == max {
+        return Vec::new();
+    }
+    let mut counts = vec![0; BUCKETS];
+    for (ns, n) in exact.values() {
+        let index = ns.saturating_sub(min) as f64 / (max - min) as f64 * BUCKETS as f64;
+        counts[(index as usize).min(BUCKETS - 1)] += n;
+    }
+    counts
 }
 
 fn value_buckets(sorted: &[f64]) -> Vec<u64> {
@@ -104,7 +150,7 @@ fn count_at_most(series: &Series, ns: u64) -> u64 {
     let (mut yes, mut no) = (0, n + 1);
     while no - yes > 1 {
         let rank = yes + (no - yes) / 2;
-        if series.quantile_ns(rank as f64 / n as f64) <= ns { yes = rank } else { no = rank }
+        if series.at_rank(rank) <= ns { yes = rank } else { no = rank }
     }
     yes
 }
