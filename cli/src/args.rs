@@ -154,7 +154,7 @@ pub struct LoadArgs {
     /// Replay lines of offset in ms, tab, URL
     #[arg(long, value_name = "PATH")]
     pub timing_script_file: Option<PathBuf>,
-    /// Read URLs from a file, one a line (`-`: from stdin)
+    /// Read URLs from a file, one a line (`-`: from stdin), instead of from the command line
     #[arg(short = 'i', long, value_name = "PATH")]
     pub input_file: Option<PathBuf>,
 }
@@ -359,12 +359,15 @@ pub struct OutputArgs {
     /// Exit 3 if the verdict is INVALID
     #[arg(long)]
     pub require_valid: bool,
-    /// Per-request lines of start, status, duration
+    /// Append a line for each request: start (us since 1970), status or -1, duration (us)
     #[arg(long, value_name = "PATH")]
     pub log_file: Option<PathBuf>,
-    /// h2load's JSON with raw samples
+    /// Write h2load's JSON, with every sample
     #[arg(long, value_name = "PATH")]
     pub output_file: Option<PathBuf>,
+    /// Show the first N requests and responses on stderr; values of credentials and cookies are masked
+    #[arg(long, value_name = "N", value_parser = values::uint)]
+    pub trace: Option<u64>,
 }
 
 /// `--io`.

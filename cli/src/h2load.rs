@@ -5,13 +5,14 @@ use crate::args::RunArgs;
 use crate::error::Failure;
 use crate::headers::Headers;
 use crate::job::{Front, Job};
-use crate::{http2, machine, smoke, tls};
+use crate::{http2, machine, smoke, tls, urls};
 use bytes::Bytes;
 use proto::{Field, Framing, Scheme, Template, TemplateError, Text, Want};
 use scenario::Plan;
 use scenario::plan::{
     Connections, Family, Order, Phase, Protocol, Scenario, Share, Socket, Step, Stop, Timeouts,
 };
+use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -28,12 +29,13 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         return Err(Failure::new("--set changes a plan: give one with -f PLAN"));
     }
     let (options, warning) = machine::options(&args.machine)?;
+    let urls = urls::of(args)?;
     let load = Load::of(args, options.threads.get() as u64)?;
     notes.extend(warning);
     if args.load.warm_up_time.is_some_and(|t| !t.is_zero()) && load.duration.is_none() {
         notes.push("--warm-up-time: has no effect without -D".to_owned());
     }
-    let (mut target, requests) = Requests::of(args)?;
+    let (mut target, requests) = Requests::of(args, &urls)?;
     let choice = tls::protocol(&args.protocol, target.scheme)?;
     if let Some(text) = &args.connection.connect_to {
         address::connect_to(&mut target, text)?;
@@ -60,7 +62,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         thresholds: vec![],
     };
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
-    Ok(Job { plan, options, front: Front::Flags, url: without_credentials(&args.urls[0]), notes })
+    Ok(Job { plan, options, front: Front::Flags, url: without_credentials(&urls[0]), notes })
 }
 
 /// A URL as it may be shown: the password in it became a secret header.
@@ -84,12 +86,6 @@ struct Load {
 impl Load {
     fn of(args: &RunArgs, threads: u64) -> Result<Load, Failure> {
         let load = &args.load;
-        if args.urls.is_empty() {
-            return Err(Failure::new(
-                "no URI or plan given: try `loadgen --h1 -n 1000 -c 10 http://127.0.0.1:8080/`, `loadgen -f plan.yaml` or \
-                 `loadgen --help`",
-            ));
-        }
         let duration = load.duration.filter(|d| !d.is_zero());
         let (requests, clients) = (load.requests.unwrap_or(1), load.clients.unwrap_or(1));
         let positive = |n: u64, what: &str| {
@@ -151,14 +147,14 @@ struct Requests {
 }
 
 impl Requests {
-    fn of(args: &RunArgs) -> Result<(scenario::plan::Target, Requests), Failure> {
+    fn of(args: &RunArgs, urls: &[String]) -> Result<(scenario::plan::Target, Requests), Failure> {
         let base = args.request.base_uri.as_deref().map(Address::parse).transpose()?;
         let (first, paths) = match base {
-            Some(base) => (base, paths(&args.urls)?),
+            Some(base) => (base, paths(urls)?),
             None => {
-                let first = Address::parse(&args.urls[0])?;
+                let first = Address::parse(&urls[0])?;
                 let mut all = vec![first.path.clone()];
-                all.extend(paths(&args.urls[1..])?);
+                all.extend(paths(&urls[1..])?);
                 (first, all)
             }
         };
@@ -185,9 +181,10 @@ impl Requests {
     /// One step a URL. Names in results must be unique, URLs may repeat.
     fn steps(&self, authority: &str, scheme: Scheme) -> Result<Vec<Step>, Failure> {
         let mut steps: Vec<Step> = Vec::with_capacity(self.paths.len());
+        let mut names = HashSet::with_capacity(self.paths.len());
         for path in &self.paths {
-            let repeated = steps.iter().any(|s| s.name == *path);
-            let name = if repeated { format!("{path} #{}", steps.len() + 1) } else { path.clone() };
+            let name =
+                if !names.insert(path) { format!("{path} #{}", steps.len() + 1) } else { path.clone() };
             let template = self.template(authority, scheme, path).map_err(|e| bad_template(&e))?;
             let body = self.body.clone().unwrap_or_default();
             steps.push(Step {
@@ -509,10 +506,7 @@ mod tests {
             "--rps 5",
             "-r 1",
             "--timing-script-file x",
-            "-i x",
             "-B unix:/x",
-            "--log-file x",
-            "--output-file x",
             "--ktls",
             "--tls-session-file x",
             "--qlog-file-base x",

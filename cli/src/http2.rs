@@ -28,7 +28,9 @@ pub fn settings(args: &RunArgs) -> Result<Http2, Failure> {
 
 /// `-f SIZE` beside a URL: h2load's `--max-frame-size`. Otherwise `-f` names a plan.
 pub fn frame_size_by_f(args: &RunArgs) -> Option<&str> {
-    args.file.as_deref().filter(|f| !args.urls.is_empty() && values::size(f).is_ok())
+    args.file
+        .as_deref()
+        .filter(|f| (!args.urls.is_empty() || args.load.input_file.is_some()) && values::size(f).is_ok())
 }
 
 #[cfg(test)]

@@ -22,12 +22,15 @@ mod observe;
 mod output;
 mod persona;
 mod progress;
+mod request_log;
 mod run;
 mod serve;
 mod signals;
 mod smoke;
 mod timeline;
 mod tls;
+mod trace;
+mod urls;
 mod values;
 
 use args::{Cli, Command};

@@ -4,11 +4,13 @@ use crate::args::OutputArgs;
 use crate::job::{Front, Job};
 use crate::output::{self, Human};
 use crate::progress::Progress;
+use crate::trace;
 use engine::Event;
 use engine::stats::RunResult;
 use report::h2load::{Format, Live};
 use report::summary;
 use report::thresholds::Abort;
+use scenario::Plan;
 use scenario::plan::Threshold;
 use std::io::IsTerminal as _;
 
@@ -18,6 +20,8 @@ pub struct Observer {
     live: Option<Live>,
     progress: Option<Progress>,
     warnings: bool,
+    /// Names the steps of what is traced.
+    plan: Option<Plan>,
 }
 
 impl Observer {
@@ -31,6 +35,7 @@ impl Observer {
             live,
             progress: (terminal && !quiet).then(|| Progress::new(&job.plan)),
             warnings: !quiet,
+            plan: args.trace.map(|_| job.plan.clone()),
         }
     }
 
@@ -54,6 +59,13 @@ impl Observer {
             Event::Warning(text) if self.warnings => {
                 self.clear();
                 output::stderr(&format!("loadgen: warning: {text}\n"));
+            }
+            Event::Traced { core, exchange } => {
+                if let Some(plan) = &self.plan {
+                    let text = trace::render(*core, exchange, plan);
+                    self.clear();
+                    output::stderr(&text);
+                }
             }
             Event::Snapshot(snapshot) => {
                 if let Some(progress) = &mut self.progress {

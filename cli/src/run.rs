@@ -7,11 +7,12 @@ use crate::job::{Front, Job};
 use crate::observe::Observer;
 use crate::output::{self, Human, Machine};
 use crate::persona::Persona;
+use crate::request_log::Requests;
 use crate::timeline::{self, Timeline};
 use crate::{builtin, hint, signals};
 use engine::stats::{RunResult, VerdictLevel};
 use engine::{Control, Event};
-use report::h2load::{Format, Mode, Style};
+use report::h2load::{Exact, Format, Mode, Style};
 use report::thresholds::{self, Outcome};
 use report::watch::Watch;
 use report::{flat, hlog, json, summary};
@@ -24,8 +25,12 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     let mut timeline = Timeline::of(&args.output, &machines)?;
     job.options.rows = timeline::rows(&args.output, &machines)?;
     job.options.interval = args.output.interval.unwrap_or(job.options.interval);
-    let stdout_taken =
-        machines.iter().any(Machine::is_stdout) || timeline.as_ref().is_some_and(Timeline::is_stdout);
+    let requests = Requests::of(&args.output)?;
+    job.options.request_log = requests.as_ref().map(Requests::log);
+    job.options.trace = args.output.trace.map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX));
+    let stdout_taken = machines.iter().any(Machine::is_stdout)
+        || timeline.as_ref().is_some_and(Timeline::is_stdout)
+        || requests.as_ref().is_some_and(Requests::is_stdout);
     let human = Human::of(&args.output, stdout_taken);
     if !args.output.quiet && !args.output.no_human {
         job.notes.iter().for_each(|note| output::stderr(&format!("loadgen: note: {note}\n")));
@@ -40,11 +45,15 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     }
     let rules = Rules { persona, require_valid: args.output.require_valid, smoke: args.smoke };
     let finished = Finished { code: exit::code(&result, &outcomes, rules), result, outcomes, job };
-    finished.tell_people(&args.output, human);
+    match &requests {
+        Some(requests) => requests.with_exact(|exact| finished.tell_people(&args.output, human, Some(exact))),
+        None => finished.tell_people(&args.output, human, None),
+    }
     for machine in machines {
         finished.tell_machine(machine, &args.output)?;
     }
     timeline.map_or(Ok(()), Timeline::end)?;
+    requests.map_or(Ok(()), |r| r.end(&finished.result, finished.job.mode()))?;
     Ok(finished.code)
 }
 
@@ -103,14 +112,14 @@ struct Finished {
 }
 
 impl Finished {
-    fn tell_people(&self, args: &OutputArgs, human: Human) {
+    fn tell_people(&self, args: &OutputArgs, human: Human, exact: Option<&Exact>) {
         if human == Human::Nobody {
             return;
         }
         match self.job.front {
             Front::Plan => human.say(&self.summary(human)),
             Front::Flags => {
-                let style = Style { format: format(args), histogram: args.histogram, exact: None };
+                let style = Style { format: format(args), histogram: args.histogram, exact };
                 human.say(&report::h2load::render(&self.result, self.job.mode(), style));
                 if let Some(hint) = hint::of(&self.job.plan, &self.result).filter(|_| !args.quiet) {
                     output::stderr(&format!("loadgen: hint: {hint}\n"));

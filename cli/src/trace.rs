@@ -1,0 +1,146 @@
+//! `--trace`: the first requests and responses as a person would like to read them. Secrets are masked, bodies are cut.
+
+use engine::Exchange;
+use proto::{Framing, Text};
+use report::json::plan::is_secret;
+use scenario::Plan;
+use scenario::plan::Step;
+use std::fmt::Write as _;
+
+const MASK: &str = "***";
+
+/// One exchange: `>` before lines of the request, `<` before lines of the response, `*` before what is neither.
+pub fn render(core: usize, exchange: &Exchange, plan: &Plan) -> String {
+    let mut out = String::new();
+    let at = exchange.began.as_secs_f64() * 1e3;
+    let _ = writeln!(
+        out,
+        "* request {} of thread #{core}, on its connection {}, {at:.3} ms into the run",
+        exchange.number + 1,
+        exchange.connection
+    );
+    if let Some((_, step)) = plan.steps().nth(exchange.step) {
+        request(&mut out, step);
+    }
+    response(&mut out, exchange);
+    out.push('\n');
+    out
+}
+
+fn request(out: &mut String, step: &Step) {
+    let t = &step.template;
+    let _ = writeln!(out, "> {} {}", t.method(), shown(t.path()));
+    let _ = writeln!(out, "> host: {}", shown(t.authority()));
+    for field in t.fields() {
+        let value =
+            if field.secret || is_private(&field.name) { MASK.to_owned() } else { shown(&field.value) };
+        let _ = writeln!(out, "> {}: {value}", field.name);
+    }
+    match t.framing() {
+        Framing::Length => {
+            let _ = writeln!(out, "> content-length: {}", step.body.len());
+        }
+        Framing::Chunked => {
+            let _ = writeln!(out, "> (the length of the body is not said before)");
+        }
+        Framing::None => {}
+    }
+    body(out, '>', &step.body[..step.body.len().min(EXCERPT)], step.body.len() as u64);
+}
+
+/// As much of our own body as the engine keeps of the server's.
+const EXCERPT: usize = 1024;
+
+fn response(out: &mut String, exchange: &Exchange) {
+    let ms = |d: Option<std::time::Duration>| d.map_or(0.0, |d| d.as_secs_f64() * 1e3);
+    if let Some(status) = exchange.status {
+        let _ = writeln!(out, "< {status}  (after {:.3} ms)", ms(exchange.first_byte));
+    }
+    for (name, value) in &exchange.fields {
+        let name = printable(name);
+        let value = if is_private(&name) { MASK.to_owned() } else { printable(value) };
+        let _ = writeln!(out, "< {name}: {value}");
+    }
+    body(out, '<', &exchange.body, exchange.body_len);
+    let _ = match (&exchange.error, exchange.took) {
+        (Some(error), _) => writeln!(out, "* failed after {:.3} ms: {error}", ms(exchange.took)),
+        (None, Some(_)) => writeln!(out, "* complete after {:.3} ms", ms(exchange.took)),
+        (None, None) => writeln!(out, "* the run ended before the response was complete"),
+    };
+}
+
+fn body(out: &mut String, side: char, bytes: &[u8], len: u64) {
+    if len == 0 {
+        return;
+    }
+    let _ = writeln!(out, "{side}");
+    let binary = bytes.iter().filter(|b| b.is_ascii_control() && !b.is_ascii_whitespace()).count();
+    if bytes.is_empty() || binary * 10 > bytes.len() {
+        let _ = writeln!(out, "{side} ({len} bytes)");
+        return;
+    }
+    for line in String::from_utf8_lossy(bytes).lines() {
+        let _ = writeln!(out, "{side} {}", printable(line.as_bytes()));
+    }
+    if (bytes.len() as u64) < len {
+        let _ = writeln!(out, "{side} ... ({len} bytes in all)");
+    }
+}
+
+fn shown(text: &Text) -> String {
+    text.as_literal().map_or_else(|| "(made for each request)".to_owned(), |bytes| printable(&bytes))
+}
+
+/// What must not end up in a terminal's history or in a ticket.
+fn is_private(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    is_secret(&name) || ["set-cookie", "token", "secret", "api-key"].iter().any(|part| name.contains(part))
+}
+
+/// A server's bytes must not move the cursor.
+fn printable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::tests::typed;
+    use crate::job::Job;
+    use std::time::Duration;
+
+    #[test]
+    fn secrets_are_masked_and_the_terminal_is_safe() {
+        let cli =
+            typed("--h1 -H authorization:sesame -H x-a:b -H cookie:sid=1 --body hello http://h/p?q").unwrap();
+        let plan = Job::from_args(&cli.run).unwrap().plan;
+        let exchange = Exchange {
+            status: Some(200),
+            fields: vec![
+                (b"Set-Cookie".to_vec(), b"sid=secret".to_vec()),
+                (b"x-b".to_vec(), b"\x1b[2Jred".to_vec()),
+            ],
+            body: b"line 1\nline 2".to_vec(),
+            body_len: 4000,
+            first_byte: Some(Duration::from_micros(1500)),
+            took: Some(Duration::from_micros(2500)),
+            ..Exchange::default()
+        };
+        let text = render(0, &exchange, &plan);
+        for part in [
+            "> POST /p?q\n> host: h\n",
+            "> authorization: ***\n",
+            "> cookie: ***\n",
+            "> x-a: b\n",
+            "> content-length: 5\n>\n> hello\n",
+            "< 200  (after 1.500 ms)\n< Set-Cookie: ***\n",
+            "< line 1\n< line 2\n< ... (4000 bytes in all)\n* complete after 2.500 ms\n",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(!text.contains("sesame") && !text.contains("sid=") && !text.contains('\x1b'), "{text}");
+    }
+}
