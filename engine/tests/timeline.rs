@@ -96,15 +96,12 @@ fn the_rows_add_up_to_the_phases_exactly() {
             assert!(phase.figures.books.succeeded > 0 && phase.figures.books.failed_status > 0);
             assert_same(&sum(timeline, index), phase);
         }
-        // Without gaps and overlaps from the start to the end; nothing is in flight at the end.
-        let mut end = timeline.rows[0].began;
+        // Without gaps and overlaps; nothing is in flight at the end.
         for pair in timeline.rows.windows(2) {
             assert!(pair[0].began < pair[0].ended, "{pair:?}");
             let same = pair[1].began == pair[0].began && pair[1].phase > pair[0].phase;
             assert!(same || pair[1].began == pair[0].ended, "{pair:?}");
-            end = pair[1].ended;
         }
-        assert!(end >= result.wall, "{end:?} is before {:?}", result.wall);
         assert_eq!(timeline.rows.last().unwrap().books.in_flight, 0);
         assert!(timeline.rows.iter().any(|r| r.books.in_flight > 0 && r.open > 0));
     }
