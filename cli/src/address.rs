@@ -1,12 +1,11 @@
-//! From what a user calls a server to a target: URLs, `builtin`, `--base-uri`, `--connect-to`, credentials.
+//! From what a user calls a server to a target: URLs, `builtin`, `--base-uri`, credentials.
 
 use crate::error::Failure;
-use crate::values;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proto::Scheme;
 use scenario::UrlErrorKind;
-use scenario::plan::{Endpoint, Target};
+use scenario::plan::Target;
 
 /// A URL taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,42 +113,6 @@ impl HexAhead for std::str::Bytes<'_> {
     }
 }
 
-/// `--connect-to`: the endpoint changes, the name stays.
-pub fn connect_to(target: &mut Target, text: &str) -> Result<(), Failure> {
-    let wrong = || Failure::new(format!("--connect-to: Invalid value {text}: expected HOST or HOST:PORT"));
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) = rest.split_once(']').ok_or_else(wrong)?;
-            match rest {
-                "" => (host, None),
-                _ => (host, Some(rest.strip_prefix(':').ok_or_else(wrong)?)),
-            }
-        }
-        // More than one colon is an IPv6 address without brackets and without a port.
-        None if text.matches(':').count() > 1 => (text, None),
-        None => text.split_once(':').map_or((text, None), |(h, p)| (h, Some(p))),
-    };
-    let port = match port {
-        None => port_of(target),
-        Some(p) => {
-            values::uint(p).ok().and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0).ok_or_else(wrong)?
-        }
-    };
-    if host.is_empty() || host.contains(['/', ' ', '@']) {
-        return Err(wrong());
-    }
-    target.endpoint = Endpoint::Name { host: host.to_owned(), port };
-    Ok(())
-}
-
-fn port_of(target: &Target) -> u16 {
-    match &target.endpoint {
-        Endpoint::Name { port, .. } => *port,
-        Endpoint::Address(address) => address.port(),
-        Endpoint::Builtin => target.scheme.default_port(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,22 +143,6 @@ mod tests {
         ] {
             let message = Address::parse(text).unwrap_err().to_string();
             assert!(message.contains("invalid URI") && message.to_lowercase().contains(part), "{message}");
-        }
-    }
-
-    #[test]
-    fn connect_to_changes_the_endpoint_only() {
-        for (text, host, port) in
-            [("b", "b", 81), ("b:9", "b", 9), ("[::1]:9", "::1", 9), ("[::1]", "::1", 81), ("::1", "::1", 81)]
-        {
-            let mut target = Address::parse("http://a:81/").unwrap().target;
-            connect_to(&mut target, text).unwrap();
-            assert_eq!(target.endpoint, Endpoint::Name { host: host.into(), port }, "{text}");
-            assert_eq!(target.authority, "a:81");
-        }
-        for bad in ["", ":1", "a:x", "a:0", "a:65536", "[::1", "a/b"] {
-            let mut target = Address::parse("http://a:81/").unwrap().target;
-            assert!(connect_to(&mut target, bad).is_err(), "{bad}");
         }
     }
 }

@@ -266,8 +266,17 @@ pub struct TlsArgs {
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
     /// Connect there; host header and server name stay the URL's
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]|unix:PATH")]
     pub connect_to: Option<String>,
+    /// Use these addresses for a host, in turn, and look up no name (may be repeated)
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]")]
+    pub resolve: Vec<String>,
+    /// Connect from these local addresses, in turn: addresses, ranges A-B, networks A/N
+    #[arg(long, value_name = "LIST")]
+    pub source_address: Vec<String>,
+    /// Connect from local ports of this range
+    #[arg(long, value_name = "LOW-HIGH", value_parser = scenario::network::local_ports)]
+    pub local_ports: Option<(u16, u16)>,
     /// Time limit of a connect and of a TLS handshake, 0 for none [default: 10s]
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub connect_timeout: Option<Duration>,
@@ -289,6 +298,30 @@ pub struct ConnectionArgs {
     /// Acknowledge received segments at once (TCP_QUICKACK)
     #[arg(long)]
     pub tcp_quickack: bool,
+    /// Let the kernel gather small segments (no TCP_NODELAY)
+    #[arg(long)]
+    pub no_tcp_nodelay: bool,
+    /// Bytes of the send buffer (SO_SNDBUF)
+    #[arg(long, value_name = "SIZE", value_parser = values::buffer)]
+    pub send_buffer: Option<u64>,
+    /// Bytes of the receive buffer (SO_RCVBUF)
+    #[arg(long, value_name = "SIZE", value_parser = values::buffer)]
+    pub receive_buffer: Option<u64>,
+    /// Poll the device so long when there is nothing to receive (SO_BUSY_POLL)
+    #[arg(long, value_name = "DUR", value_parser = values::busy_poll)]
+    pub busy_poll: Option<Duration>,
+    /// Congestion control, for example bbr (TCP_CONGESTION)
+    #[arg(long, value_name = "NAME")]
+    pub congestion: Option<String>,
+    /// Go through this interface only (SO_BINDTODEVICE)
+    #[arg(long, value_name = "NAME")]
+    pub bind_device: Option<String>,
+    /// Mark of every packet (SO_MARK)
+    #[arg(long, value_name = "N", value_parser = values::mark)]
+    pub mark: Option<u64>,
+    /// Code point of differentiated services: 0 to 63, or ef, af41, cs1, ...
+    #[arg(long, value_name = "DSCP", value_parser = scenario::network::dscp)]
+    pub dscp: Option<u8>,
 }
 
 /// How the machine is used.

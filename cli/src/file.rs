@@ -61,7 +61,18 @@ fn refuse_flags_of_load(args: &RunArgs) -> Result<(), Failure> {
         ("--connect-timeout", c.connect_timeout.is_some()),
         ("--request-timeout", c.request_timeout.is_some()),
         ("-4 or -6", c.v4 || c.v6),
+        ("--resolve", !c.resolve.is_empty()),
+        ("--source-address", !c.source_address.is_empty()),
+        ("--local-ports", c.local_ports.is_some()),
         ("--tcp-quickack", c.tcp_quickack),
+        ("--no-tcp-nodelay", c.no_tcp_nodelay),
+        ("--send-buffer", c.send_buffer.is_some()),
+        ("--receive-buffer", c.receive_buffer.is_some()),
+        ("--busy-poll", c.busy_poll.is_some()),
+        ("--congestion", c.congestion.is_some()),
+        ("--bind-device", c.bind_device.is_some()),
+        ("--mark", c.mark.is_some()),
+        ("--dscp", c.dscp.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
         None => Ok(()),

@@ -5,13 +5,11 @@ use crate::args::RunArgs;
 use crate::error::Failure;
 use crate::headers::Headers;
 use crate::job::{Front, Job};
-use crate::{http2, machine, smoke, tls, urls};
+use crate::{http2, machine, network, smoke, tls, urls};
 use bytes::Bytes;
 use proto::{Field, Framing, Scheme, Template, TemplateError, Text, Want};
 use scenario::Plan;
-use scenario::plan::{
-    Connections, Family, Order, Phase, Protocol, Scenario, Share, Socket, Step, Stop, Timeouts,
-};
+use scenario::plan::{Connections, Family, Order, Phase, Protocol, Scenario, Share, Step, Stop, Timeouts};
 use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -37,9 +35,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
     }
     let (mut target, requests) = Requests::of(args, &urls)?;
     let choice = tls::protocol(&args.protocol, target.scheme)?;
-    if let Some(text) = &args.connection.connect_to {
-        address::connect_to(&mut target, text)?;
-    }
+    network::redirect(args, &mut target)?;
     let steps = requests.steps(&target.authority, target.scheme)?;
     // h2load pipelines no bodies.
     let alone = requests.body.is_some() && choice.protocol == Protocol::H1;
@@ -49,7 +45,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         targets: vec![target],
         protocol: choice.protocol,
         tls: tls::settings(&args.tls, choice.alpn),
-        connections: connections(args, load.clients, streams),
+        connections: connections(args, load.clients, streams)?,
         timeouts: timeouts(args),
         scenarios: vec![Scenario {
             name: "requests".into(),
@@ -148,7 +144,10 @@ struct Requests {
 
 impl Requests {
     fn of(args: &RunArgs, urls: &[String]) -> Result<(scenario::plan::Target, Requests), Failure> {
-        let base = args.request.base_uri.as_deref().map(Address::parse).transpose()?;
+        // A Unix socket is a place to connect to; host and scheme stay the first URL's, as in h2load.
+        let is_place = |base: &&str| scenario::network::unix_path(base).is_some();
+        let base = args.request.base_uri.as_deref().filter(|b| !is_place(b));
+        let base = base.map(Address::parse).transpose()?;
         let (first, paths) = match base {
             Some(base) => (base, paths(urls)?),
             None => {
@@ -252,21 +251,22 @@ fn body(args: &RunArgs) -> Result<Option<Bytes>, Failure> {
     }
 }
 
-fn connections(args: &RunArgs, clients: NonZeroU32, streams: NonZeroU32) -> Connections {
+fn connections(args: &RunArgs, clients: NonZeroU32, streams: NonZeroU32) -> Result<Connections, Failure> {
     let family = match (args.connection.v4, args.connection.v6) {
         (true, _) => Family::V4,
         (_, true) => Family::V6,
         _ => Family::Any,
     };
-    Connections {
+    Ok(Connections {
         max: clients,
         streams,
         share: Share::PerUser,
         requests_per_connection: None,
         ramp_up: args.load.ramp_up_time.unwrap_or_default(),
-        socket: Socket { quickack: args.connection.tcp_quickack },
+        socket: network::socket(&args.connection),
         family,
-    }
+        route: network::route(&args.connection)?,
+    })
 }
 
 /// h2load has none; a connect that hangs for minutes helps nobody, a slow response may be what is measured.
@@ -506,7 +506,6 @@ mod tests {
             "--rps 5",
             "-r 1",
             "--timing-script-file x",
-            "-B unix:/x",
             "--ktls",
             "--tls-session-file x",
             "--qlog-file-base x",

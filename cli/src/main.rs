@@ -17,6 +17,7 @@ mod hint;
 mod http2;
 mod job;
 mod machine;
+mod network;
 mod not_yet;
 mod observe;
 mod output;

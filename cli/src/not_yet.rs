@@ -23,9 +23,6 @@ const ROWS: &[Row] = &[
     row("--rps", |a| a.load.rps.is_some()),
     row("-r, --rate", |a| a.load.rate.is_some()),
     row("--timing-script-file", |a| a.load.timing_script_file.is_some()),
-    row("-B unix:", |a| {
-        a.request.base_uri.as_ref().is_some_and(|b| b.to_ascii_lowercase().starts_with("unix:"))
-    }),
     row("--ktls", |a| a.tls.ktls),
     row("--tls-session-file", |a| a.tls.tls_session_file.is_some()),
     row("--qlog-file-base", |a| a.protocol.qlog_file_base.is_some()),

@@ -39,6 +39,33 @@ pub fn table_size(text: &str) -> Result<u64, String> {
     })
 }
 
+/// A socket buffer: the kernel counts it in an int and doubles it.
+pub fn buffer(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        n if (1..=1 << 30).contains(&n) => Ok(n),
+        _ => Err("expected 1 byte to 1G".into()),
+    }
+}
+
+/// `SO_BUSY_POLL`: whole microseconds.
+pub fn busy_poll(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    match time.as_micros() {
+        1..=1_000_000 => Ok(time),
+        _ => Err("expected 1us to 1s".into()),
+    }
+}
+
+/// A mark of packets: 32 bits, not 0, which means none.
+pub fn mark(text: &str) -> Result<u64, String> {
+    let number = match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => uint(text).ok(),
+    };
+    let number = number.filter(|n| *n > 0 && u32::try_from(*n).is_ok());
+    number.ok_or_else(|| "expected a number from 1 to 4294967295, or 0x and hex digits".into())
+}
+
 /// h2load's `--max-udp-payload-size`.
 pub fn udp_payload(text: &str) -> Result<u64, String> {
     size(text).and_then(|n| if n > 65_536 { Err("the maximum is 65536".into()) } else { Ok(n) })

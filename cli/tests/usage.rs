@@ -157,3 +157,32 @@ fn a_closed_pipe_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert!(stderr(&output).is_empty());
 }
+
+#[test]
+fn cpus_that_are_not_there() {
+    refused(
+        &["--h1", "--cpus", "0,1024", "-c", "2", "-t", "2", "-n", "2", "http://127.0.0.1:1/"],
+        &["--cpus 1024", "may use the CPUs"],
+    );
+}
+
+#[test]
+fn more_connections_than_ports() {
+    let url = format!("http://127.0.0.1:{}/", closed_port());
+    let args = ["--h1", "-n", "11", "-c", "11", "--local-ports", "43000-43009", &url];
+    refused(&args, &["11 connections to 127.0.0.1", "local ports than there are (10)", "--source-address"]);
+}
+
+#[test]
+fn a_socket_as_the_kernel_does_not_make_it() {
+    for (flag, value, parts) in [
+        ("--congestion", "no_such", &["TCP_CONGESTION cannot be set to no_such", "modprobe"][..]),
+        ("--bind-device", "no_such0", &["SO_BINDTODEVICE cannot be set to no_such0", "ip link"]),
+        ("--source-address", "192.0.2.77", &["cannot come from 192.0.2.77", "ip addr add 192.0.2.77/32"]),
+        ("--dscp", "64", &["--dscp", "ef, af41"]),
+        ("--resolve", "other:80:127.0.0.1", &["--resolve", "connections go to 127.0.0.1:1"]),
+        ("-B", "unix:", &["-B, --base-uri", "expected a path"]),
+    ] {
+        refused(&["--h1", flag, value, "http://127.0.0.1:1/"], parts);
+    }
+}

@@ -42,6 +42,7 @@ fn main() {
             ramp_up: Duration::ZERO,
             socket: Socket::default(),
             family: Family::Any,
+            route: Route::default(),
         },
         timeouts: Timeouts::default(),
         scenarios: vec![Scenario {

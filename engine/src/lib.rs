@@ -3,7 +3,9 @@
 //! The only crate that does I/O on the data plane. `cli` (and later the agent) hands it a checked
 //! [`scenario::Plan`] and [`Options`], watches [`Snapshot`]s go by and gets a [`stats::RunResult`].
 
+mod addresses;
 mod batch;
+mod budget;
 mod clock;
 mod core;
 mod io;

@@ -23,6 +23,15 @@ pub const RETRIES: u8 = 3;
 /// closes first keeps the port in TIME_WAIT, so waiting keeps ports free.
 pub const LINGER: Duration = Duration::from_millis(500);
 
+/// How long the kernel keeps a port after a connection was closed from here (`TCP_TIMEWAIT_LEN`, fixed when it was built).
+pub const TIME_WAIT: Duration = Duration::from_secs(60);
+/// The same where `net.ipv4.tcp_tw_reuse` allows the port to be taken again (`TCP_TW_REUSE` needs a newer timestamp).
+pub const TIME_WAIT_REUSED: Duration = Duration::from_secs(1);
+
+/// Most sockets of a core that wait so at a time; beyond that the oldest is closed at once. They are descriptors beside
+/// those of the connections. Where the limit of descriptors leaves less room they are fewer.
+pub const LINGERING_MAX: usize = 1024;
+
 /// Below this many body bytes still due `SO_RCVLOWAT` is not worth a system call.
 pub const LOW_WATER_MIN: u64 = 24 * 1024;
 /// Most that `SO_RCVLOWAT` may ask for. The kernel makes the receive buffer twice as large; more would only be memory.

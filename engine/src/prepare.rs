@@ -2,16 +2,18 @@
 //!
 //! Each check that fails says what is wrong and the exact remedy.
 
+use crate::addresses::Ways;
+use crate::budget::{self, Churn, Demand, Ports};
 use crate::core::{ScenarioSetup, Setup, StepSetup, TargetSetup};
-use crate::io::socket::SocketOptions;
+use crate::io::socket::{self, Peer};
 use crate::stats::interval::Keep;
 use crate::tls::{TlsSetup, server_name};
 use crate::{Event, Options, StartError, limits};
 use proto::Scheme;
 use scenario::Plan;
-use scenario::plan::{Endpoint, Family, Protocol, Share, Target};
+use scenario::plan::{Protocol, Share, Stop};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 /// Makes what all cores share.
@@ -36,7 +38,8 @@ pub(crate) fn setup(
                 Scheme::Https => Some(server_name(sni).map_err(StartError)?),
                 Scheme::Http => None,
             };
-            Ok(TargetSetup { addresses: resolve(t, plan.connections.family)?, tls: name })
+            let c = &plan.connections;
+            Ok(TargetSetup { ways: Ways::to(t, c.family, &c.route.sources)?, tls: name })
         })
         .collect::<Result<Vec<_>, StartError>>()?;
     let any_tls = targets.iter().any(|t| t.tls.is_some());
@@ -49,7 +52,9 @@ pub(crate) fn setup(
         let text = "--discard-body has no effect over TLS and HTTP/2: records and frames must be read";
         observe(Event::Warning(text.into()));
     }
-    ports(plan, &targets)?;
+    sockets(plan, &targets, observe)?;
+    check_cpus(options)?;
+    let lingering = budget(plan, &targets, cores(plan, options, &mut |_| {}), observe)?;
     let mut first = 0;
     let scenarios = plan
         .scenarios
@@ -66,7 +71,7 @@ pub(crate) fn setup(
         scenarios,
         targets,
         tls,
-        sockets: SocketOptions { quickack: plan.connections.socket.quickack },
+        lingering,
         h1: proto_h1::Config { depth: pipelining(plan), ..proto_h1::Config::default() },
         h2: h2_config(plan),
         discard,
@@ -95,79 +100,139 @@ fn h2_config(plan: &Plan) -> proto_h2::Config {
     }
 }
 
-/// The addresses of a target, resolved once.
-fn resolve(target: &Target, family: Family) -> Result<Vec<SocketAddr>, StartError> {
-    let (host, port) = match &target.endpoint {
-        Endpoint::Address(address) => return Ok(vec![*address]),
-        Endpoint::Builtin => return Err(StartError("the built-in target was not started".into())),
-        Endpoint::Name { host, port } => (host, *port),
-    };
-    let all = (host.as_str(), port).to_socket_addrs().map_err(|e| {
-        StartError(format!("cannot resolve \"{host}\": {e} (is the name right, does DNS answer?)"))
-    })?;
-    let mut found: Vec<SocketAddr> = Vec::new();
-    for address in all {
-        let wanted = match family {
-            Family::Any => true,
-            Family::V4 => address.is_ipv4(),
-            Family::V6 => address.is_ipv6(),
-        };
-        if wanted && !found.contains(&address) {
-            found.push(address);
-        }
-    }
-    if found.is_empty() {
-        return Err(StartError(format!("\"{host}\" has no {family:?} address")));
-    }
-    if family == Family::Any {
-        // One family per run: a mix would be two targets in one figure. As the resolver orders them, the first decides.
-        let v4 = found[0].is_ipv4();
-        found.retain(|a| a.is_ipv4() == v4);
-    }
-    Ok(found)
-}
-
-/// Local ports: one per connection and remote address.
-fn ports(plan: &Plan, targets: &[TargetSetup]) -> Result<(), StartError> {
-    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let mut bounds = range.split_whitespace().filter_map(|n| n.parse::<u64>().ok());
-    let (Some(low), Some(high)) = (bounds.next(), bounds.next()) else { return Ok(()) };
-    let ports = (high + 1).saturating_sub(low);
-    let wanted = u64::from(plan.connections.max.get());
-    for target in targets {
-        let possible = ports * target.addresses.len() as u64;
-        if wanted > possible {
-            return Err(StartError(format!(
-                "{wanted} connections to {} need more local ports than there are ({possible}): widen the range with \
-                 sysctl -w net.ipv4.ip_local_port_range='1024 65535' (64512 ports), or use fewer connections",
-                target.addresses[0]
-            )));
-        }
-    }
+/// Sockets as the plan wants them can be made here.
+fn sockets(plan: &Plan, targets: &[TargetSetup], observe: &mut dyn FnMut(Event)) -> Result<(), StartError> {
+    let peers: Vec<&Peer> = targets.iter().flat_map(|t| &t.ways.peers).map(|p| &**p).collect();
+    let c = &plan.connections;
+    let warnings = socket::check(&peers, &c.route.sources, &c.socket).map_err(StartError)?;
+    warnings.into_iter().for_each(|text| observe(Event::Warning(text)));
     Ok(())
 }
 
-/// Raises the soft limit of descriptors as far as needed.
-pub(crate) fn descriptors(plan: &Plan, cores: usize) -> Result<(), StartError> {
-    let targets = plan.targets.len() as u64;
-    let needed =
-        u64::from(plan.connections.max.get()) * targets + limits::SPARE_DESCRIPTORS + 2 * cores as u64;
+/// Ports and descriptors suffice; raises the soft limit of descriptors as far as needed. Returns how many closed
+/// connections may linger on each core.
+fn budget(
+    plan: &Plan,
+    targets: &[TargetSetup],
+    cores: usize,
+    observe: &mut dyn FnMut(Event),
+) -> Result<usize, StartError> {
+    let ports =
+        budget::ports(&demands(plan, targets), churn(plan), machine_ports(plan)).map_err(StartError)?;
+    ports.warnings.into_iter().for_each(|text| observe(Event::Warning(text)));
+    let cores = cores as u64;
+    let needs = budget::Needs {
+        connections: u64::from(plan.connections.max.get()) * targets.len() as u64,
+        cores,
+        lingering: (limits::LINGERING_MAX as u64 * cores).min(ports.room),
+    };
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid, writable rlimit.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 || limit.rlim_cur >= needed {
-        return Ok(());
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return Ok(limits::LINGERING_MAX);
     }
-    let raised = libc::rlimit { rlim_cur: limit.rlim_max.min(needed.max(limit.rlim_cur)), ..limit };
-    // SAFETY: `raised` is a valid rlimit with the soft limit not above the hard one.
-    let done = limit.rlim_max >= needed && unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } == 0;
-    if done {
-        return Ok(());
+    let files = budget::FileLimit { soft: limit.rlim_cur, hard: limit.rlim_max };
+    let files = budget::descriptors(needs, files).map_err(StartError)?;
+    if let Some(soft) = files.raise_to {
+        let raised = libc::rlimit { rlim_cur: soft, ..limit };
+        // SAFETY: `raised` is a valid rlimit with the soft limit not above the hard one.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } != 0 {
+            let error = io::Error::last_os_error();
+            return Err(StartError(format!(
+                "the limit of file descriptors cannot be raised to {soft}: {error}: run `ulimit -n {soft}` first"
+            )));
+        }
     }
-    Err(StartError(format!(
-        "{} connections need {needed} file descriptors, but the limit is {} (hard limit {}): run `ulimit -n {needed}` \
-         first (as root, or raise nofile in /etc/security/limits.conf)",
-        plan.connections.max, limit.rlim_cur, limit.rlim_max
-    )))
+    Ok((files.lingering / cores) as usize)
+}
+
+/// What each remote address and port is asked for. Targets may share one.
+fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
+    let mut demands: Vec<(SocketAddr, Demand)> = Vec::new();
+    for ways in targets.iter().map(|t| &t.ways) {
+        let connections = u64::from(plan.connections.max.get()).div_ceil(ways.peers.len() as u64);
+        for address in ways.peers.iter().filter_map(|p| p.socket_addr()) {
+            match demands.iter_mut().find(|(a, _)| *a == address) {
+                Some((_, same)) => same.connections += connections,
+                None => {
+                    let demand = Demand {
+                        peer: address.to_string(),
+                        on_loopback: address.ip().is_loopback(),
+                        connections,
+                        sources: ways.sources.len() as u64,
+                    };
+                    demands.push((address, demand));
+                }
+            }
+        }
+    }
+    demands.into_iter().map(|(_, demand)| demand).collect()
+}
+
+/// Whether connections come and go while the run goes on, and who closes them.
+fn churn(plan: &Plan) -> Option<Churn> {
+    let per_connection = plan.connections.requests_per_connection?.get();
+    // A single request of HTTP/1 says `connection: close`, and the server closes. Otherwise it is done from here.
+    let by_server = per_connection == 1 && matches!(plan.protocol, Protocol::H1);
+    let steps = plan.scenarios.iter().map(|s| s.steps.len() as u64).max().unwrap_or(1);
+    let iterations = plan.phases.iter().map(|phase| match phase.stop {
+        Stop::After(_) => None,
+        Stop::Iterations(n) => Some(n.get()),
+        Stop::IterationsPerUser(n) => n.get().checked_mul(u64::from(phase.users.get())),
+    });
+    let total = iterations.sum::<Option<u64>>().map(|n| n.saturating_mul(steps).div_ceil(per_connection));
+    Some(Churn { closed_from_here: !by_server, total, rate: None })
+}
+
+/// The ports that a connection may get. What cannot be read is Linux's default.
+fn machine_ports(plan: &Plan) -> Ports {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap_or_default();
+    let tw_reuse = read("tcp_tw_reuse").trim().parse().unwrap_or(2);
+    if let Some((low, high)) = plan.connections.socket.local_ports {
+        return Ports { usable: u64::from(high - low) + 1, of_plan: true, tw_reuse };
+    }
+    let range = read("ip_local_port_range");
+    let mut bounds = range.split_whitespace().filter_map(|n| n.parse::<u64>().ok());
+    let (low, high) = (bounds.next().unwrap_or(32_768), bounds.next().unwrap_or(60_999));
+    let reserved = reserved_within(&read("ip_local_reserved_ports"), low, high);
+    Ports { usable: (high + 1).saturating_sub(low).saturating_sub(reserved), of_plan: false, tw_reuse }
+}
+
+/// How many ports of a list like `8080,9000-9100` lie in a range.
+fn reserved_within(list: &str, low: u64, high: u64) -> u64 {
+    let count = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.trim().parse::<u64>().ok()?, last.trim().parse::<u64>().ok()?);
+        Some((last.min(high) + 1).saturating_sub(first.max(low)))
+    };
+    list.split(',').filter_map(count).sum()
+}
+
+/// The CPUs that were asked for are there, and this process may use them.
+fn check_cpus(options: &Options) -> Result<(), StartError> {
+    let (Some(wanted), Some(allowed)) = (&options.cpus, core_affinity::get_core_ids()) else { return Ok(()) };
+    let allowed: Vec<usize> = allowed.iter().map(|c| c.id).collect();
+    match wanted.iter().find(|id| !allowed.contains(id)) {
+        None => Ok(()),
+        Some(id) => Err(StartError(format!(
+            "--cpus {id}: this process may use the CPUs {} only (taskset and the cpuset of a container limit them): name \
+             some of these",
+            ranges(&allowed)
+        ))),
+    }
+}
+
+/// `0-3,5`.
+fn ranges(sorted: &[usize]) -> String {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for &n in sorted {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == n => *last = n,
+            _ => runs.push((n, n)),
+        }
+    }
+    let shown = runs.iter().map(|&(a, b)| if a == b { a.to_string() } else { format!("{a}-{b}") });
+    shown.collect::<Vec<_>>().join(",")
 }
 
 /// How many cores the plan can use.
@@ -202,7 +267,7 @@ pub(crate) fn cpus(
         // The highest first: CPU 0 has most of the interrupts.
         None => core_affinity::get_core_ids().unwrap_or_default().iter().rev().map(|c| c.id).collect(),
     };
-    let local = setup.targets.iter().flat_map(|t| &t.addresses).any(|a| a.ip().is_loopback());
+    let local = setup.targets.iter().flat_map(|t| &t.ways.peers).any(|p| p.is_local());
     if list.is_empty() || (options.cpus.is_none() && local && cores >= list.len() && cores > 1) {
         return vec![None; cores];
     }
@@ -225,5 +290,39 @@ pub(crate) fn explain_ring(error: &io::Error) -> String {
         Some(libc::ENOSYS) => "this kernel has no io_uring: Linux 6.0 or later is needed".into(),
         Some(libc::ENOMEM) => format!("io_uring: {error}: raise the limit of locked memory (ulimit -l)"),
         _ => format!("io_uring: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_ports_are_no_ports() {
+        for (list, n) in [
+            ("", 0),
+            ("\n", 0),
+            ("8080", 0),
+            ("40000", 1),
+            ("32000-32768,60999-61100", 2),
+            ("40000-40009,x", 10),
+        ] {
+            assert_eq!(reserved_within(list, 32_768, 60_999), n, "{list}");
+        }
+    }
+
+    #[test]
+    fn cpus_that_may_not_be_used_are_refused_before_the_start() {
+        let asked = |list: &[usize]| {
+            check_cpus(&Options { cpus: Some(list.to_vec()), ..Options::default() })
+                .map_err(|e| e.to_string())
+        };
+        let allowed = core_affinity::get_core_ids().unwrap()[0].id;
+        assert_eq!(asked(&[allowed]), Ok(()));
+        for id in [1024, 4095] {
+            let error = asked(&[allowed, id]).unwrap_err();
+            assert!(error.starts_with(&format!("--cpus {id}: this process may use the CPUs ")), "{error}");
+        }
+        assert_eq!(ranges(&[0, 1, 2, 5, 7, 8]), "0-2,5,7-8");
     }
 }

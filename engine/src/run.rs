@@ -106,7 +106,6 @@ pub fn run(
     let setup = prepare::setup(plan, options, observe)?;
     let cores = prepare::cores(plan, options, observe);
     let shares = core::shares(&setup, cores);
-    prepare::descriptors(plan, cores)?;
     let cpus = prepare::cpus(&setup, options, cores, observe);
     for (core, share) in shares.iter().enumerate() {
         let first = share.phases[0];

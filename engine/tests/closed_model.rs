@@ -75,6 +75,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
             ramp_up: Duration::ZERO,
             socket: Socket::default(),
             family: Family::Any,
+            route: Route::default(),
         },
         timeouts: Timeouts::default(),
         scenarios: vec![Scenario {

@@ -2,8 +2,8 @@
 
 use crate::duration::show_duration;
 use crate::plan::{
-    Check, Connections, Endpoint, Family, Http2, Order, Phase, Plan, Protocol, Scenario, Share, Step, Stop,
-    Target, Timeouts, Tls,
+    Check, Connections, Endpoint, Family, Http2, Order, Phase, Plan, Protocol, Scenario, Share, Socket, Step,
+    Stop, Target, Timeouts, Tls,
 };
 use proto::{Field, Framing, Piece, Text};
 use std::fmt::{self, Write};
@@ -25,7 +25,7 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     }
     writeln!(out, "protocol: {}", protocol(plan.protocol))?;
     write_tls(out, &plan.tls)?;
-    write_connections(out, &plan.connections)?;
+    write_connections(out, plan)?;
     write_http2(out, &plan.http2)?;
     write_timeouts(out, &plan.timeouts)?;
     writeln!(out, "scenarios:")?;
@@ -81,7 +81,8 @@ fn write_tls(out: &mut String, tls: &Tls) -> fmt::Result {
     writeln!(out, " }}")
 }
 
-fn write_connections(out: &mut String, c: &Connections) -> fmt::Result {
+fn write_connections(out: &mut String, plan: &Plan) -> fmt::Result {
+    let c: &Connections = &plan.connections;
     let share = match c.share {
         Share::Pool => "pool",
         Share::PerUser => "per_user",
@@ -97,7 +98,66 @@ fn write_connections(out: &mut String, c: &Connections) -> fmt::Result {
         Family::V4 => "v4",
         Family::V6 => "v6",
     };
-    writeln!(out, ", ramp_up: {}, family: {family} }}", show_duration(c.ramp_up))
+    write!(out, ", ramp_up: {}, family: {family}", show_duration(c.ramp_up))?;
+    if !c.route.sources.is_empty() {
+        let list: Vec<String> = c.route.sources.iter().map(|ip| plain(&ip.to_string())).collect();
+        write!(out, ", source: [{}]", list.join(", "))?;
+    }
+    write_redirections(out, &plan.targets)?;
+    if c.socket != Socket::default() {
+        write_socket(out, &c.socket)?;
+    }
+    writeln!(out, " }}")
+}
+
+/// Where connections go if not to the host of their URL.
+fn write_redirections(out: &mut String, targets: &[Target]) -> fmt::Result {
+    let (mut elsewhere, mut resolved) = (vec![], vec![]);
+    for target in targets {
+        let name = plain(&target.authority);
+        match &target.endpoint {
+            Endpoint::Unix(path) => {
+                elsewhere.push(format!("{name}: {:?}", format!("unix:{}", path.display())))
+            }
+            Endpoint::Name { host, port } if (host, *port) != (&target.host, target.port()) => {
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                elsewhere.push(format!("{name}: {:?}", format!("{host}:{port}")));
+            }
+            Endpoint::Addresses(list) => {
+                let list: Vec<String> = list.iter().map(|a| plain(&a.ip().to_string())).collect();
+                resolved.push(format!("{name}: [{}]", list.join(", ")));
+            }
+            Endpoint::Name { .. } | Endpoint::Address(_) | Endpoint::Builtin => {}
+        }
+    }
+    for (key, list) in [("connect_to", elsewhere), ("resolve", resolved)] {
+        if !list.is_empty() {
+            write!(out, ", {key}: {{ {} }}", list.join(", "))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_socket(out: &mut String, s: &Socket) -> fmt::Result {
+    write!(out, ", socket: {{ nodelay: {}, quickack: {}", s.nodelay, s.quickack)?;
+    let number = |n: Option<u32>| n.map(|n| n.to_string());
+    let name = |n: &Option<String>| n.as_ref().map(|n| plain(n));
+    let given = [
+        ("send_buffer", number(s.send_buffer)),
+        ("receive_buffer", number(s.receive_buffer)),
+        ("busy_poll", s.busy_poll_us.map(|us| format!("{us}us"))),
+        ("congestion", name(&s.congestion)),
+        ("device", name(&s.device)),
+        ("mark", number(s.mark)),
+        ("dscp", s.dscp.map(|n| n.to_string())),
+        ("local_ports", s.local_ports.map(|(low, high)| format!("{low}-{high}"))),
+    ];
+    for (key, value) in given {
+        if let Some(value) = value {
+            write!(out, ", {key}: {value}")?;
+        }
+    }
+    write!(out, " }}")
 }
 
 fn write_http2(out: &mut String, h: &Http2) -> fmt::Result {

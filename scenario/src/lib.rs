@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod limits;
+pub mod network;
 pub mod plan;
 
 mod describe;

@@ -40,6 +40,8 @@ pub const MAX_ALL_BODY_BYTES: u64 = 1024 * 1024 * 1024;
 pub const MAX_USERS: u64 = 1_000_000;
 /// Connections of a run.
 pub const MAX_CONNECTIONS: u64 = 1_000_000;
+/// Local addresses that connections come from: each is tried before the start.
+pub const MAX_SOURCES: usize = 4096;
 /// Requests in flight on one connection: HTTP/2 itself allows 2^31, no server does.
 pub const MAX_STREAMS: u64 = 100_000;
 /// Weight of a scenario: sums of weights stay small integers.

@@ -48,8 +48,37 @@ pub(crate) const TLS: Place = Place {
 
 pub(crate) const CONNECTIONS: Place = Place {
     name: "connections",
-    keys: &["max", "streams", "share", "keep_alive", "requests_per_connection", "ramp_up", "family"],
-    later: &["mix", "lifetime", "rate", "source_addresses", "socket", "quickack"],
+    keys: &[
+        "max",
+        "streams",
+        "share",
+        "keep_alive",
+        "requests_per_connection",
+        "ramp_up",
+        "family",
+        "source",
+        "connect_to",
+        "resolve",
+        "socket",
+    ],
+    later: &["mix", "lifetime", "rate"],
+};
+
+pub(crate) const SOCKET: Place = Place {
+    name: "socket",
+    keys: &[
+        "nodelay",
+        "quickack",
+        "send_buffer",
+        "receive_buffer",
+        "busy_poll",
+        "congestion",
+        "device",
+        "mark",
+        "dscp",
+        "local_ports",
+    ],
+    later: &[],
 };
 
 pub(crate) const HTTP2: Place = Place {
@@ -184,6 +213,7 @@ const ALL: &[&Place] = &[
     &PLAN,
     &TLS,
     &CONNECTIONS,
+    &SOCKET,
     &HTTP2,
     &TIMEOUTS,
     &DEFAULTS,

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,6 +85,10 @@ pub enum Endpoint {
     },
     /// An address.
     Address(SocketAddr),
+    /// Addresses, used in turn. Never empty.
+    Addresses(Vec<SocketAddr>),
+    /// A Unix socket; `@NAME` is one in the abstract namespace.
+    Unix(PathBuf),
     /// The built-in server, in process.
     Builtin,
 }
@@ -139,7 +143,7 @@ impl Default for Tls {
 }
 
 /// How many connections there are and how users share them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connections {
     /// Connections of the whole run, over all cores.
     pub max: NonZeroU32,
@@ -153,6 +157,8 @@ pub struct Connections {
     pub ramp_up: Duration,
     /// `SO_RCVBUF`, `TCP_QUICKACK` and such.
     pub socket: Socket,
+    /// Where they come from.
+    pub route: Route,
     /// Which address family to use where a name has both.
     pub family: Family,
 }
@@ -205,11 +211,53 @@ impl Default for Http2 {
     }
 }
 
-/// Socket options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+/// Where connections come from.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Route {
+    /// Local addresses, used in turn; empty: the kernel's choice.
+    pub sources: Vec<IpAddr>,
+}
+
+/// Socket options. `None`: the kernel's default.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Socket {
+    /// Send small segments at once (`TCP_NODELAY`).
+    pub nodelay: bool,
     /// Acknowledge at once (`TCP_QUICKACK`), set again whenever the kernel may have reset it.
     pub quickack: bool,
+    /// Bytes of the send buffer (`SO_SNDBUF`).
+    pub send_buffer: Option<u32>,
+    /// Bytes of the receive buffer (`SO_RCVBUF`).
+    pub receive_buffer: Option<u32>,
+    /// Microseconds of polling the device when there is nothing to receive (`SO_BUSY_POLL`).
+    pub busy_poll_us: Option<u32>,
+    /// The congestion control by its name (`TCP_CONGESTION`).
+    pub congestion: Option<String>,
+    /// Only through this interface (`SO_BINDTODEVICE`).
+    pub device: Option<String>,
+    /// The mark of every packet, for routing and filters (`SO_MARK`).
+    pub mark: Option<u32>,
+    /// The code point of differentiated services, 0 to 63 (`IP_TOS`, `IPV6_TCLASS`).
+    pub dscp: Option<u8>,
+    /// The lowest and the highest local port (`IP_LOCAL_PORT_RANGE`).
+    pub local_ports: Option<(u16, u16)>,
+}
+
+impl Default for Socket {
+    fn default() -> Socket {
+        Socket {
+            nodelay: true,
+            quickack: false,
+            send_buffer: None,
+            receive_buffer: None,
+            busy_poll_us: None,
+            congestion: None,
+            device: None,
+            mark: None,
+            dscp: None,
+            local_ports: None,
+        }
+    }
 }
 
 /// Time limits. `None`: no limit.

@@ -4,6 +4,7 @@ use crate::plan::{Endpoint, Target};
 use proto::Scheme;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 /// Why a text is not a URL that can be requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +74,18 @@ impl Target {
     pub fn builtin(scheme: Scheme) -> Target {
         let host = "localhost".to_owned();
         Target { scheme, authority: host.clone(), host, endpoint: Endpoint::Builtin }
+    }
+
+    /// A server on a Unix socket, in clear, under the name `localhost`.
+    pub fn unix(path: PathBuf) -> Target {
+        Target { endpoint: Endpoint::Unix(path), ..Target::builtin(Scheme::Http) }
+    }
+
+    /// The port of its URL.
+    pub fn port(&self) -> u16 {
+        let host_end = self.authority.rfind(']').map_or(0, |at| at + 1);
+        let port = self.authority[host_end..].rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.unwrap_or(self.scheme.default_port())
     }
 
     /// The target of an absolute URL, and its path with the query, never empty, otherwise as written.

@@ -245,3 +245,53 @@ fn settings_beside_the_plan() {
     assert_eq!(plan.phases[0].stop, Stop::After(Duration::from_secs(2)));
     assert!(!plan.tls.verify);
 }
+
+#[test]
+fn where_connections_come_from_and_go_to() {
+    let plan = with(
+        "target: https://shop.example\nconnections: { source: [127.0.0.2, 10.0.0.0/30], connect_to: 'other:8443', \
+         resolve: { 'other:8443': [10.0.0.7, '::1'] } }",
+    );
+    let ips = |list: &[&str]| list.iter().map(|a| a.parse().unwrap()).collect::<Vec<std::net::IpAddr>>();
+    assert_eq!(plan.connections.route.sources, ips(&["127.0.0.2", "10.0.0.1", "10.0.0.2"]));
+    let to = ["10.0.0.7:8443", "[::1]:8443"].map(|a| a.parse().unwrap()).to_vec();
+    assert_eq!(plan.targets[0].endpoint, Endpoint::Addresses(to));
+    assert_eq!((plan.targets[0].authority.as_str(), plan.targets[0].port()), ("shop.example", 443));
+
+    let plan = with("target: unix:/run/x.sock");
+    assert_eq!(plan.targets[0].endpoint, Endpoint::Unix("/run/x.sock".into()));
+    assert_eq!(plan.targets[0].authority, "localhost");
+    let plan = with(
+        "target: http://a:81\nconnections: { connect_to: { 'a:81': 'unix:@name', }, source: 127.0.0.2 }",
+    );
+    assert_eq!(plan.targets[0].endpoint, Endpoint::Unix("@name".into()));
+    assert_eq!(plan.connections.route.sources, ips(&["127.0.0.2"]));
+}
+
+#[test]
+fn what_is_described_is_the_same_plan() {
+    let text = "connections: { source: [127.0.0.2], connect_to: { 'a:81': 'b:82' }, socket: { nodelay: false, quickack: \
+                true, send_buffer: 65536, receive_buffer: 131072, busy_poll: 50us, congestion: bbr, device: lo, mark: 7, \
+                dscp: ef, local_ports: 2000-2009 } }";
+    let plan = with(&format!("target: http://a:81\n{text}"));
+    let socket = scenario::plan::Socket {
+        nodelay: false,
+        quickack: true,
+        send_buffer: Some(65_536),
+        receive_buffer: Some(131_072),
+        busy_poll_us: Some(50),
+        congestion: Some("bbr".into()),
+        device: Some("lo".into()),
+        mark: Some(7),
+        dscp: Some(46),
+        local_ports: Some((2000, 2009)),
+    };
+    assert_eq!(plan.connections.socket, socket);
+    let shown = scenario::describe(&plan);
+    let line = shown.lines().find(|l| l.starts_with("connections")).unwrap();
+    let again = with(&format!("target: http://a:81\n{line}"));
+    assert_eq!((&again.connections, &again.targets), (&plan.connections, &plan.targets), "{line}");
+    let shown =
+        scenario::describe(&with("target: http://a:81\nconnections: { resolve: { a: [::1, 10.0.0.1] } }"));
+    assert!(shown.contains(", resolve: { \"a:81\": [\"::1\", \"10.0.0.1\"] }"), "{shown}");
+}

@@ -53,8 +53,8 @@ pub(super) struct Link {
     pub(super) timer_at: Time,
     /// Attempts to open it that failed in a row.
     pub(super) failures: u32,
-    /// Which address of the target comes next.
-    pub(super) next_address: u32,
+    /// Which way to the target comes next.
+    pub(super) next_way: u32,
     /// Requests this connection may still take.
     pub(super) budget: u64,
     /// Since when it takes no request though nothing is in flight on it (a server may allow no streams).
@@ -83,7 +83,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(target: u16, reopen_at: Time, first_address: u32) -> Link {
+    pub(super) fn new(target: u16, reopen_at: Time, first_way: u32) -> Link {
         Link {
             state: LinkState::Down,
             target,
@@ -96,7 +96,7 @@ impl Link {
             stirred: Time::ZERO,
             timer_at: Time::NEVER,
             failures: 0,
-            next_address: first_address,
+            next_way: first_way,
             budget: u64::MAX,
             stuck_since: Time::NEVER,
             waiting: 0,

@@ -11,9 +11,9 @@ mod simulation;
 mod traffic;
 mod users;
 
+use crate::addresses::Ways;
 use crate::batch::Batch;
 use crate::clock::Clock;
-use crate::io::socket::SocketOptions;
 use crate::io::{Driver, Wait, What};
 use crate::limits;
 use crate::request_log::CoreLog;
@@ -30,7 +30,6 @@ use scenario::Plan;
 use scenario::plan::{Order, Protocol, Share, Step};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 pub(crate) use users::{CoreShare, shares};
 use users::{PhaseRun, User, Wheel};
@@ -43,7 +42,8 @@ pub(crate) struct Setup {
     pub(crate) scenarios: Vec<ScenarioSetup>,
     pub(crate) targets: Vec<TargetSetup>,
     pub(crate) tls: Option<TlsSetup>,
-    pub(crate) sockets: SocketOptions,
+    /// Most retired sockets that wait for the peer to close, per core.
+    pub(crate) lingering: usize,
     pub(crate) h1: proto_h1::Config,
     pub(crate) h2: proto_h2::Config,
     /// Bodies nobody looks at are thrown away by the kernel: HTTP/1 in clear only.
@@ -73,7 +73,7 @@ pub(crate) struct StepSetup {
 
 /// Where connections of a target go.
 pub(crate) struct TargetSetup {
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) ways: Ways,
     /// The server name where it is `https`.
     pub(crate) tls: Option<ServerName<'static>>,
 }
@@ -229,7 +229,8 @@ pub(crate) struct Core<'a, D, C> {
 }
 
 impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
-    pub(crate) fn new(setup: &'a Setup, share: CoreShare, io: D, clock: C) -> Core<'a, D, C> {
+    pub(crate) fn new(setup: &'a Setup, share: CoreShare, mut io: D, clock: C) -> Core<'a, D, C> {
+        io.set_lingering_max(setup.lingering);
         let now = clock.now();
         let targets = setup.targets.len();
         let users = share.phases.iter().map(|p| p.users).max().unwrap_or(0);

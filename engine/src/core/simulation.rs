@@ -7,7 +7,7 @@
 
 use super::{Core, Setup, shares};
 use crate::clock::Clock;
-use crate::io::socket::SocketOptions;
+use crate::io::socket::Peer;
 use crate::io::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What};
 use crate::stats::{Books, Figures};
 use crate::{Control, Options, prepare};
@@ -16,10 +16,11 @@ use scenario::plan::*;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 const SEEDS: Range<u64> = 1..25;
@@ -303,7 +304,13 @@ fn next_request(h2: bool, bytes: &[u8]) -> Option<(Option<u32>, usize)> {
 }
 
 impl Driver for Network {
-    fn open(&mut self, tag: u32, _: SocketAddr, _: &SocketOptions) -> io::Result<Sock> {
+    fn open(
+        &mut self,
+        tag: u32,
+        _: &Arc<Peer>,
+        _: Option<IpAddr>,
+        _: &scenario::plan::Socket,
+    ) -> io::Result<Sock> {
         // The first attempt succeeds: where none ever did a run gives up, as it should.
         let fate = if self.sockets.is_empty() { 99 } else { self.random.within(0..100) };
         if fate == 0 {
@@ -334,6 +341,11 @@ impl Driver for Network {
         self.at(time, socket, Event::Sent);
     }
     fn set_low_water(&mut self, _: Sock, _: u32) {}
+    fn set_quickack(&mut self, _: Sock) {}
+    fn local_address(&self, _: Sock) -> Option<SocketAddr> {
+        None
+    }
+    fn set_lingering_max(&mut self, _: usize) {}
     fn retire(&mut self, sock: Sock, _: Time, _: Farewell) {
         let s = &mut self.sockets[sock.0 as usize];
         assert!(!s.retired, "given up twice");
@@ -436,6 +448,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             ramp_up: Duration::from_millis(random.within(0..50)),
             socket: scenario::plan::Socket::default(),
             family: Family::Any,
+            route: Route::default(),
         },
         http2: Http2::default(),
         timeouts: Timeouts {

@@ -5,6 +5,7 @@ use super::notes::Notes;
 use super::users::State;
 use super::{Core, Told, backoff};
 use crate::clock::Clock;
+use crate::io::socket::Peer;
 use crate::io::{Chunk, Driver, Farewell, Receive};
 use crate::limits;
 use crate::stats::recorder::note_connection_error;
@@ -12,7 +13,8 @@ use crate::timers::Owner;
 use proto::{ByteInput, CloseReason, ConnStats, Error, Kind, Time};
 use scenario::plan::Protocol;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The parts of a core that the events of one link concern, borrowed side by side.
@@ -54,11 +56,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.arm_link(index, at);
             return;
         }
-        let target = &self.setup.targets[usize::from(link.target)];
-        let address = target.addresses[link.next_address as usize % target.addresses.len()];
-        link.next_address = link.next_address.wrapping_add(1);
+        let (peer, source) = self.setup.targets[usize::from(link.target)].ways.take(link.next_way);
+        link.next_way = link.next_way.wrapping_add(1);
         self.recorder.connections.attempted += 1;
-        match self.io.open(index, address, &self.setup.sockets) {
+        match self.io.open(index, peer, source, &self.setup.plan.connections.socket) {
             Ok(sock) => {
                 link.sock = Some(sock);
                 (link.state, link.since) = (LinkState::Connecting, now);
@@ -156,8 +157,15 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.recorder.connections.opened += 1;
         let ready = now.nanos_since(link.tidings.opened_at);
         self.recorder.connections.ready.record(ready);
-        let used = self.address_of(index).ip();
-        *self.recorder.connections.by_address.entry(used).or_default() += 1;
+        let (peer, source) = self.way_of(index);
+        let address = peer.socket_addr();
+        let connections = &mut self.recorder.connections;
+        if let Some(address) = address {
+            *connections.by_address.entry(address.ip()).or_default() += 1;
+        }
+        if let Some(source) = source {
+            *connections.by_source.entry(source).or_default() += 1;
+        }
         self.open += 1;
         self.down_since = None;
         self.arm_idle(index, now);
@@ -199,15 +207,16 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     pub(super) fn connect_failed(&mut self, index: u32, error: &io::Error, now: Time) {
-        let detail = format!("connect to {}: {}", self.address_of(index), explain(error));
+        let (peer, source) = self.way_of(index);
+        let from = source.map(|s| format!(" from {s}")).unwrap_or_default();
+        let detail = format!("connect to {peer}{from}: {}", explain(error));
         self.open_failed(index, Error::network(Kind::Connect, "connect failed"), detail, now);
     }
 
-    /// The address of a link's present or last attempt.
-    fn address_of(&self, index: u32) -> SocketAddr {
+    /// Address and source of a link's present or last attempt.
+    fn way_of(&self, index: u32) -> (&Arc<Peer>, Option<IpAddr>) {
         let link = &self.links[index as usize];
-        let addresses = &self.setup.targets[usize::from(link.target)].addresses;
-        addresses[link.next_address.wrapping_sub(1) as usize % addresses.len()]
+        self.setup.targets[usize::from(link.target)].ways.take(link.next_way.wrapping_sub(1))
     }
 
     /// An attempt to open a link failed: whoever waited for it fails, and the link tries again later.
@@ -306,6 +315,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn received(&mut self, index: u32, chunk: Chunk, now: Time) {
         self.bytes.received += u64::from(chunk.len);
         let link = &mut self.links[index as usize];
+        if let (true, Some(sock)) = (self.setup.plan.connections.socket.quickack, link.sock) {
+            self.io.set_quickack(sock);
+        }
         (link.unarmed, link.stirred) = (true, now);
         match (&mut link.tls, &mut link.http) {
             (None, Some(http)) => {
@@ -742,8 +754,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         let what = if state == LinkState::Connecting { "connect to" } else { "TLS handshake with" };
         let error = Error::local(Kind::Timeout, "no connection within the connect or handshake timeout");
-        let address = self.address_of(index);
-        self.open_failed(index, error, format!("{what} {address}: no answer within {limit:?}"), now);
+        let peer = self.way_of(index).0;
+        self.open_failed(index, error, format!("{what} {peer}: no answer within {limit:?}"), now);
     }
 
     /// The limit that an open connection has passed. Arms the timer for those it has not.
@@ -802,7 +814,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 fn explain(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EADDRNOTAVAIL) => "no local port is free: widen the range (sysctl -w \
-             net.ipv4.ip_local_port_range='1024 65535') or allow reuse (sysctl -w net.ipv4.tcp_tw_reuse=1)"
+             net.ipv4.ip_local_port_range='1024 65535'), allow reuse (sysctl -w net.ipv4.tcp_tw_reuse=1) or name more \
+             source addresses (--source-address, or connections: source)"
             .into(),
         Some(libc::EMFILE | libc::ENFILE) => "no descriptor is free: raise the limit (ulimit -n)".into(),
         _ => error.to_string(),

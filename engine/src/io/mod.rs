@@ -9,8 +9,11 @@ pub(crate) mod socket;
 pub(crate) mod uring;
 
 use proto::Time;
+use scenario::plan::Socket as SocketOptions;
+use socket::Peer;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A socket of a driver. `tag` is what the core wants to hear it called by in completions.
@@ -92,14 +95,28 @@ pub enum Farewell {
 
 /// The I/O of one core.
 pub trait Driver {
-    /// Starts to connect. The completion is `Connected`. Fails at once where no socket can be made.
-    fn open(&mut self, tag: u32, to: SocketAddr, options: &socket::SocketOptions) -> io::Result<Sock>;
+    /// Starts to connect, from that local address if there is one. The completion is `Connected`. Fails at once where no
+    /// socket can be made.
+    fn open(
+        &mut self,
+        tag: u32,
+        to: &Arc<Peer>,
+        from: Option<IpAddr>,
+        options: &SocketOptions,
+    ) -> io::Result<Sock>;
     /// Arms receiving.
     fn receive(&mut self, sock: Sock, how: Receive);
     /// Sends all of `bytes`. One send at a time per socket.
     fn send(&mut self, sock: Sock, bytes: Vec<u8>);
     /// Says how many bytes must be there before a receive completes.
     fn set_low_water(&mut self, sock: Sock, bytes: u32);
+    /// Acknowledges what was received at once (`TCP_QUICKACK`): the kernel leaves that mode by itself.
+    fn set_quickack(&mut self, sock: Sock);
+    /// Where a connected socket is bound; `None` for a Unix socket.
+    #[allow(dead_code, reason = "what names it to the peer is built on it")]
+    fn local_address(&self, sock: Sock) -> Option<SocketAddr>;
+    /// At most so many retired sockets wait for the peer to close; beyond that the oldest is closed at once.
+    fn set_lingering_max(&mut self, most: usize);
     /// Forgets the socket: no completion for it is reported any more.
     fn retire(&mut self, sock: Sock, now: Time, farewell: Farewell);
 

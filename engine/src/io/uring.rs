@@ -2,16 +2,17 @@
 //! `io_uring_enter` per turn.
 
 use super::buffers::Buffers;
-use super::socket::{self, SocketOptions};
+use super::socket::{self, Peer};
 use super::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What};
 use crate::limits;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use proto::Time;
-use socket2::SockAddr;
+use scenario::plan::Socket as SocketOptions;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Buffer groups. A large body that comes in few large pieces costs a tenth less than in many small ones; small responses
@@ -61,6 +62,8 @@ struct Slot {
     retired: bool,
     /// Retired, and FIN goes out once the send in the kernel has ended.
     finish: bool,
+    /// Retired, and waiting for the peer's FIN.
+    lingers: bool,
     how: Receive,
     /// Receives into the large buffers.
     bulk: bool,
@@ -79,13 +82,16 @@ pub(crate) struct Uring {
     buffers: [Buffers; 2],
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// The addresses connected to, in the kernel's form, at stable places.
-    addresses: Vec<(SocketAddr, Box<SockAddr>)>,
+    /// Whom sockets were connected to: the kernel may look at an address until the submission ends.
+    peers: Vec<Arc<Peer>>,
     batch: VecDeque<(u64, i32, u32)>,
     /// Sockets (and their generations) whose multishot receive ended and must be armed again once buffers are back.
     rearm: Vec<(u32, u16)>,
     /// Retired sockets waiting for the peer's FIN, in order of their deadline.
     lingering: VecDeque<(Time, Sock, u16)>,
+    /// How many of them are open still, and how many may be.
+    lingering_open: usize,
+    lingering_max: usize,
     /// Timeouts in the kernel, earliest last.
     armed: Vec<Time>,
     timeout: Box<types::Timespec>,
@@ -117,10 +123,12 @@ impl Uring {
             buffers: [small, large],
             slots: Vec::with_capacity(connections as usize),
             free: Vec::new(),
-            addresses: Vec::new(),
+            peers: Vec::new(),
             batch: VecDeque::with_capacity(completions as usize),
             rearm: Vec::new(),
             lingering: VecDeque::new(),
+            lingering_open: 0,
+            lingering_max: limits::LINGERING_MAX,
             armed: Vec::new(),
             timeout: Box::new(types::Timespec::new()),
             spare: Vec::new(),
@@ -154,13 +162,12 @@ impl Uring {
         types::Fd(self.slots[sock.0 as usize].fd.as_ref().expect("a socket in use is open").as_raw_fd())
     }
 
-    fn address(&mut self, to: SocketAddr) -> (*const libc::sockaddr, libc::socklen_t) {
-        let index = self.addresses.iter().position(|(a, _)| *a == to).unwrap_or_else(|| {
-            self.addresses.push((to, Box::new(SockAddr::from(to))));
-            self.addresses.len() - 1
-        });
-        let address = &self.addresses[index].1;
-        (address.as_ptr().cast(), address.len())
+    /// The address in the kernel's form, at a place that stays.
+    fn address(&mut self, to: &Arc<Peer>) -> (*const libc::sockaddr, libc::socklen_t) {
+        if !self.peers.iter().any(|p| Arc::ptr_eq(p, to)) {
+            self.peers.push(to.clone());
+        }
+        to.raw()
     }
 
     fn arm_receive(&mut self, sock: Sock) {
@@ -213,6 +220,7 @@ impl Uring {
         }
         let Some(fd) = slot.fd.take() else { return };
         slot.generation = slot.generation.wrapping_add(1);
+        self.lingering_open -= usize::from(std::mem::take(&mut slot.lingers));
         let buffer = std::mem::take(&mut slot.sending);
         self.free.push(index);
         self.recycle(buffer);
@@ -226,12 +234,17 @@ impl Uring {
                 break;
             }
             self.lingering.pop_front();
-            if self.slots[sock.0 as usize].generation == generation {
-                if let Some(fd) = &self.slots[sock.0 as usize].fd {
-                    socket::shutdown(fd);
-                }
-                self.close_if_quiet(sock.0);
-            }
+            self.end_one((deadline, sock, generation));
+        }
+    }
+
+    /// Closes a socket that has lingered long enough, if it was not closed meanwhile.
+    fn end_one(&mut self, (_, sock, generation): (Time, Sock, u16)) {
+        let slot = &mut self.slots[sock.0 as usize];
+        if slot.generation == generation {
+            self.lingering_open -= usize::from(std::mem::take(&mut slot.lingers));
+            slot.fd.as_ref().map(socket::shutdown).unwrap_or_default();
+            self.close_if_quiet(sock.0);
         }
     }
 
@@ -350,8 +363,14 @@ impl Uring {
 }
 
 impl Driver for Uring {
-    fn open(&mut self, tag: u32, to: SocketAddr, options: &SocketOptions) -> io::Result<Sock> {
-        let fd = socket::tcp(to, options)?;
+    fn open(
+        &mut self,
+        tag: u32,
+        to: &Arc<Peer>,
+        from: Option<IpAddr>,
+        options: &SocketOptions,
+    ) -> io::Result<Sock> {
+        let fd = socket::make(to, from, options)?;
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 fd: None,
@@ -360,6 +379,7 @@ impl Driver for Uring {
                 pending: 0,
                 retired: false,
                 finish: false,
+                lingers: false,
                 how: Receive::Stream,
                 bulk: false,
                 group: SMALL,
@@ -400,6 +420,20 @@ impl Driver for Uring {
         }
     }
 
+    fn set_quickack(&mut self, sock: Sock) {
+        if let Some(fd) = &self.slot(sock).fd {
+            socket::set_quickack(fd.as_raw_fd());
+        }
+    }
+
+    fn local_address(&self, sock: Sock) -> Option<SocketAddr> {
+        self.slots[sock.0 as usize].fd.as_ref().and_then(socket::local_address)
+    }
+
+    fn set_lingering_max(&mut self, most: usize) {
+        self.lingering_max = most;
+    }
+
     fn retire(&mut self, sock: Sock, now: Time, farewell: Farewell) {
         let connect = self.data(sock, Op::Connect);
         let slot = self.slot(sock);
@@ -424,6 +458,12 @@ impl Driver for Uring {
                 self.arm_receive(sock);
             }
             self.lingering.push_back((now.after(limits::LINGER), sock, generation));
+            self.slot(sock).lingers = true;
+            self.lingering_open += 1;
+            while self.lingering_open > self.lingering_max {
+                let oldest = self.lingering.pop_front().expect("what lingers is in the queue");
+                self.end_one(oldest);
+            }
         }
         self.close_if_quiet(sock.0);
     }
@@ -525,4 +565,67 @@ fn os_error(result: i32) -> io::Error {
 /// Errors of `io_uring_enter` that mean "look at the completions and come again".
 fn is_transient(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINTR | libc::EBUSY | libc::EAGAIN | libc::ETIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    /// As many open connections, and the server's ends of them.
+    fn connected(ring: &mut Uring, n: u32) -> (Vec<Sock>, Vec<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = Arc::new(Peer::ip(listener.local_addr().unwrap()));
+        let options = SocketOptions::default();
+        let socks = (0..n).map(|tag| ring.open(tag, &peer, None, &options).unwrap()).collect();
+        let theirs = (0..n).map(|_| {
+            turn(ring, Time::ZERO);
+            listener.accept().unwrap().0
+        });
+        let theirs = theirs.collect();
+        while ring.slots.iter().any(|s| s.pending != 0) {
+            turn(ring, Time::ZERO);
+        }
+        (socks, theirs)
+    }
+
+    fn turn(ring: &mut Uring, now: Time) {
+        // Not at once: without waiting the kernel does no deferred work.
+        let deadline = now.after(Duration::from_millis(1));
+        let wait = Wait { deadline, want: 1, nap: Duration::ZERO, limit: Duration::ZERO };
+        ring.wait(now, wait).unwrap();
+        while ring.next().is_some() {}
+    }
+
+    fn open(ring: &Uring) -> usize {
+        ring.slots.iter().filter(|s| s.fd.is_some()).count()
+    }
+
+    #[test]
+    fn of_more_than_may_linger_the_oldest_are_closed_at_once() {
+        let mut ring = Uring::new(8, false).unwrap();
+        ring.set_lingering_max(3);
+        let (socks, mut theirs) = connected(&mut ring, 8);
+        for (i, sock) in socks.iter().enumerate() {
+            let how = if i % 2 == 0 { Farewell::Await } else { Farewell::Finish };
+            ring.retire(*sock, Time::ZERO, how);
+            assert!(ring.lingering_open <= 3);
+        }
+        while open(&ring) > 3 {
+            turn(&mut ring, Time::ZERO);
+        }
+        let survivors: Vec<bool> = socks.iter().map(|s| ring.slots[s.0 as usize].fd.is_some()).collect();
+        assert_eq!(survivors, [false, false, false, false, false, true, true, true]);
+        // The peer of one closes: it no longer counts, and another may linger in its place.
+        drop(theirs.remove(5));
+        while open(&ring) > 2 {
+            turn(&mut ring, Time::ZERO);
+        }
+        assert_eq!(ring.lingering_open, 2);
+        let late = Time::ZERO.after(limits::LINGER).after(Duration::from_nanos(1));
+        while open(&ring) > 0 {
+            turn(&mut ring, late);
+        }
+        assert_eq!((ring.lingering_open, ring.lingering.len()), (0, 0));
+    }
 }

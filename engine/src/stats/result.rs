@@ -145,6 +145,8 @@ pub struct ConnectionFigures {
     pub resumed: u64,
     /// Opened connections by remote address.
     pub by_address: BTreeMap<IpAddr, u64>,
+    /// Opened connections by local address, where the plan names some.
+    pub by_source: BTreeMap<IpAddr, u64>,
     /// What TLS agreed on, of the first connection.
     pub tls: Option<TlsFacts>,
     /// `http/1.1`, `h2`, `h2c`, `h3`: what was spoken on the first connection.
@@ -302,6 +304,9 @@ impl ConnectionFigures {
         self.resumed += other.resumed;
         for (&addr, &n) in &other.by_address {
             *self.by_address.entry(addr).or_default() += n;
+        }
+        for (&addr, &n) in &other.by_source {
+            *self.by_source.entry(addr).or_default() += n;
         }
         if self.tls.is_none() {
             self.tls.clone_from(&other.tls);

@@ -44,12 +44,16 @@ pub struct Visit {
 impl Hostile {
     /// Serves each connection with `manners`, until that returns.
     pub fn new(manners: impl Fn(&mut Visit) -> io::Result<()> + Send + Sync + 'static) -> Hostile {
-        let mut server = Hostile {
-            address: "127.0.0.1:0".parse().unwrap(),
-            counts: Arc::default(),
-            manners: Arc::new(manners),
-            acceptor: None,
-        };
+        Hostile::at("127.0.0.1:0".parse().unwrap(), manners)
+    }
+
+    /// The same at this address.
+    pub fn at(
+        address: SocketAddr,
+        manners: impl Fn(&mut Visit) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Hostile {
+        let mut server =
+            Hostile { address, counts: Arc::default(), manners: Arc::new(manners), acceptor: None };
         server.start();
         server
     }

@@ -80,6 +80,7 @@ impl Load {
                 ramp_up: Duration::ZERO,
                 socket: Socket::default(),
                 family: Family::Any,
+                route: Route::default(),
             },
             http2: Http2::default(),
             timeouts: Timeouts::default(),

@@ -122,6 +122,8 @@ fn in_unit(unit: Unit, value: f64) -> f64 {
 fn connection_object(c: &ConnectionFigures) -> Value {
     let by_address: Map<String, Value> =
         c.by_address.iter().map(|(ip, n)| (ip.to_string(), json!(n))).collect();
+    let by_source: Map<String, Value> =
+        c.by_source.iter().map(|(ip, n)| (ip.to_string(), json!(n))).collect();
     let goaways: Map<String, Value> =
         c.goaways.iter().map(|(code, n)| (code.to_string(), json!(n))).collect();
     let tls = c.tls.as_ref().map(|t| {
@@ -140,6 +142,7 @@ fn connection_object(c: &ConnectionFigures) -> Value {
         "lost": c.lost,
         "resumed": c.resumed,
         "by_address": by_address,
+        "by_source": by_source,
         "application_protocol": c.application_protocol,
         "tls": tls,
         "peer_max_streams": c.peer_max_streams,

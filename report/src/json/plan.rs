@@ -2,8 +2,8 @@
 
 use scenario::Plan;
 use scenario::plan::{
-    Check, Connections, Endpoint, Family, Http2, Order, Phase, Protocol, Scenario, Share, Step, Stop, Target,
-    Timeouts, Tls,
+    Check, Connections, Endpoint, Family, Http2, Order, Phase, Protocol, Scenario, Share, Socket, Step, Stop,
+    Target, Timeouts, Tls,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -45,6 +45,8 @@ fn target(target: &Target) -> Value {
         Endpoint::Name { host, port } if host.contains(':') => format!("[{host}]:{port}"),
         Endpoint::Name { host, port } => format!("{host}:{port}"),
         Endpoint::Address(address) => address.to_string(),
+        Endpoint::Addresses(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Endpoint::Unix(path) => format!("unix:{}", path.display()),
         Endpoint::Builtin => "builtin".into(),
     };
     json!({ "url": format!("{}://{}", target.scheme.as_str(), target.authority), "connect_to": endpoint })
@@ -69,8 +71,24 @@ fn connections(c: &Connections) -> Value {
         "share": match c.share { Share::Pool => "pool", Share::PerUser => "per_user" },
         "requests_per_connection": c.requests_per_connection,
         "ramp_up_s": c.ramp_up.as_secs_f64(),
-        "quickack": c.socket.quickack,
         "family": match c.family { Family::Any => "any", Family::V4 => "v4", Family::V6 => "v6" },
+        "source": c.route.sources.iter().map(|ip| json!(ip.to_string())).collect::<Value>(),
+        "socket": socket(&c.socket),
+    })
+}
+
+fn socket(s: &Socket) -> Value {
+    json!({
+        "nodelay": s.nodelay,
+        "quickack": s.quickack,
+        "send_buffer": s.send_buffer,
+        "receive_buffer": s.receive_buffer,
+        "busy_poll_us": s.busy_poll_us,
+        "congestion": s.congestion,
+        "device": s.device,
+        "mark": s.mark,
+        "dscp": s.dscp,
+        "local_ports": s.local_ports.map(|(low, high)| format!("{low}-{high}")),
     })
 }
 

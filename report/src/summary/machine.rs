@@ -30,6 +30,11 @@ pub(super) fn connections(result: &RunResult) -> String {
         let list: Vec<String> = c.by_address.iter().map(|(ip, n)| format!("{ip}: {n}")).collect();
         out += &format!("              {}\n", list.join("   "));
     }
+    if c.by_source.len() > 1 {
+        let list: Vec<String> = c.by_source.iter().map(|(ip, n)| format!("{ip}: {n}")).take(8).collect();
+        let more = if c.by_source.len() > 8 { "   ..." } else { "" };
+        out += &format!("              from {}{more}\n", list.join("   "));
+    }
     out
 }
 

@@ -58,6 +58,7 @@ pub fn plan() -> Plan {
             ramp_up: Duration::ZERO,
             socket: Socket::default(),
             family: Family::Any,
+            route: Route::default(),
         },
         timeouts: Timeouts::default(),
         scenarios: vec![Scenario {
@@ -136,6 +137,7 @@ fn connections() -> ConnectionFigures {
         goaways: BTreeMap::new(),
         resumed: 1,
         by_address: BTreeMap::from([("127.0.0.1".parse().unwrap(), 3), ("::1".parse().unwrap(), 1)]),
+        by_source: BTreeMap::new(),
         tls: Some(tls_facts()),
         application_protocol: Some("http/1.1"),
         errors: vec![error(Fault::Network, Kind::Connect, "connection refused", 1)],

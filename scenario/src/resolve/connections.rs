@@ -1,8 +1,9 @@
 //! `tls`, `connections` and `timeouts`.
 
+use super::network;
 use crate::limits;
 use crate::place;
-use crate::plan::{Connections, Family, Phase, Share, Socket, Timeouts, Tls};
+use crate::plan::{Connections, Family, Phase, Route, Share, Socket, Timeouts, Tls};
 use crate::reader::{Fields, Reader};
 use crate::source::quote;
 use crate::tree::{Entry, Kind};
@@ -158,6 +159,7 @@ pub(crate) fn connections(
         ramp_up: Duration::ZERO,
         socket: Socket::default(),
         family: Family::Any,
+        route: Route::default(),
     };
     let Some(entry) = plan.get("connections") else { return Some(connections) };
     if matches!(entry.value.kind, Kind::Scalar { .. }) {
@@ -180,6 +182,8 @@ pub(crate) fn connections(
         connections.family = reader.word(entry, &words).unwrap_or_default();
     }
     connections.requests_per_connection = lifetime(reader, &fields);
+    connections.route = network::route(reader, &fields);
+    connections.socket = network::socket(reader, &fields);
     if let Some(entry) = fields.get("share") {
         let words = [("pool", Share::Pool), ("per_user", Share::PerUser)];
         connections.share = reader.word(entry, &words).unwrap_or(Share::Pool);

@@ -4,6 +4,7 @@ mod body;
 mod connections;
 mod headers;
 mod http2;
+mod network;
 mod phases;
 mod scenarios;
 mod status;
@@ -47,6 +48,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let phases = phases::read(reader, &fields, whole);
     let names_known = reader.problems.count() == before;
     let connections = connections::connections(reader, &fields, phases.as_deref().unwrap_or(&[]));
+    network::redirect(reader, &fields, &mut targets.list);
     targets.check_protocol(reader, fields.get("protocol"), protocol.unwrap_or(Protocol::Auto));
     let names = thresholds::Names {
         scenarios: scenarios.as_deref().unwrap_or(&[]),

@@ -1,6 +1,7 @@
 //! Where requests go: the plan's `target`, and the hosts of steps with an absolute URL.
 
 use crate::limits;
+use crate::network;
 use crate::place;
 use crate::plan::{Endpoint, Protocol, Target};
 use crate::reader::{Fields, Reader};
@@ -132,17 +133,27 @@ impl Targets {
 fn read(reader: &mut Reader<'_>, entry: &Entry) -> Option<Target> {
     let text = match entry.value.as_text() {
         Some(text) => text,
-        None => return reader.mismatch(entry, "a URL, `builtin` or `builtin+tls`"),
+        None => return reader.mismatch(entry, "a URL, `unix:PATH`, `builtin` or `builtin+tls`"),
     };
     match text {
         "builtin" => return Some(Target::builtin(Scheme::Http)),
         "builtin+tls" => return Some(Target::builtin(Scheme::Https)),
         _ => {}
     }
+    if let Some(path) = network::unix_path(text) {
+        return match path {
+            Ok(path) => Some(Target::unix(path)),
+            Err(expected) => {
+                reader.fail(entry.value.span, format!("{} is not a target", quote(text)), expected)
+            }
+        };
+    }
     if !text.contains("://") {
         let label = match place::nearest(text, &["builtin", "builtin+tls"]) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => "write `http://HOST:PORT`, `https://HOST`, `builtin` or `builtin+tls`".to_owned(),
+            None => {
+                "write `http://HOST:PORT`, `https://HOST`, `unix:PATH`, `builtin` or `builtin+tls`".to_owned()
+            }
         };
         return reader.fail(entry.value.span, format!("{} is not a target", quote(text)), label);
     }

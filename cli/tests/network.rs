@@ -1,0 +1,143 @@
+//! Where connections go and come from, by the real binary: flags and plans mean the same.
+
+mod common;
+
+use common::{Server, json, loadgen, stderr};
+use serde_json::Value;
+use std::net::TcpStream;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+fn scratch(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("loadgen-network-{}-{name}", std::process::id()))
+}
+
+/// A Unix socket whose connections are passed on to a TCP server.
+fn unix_to(server: &str, name: &str) -> PathBuf {
+    let path = scratch(name);
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).unwrap();
+    let address = server.trim_start_matches("http://").to_owned();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let (mut near, mut far) = (near.unwrap(), TcpStream::connect(&address).unwrap());
+            let (mut from, mut to) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+            let pass = |from: &mut dyn std::io::Read, to: &mut dyn std::io::Write| {
+                let mut piece = [0; 16 * 1024];
+                while let Ok(n @ 1..) = from.read(&mut piece) {
+                    if to.write_all(&piece[..n]).is_err() {
+                        break;
+                    }
+                }
+            };
+            std::thread::spawn(move || pass(&mut from, &mut to));
+            std::thread::spawn(move || pass(&mut near, &mut far));
+        }
+    });
+    path
+}
+
+fn run(args: &[&str]) -> Value {
+    let args: Vec<&str> = args.iter().copied().chain(["--format", "json"]).collect();
+    let output = loadgen(&args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+    json(&output)
+}
+
+/// A plan of 50 requests on 4 connections with these lines.
+fn run_plan(name: &str, lines: &str) -> Value {
+    let path = scratch(name);
+    let rest = "scenarios: { s: { steps: [ get: / ] } }\nphases: [ { users: 4, iterations: 50 } ]\n";
+    std::fs::write(&path, format!("version: 1\n{lines}\n{rest}")).unwrap();
+    let result = run(&["-f", path.to_str().unwrap()]);
+    std::fs::remove_file(path).unwrap();
+    result
+}
+
+fn succeeded(result: &Value) -> u64 {
+    result["succeeded"].as_u64().unwrap()
+}
+
+#[test]
+fn a_unix_socket() {
+    let server = Server::start();
+    let path = unix_to(&server.http, "a.sock");
+    let place = format!("unix:{}", path.display());
+    let h1 = run(&["--h1", "-n", "50", "-c", "4", "-B", &place, "http://shop.example/"]);
+    assert_eq!((succeeded(&h1), &h1["plan"]["targets"][0]["url"]), (50, &Value::from("http://shop.example")));
+    assert_eq!(h1["plan"]["targets"][0]["connect_to"], place);
+    let h2 = run(&["-n", "50", "-c", "4", "-m", "4", "--connect-to", &place, "http://shop.example/"]);
+    assert_eq!((succeeded(&h2), h2["connections"]["by_address"].as_object().unwrap().len()), (50, 0));
+    let plan = run_plan("unix.yaml", &format!("target: {place}"));
+    let elsewhere = run_plan(
+        "unix2.yaml",
+        &format!("target: http://shop.example\nconnections: {{ connect_to: '{place}' }}"),
+    );
+    assert_eq!((succeeded(&plan), succeeded(&elsewhere)), (50, 50));
+    assert_eq!(server.stats()["requests"], 200);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn source_addresses_and_names_without_a_resolver() {
+    let server = Server::start();
+    let port = server.http.rsplit_once(':').unwrap().1;
+    let url = format!("http://shop.example:{port}/");
+    let resolve = format!("shop.example:{port}:127.0.0.1");
+    let from = "127.0.0.2,127.0.0.3";
+    let flags = run(&["--h1", "-n", "50", "-c", "4", "--resolve", &resolve, "--source-address", from, &url]);
+    let plan = run_plan(
+        "source.yaml",
+        &format!(
+            "target: http://shop.example:{port}\nconnections: {{ source: [127.0.0.2, 127.0.0.3], resolve: {{ \
+             shop.example: 127.0.0.1 }} }}"
+        ),
+    );
+    for result in [&flags, &plan] {
+        let connections = &result["connections"];
+        assert_eq!(
+            connections["by_source"],
+            serde_json::json!({ "127.0.0.2": 2, "127.0.0.3": 2 }),
+            "{result}"
+        );
+        assert_eq!(connections["by_address"], serde_json::json!({ "127.0.0.1": 4 }));
+        assert_eq!(succeeded(result), 50);
+    }
+    assert_eq!(flags["plan"]["connections"]["source"], plan["plan"]["connections"]["source"]);
+}
+
+#[test]
+fn socket_options() {
+    let server = Server::start();
+    let flags = run(&[
+        "--h1",
+        "-n",
+        "50",
+        "-c",
+        "4",
+        "--tcp-quickack",
+        "--no-tcp-nodelay",
+        "--send-buffer",
+        "16K",
+        "--receive-buffer",
+        "32K",
+        "--congestion",
+        "reno",
+        "--dscp",
+        "af41",
+        "--local-ports",
+        "20000-30000",
+        &server.http,
+    ]);
+    let plan = run_plan(
+        "socket.yaml",
+        &format!(
+            "target: {}\nconnections: {{ socket: {{ quickack: true, nodelay: false, send_buffer: 16384, receive_buffer: \
+             32768, congestion: reno, dscp: 34, local_ports: 20000-30000 }} }}",
+            server.http
+        ),
+    );
+    assert_eq!((succeeded(&flags), succeeded(&plan)), (50, 50));
+    assert_eq!(flags["plan"]["connections"]["socket"], plan["plan"]["connections"]["socket"]);
+    assert_eq!(flags["plan"]["connections"]["socket"]["dscp"], 34);
+}
