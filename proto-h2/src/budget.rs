@@ -6,18 +6,25 @@ use proto::Time;
 
 /// See the file's header.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     left: u32,
     refilled: Time,
 }
 
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget::new()
+    }
+}
+
 impl Budget {
-    pub(crate) const fn new() -> Budget {
+    /// A full one.
+    pub const fn new() -> Budget {
         Budget { left: limits::IDLE_FRAMES, refilled: Time::ZERO }
     }
 
     /// Takes one; false if none is left.
-    pub(crate) fn take(&mut self, now: Time) -> bool {
+    pub fn take(&mut self, now: Time) -> bool {
         if self.left == 0 {
             let earned = now.nanos_since(self.refilled) / (1_000_000_000 / limits::IDLE_FRAMES_PER_SECOND);
             if earned > 0 {
@@ -32,7 +39,7 @@ impl Budget {
 
     /// Something useful happened.
     #[inline]
-    pub(crate) fn earn(&mut self) {
+    pub fn earn(&mut self) {
         self.left = (self.left + limits::IDLE_FRAMES_PER_USE).min(limits::IDLE_FRAMES);
     }
 }

@@ -8,8 +8,8 @@
 //! - `connection/`: the coordinator. `mod.rs` commands and endings, `receive.rs` what frames mean, `transmit.rs` output.
 //! - `frame.rs`: the frames and every rule that one frame alone can break. `fault.rs`, `code.rs`: broken rules.
 //! - `hpack/`: header compression. `request.rs`: templates in wire form. `response.rs`: heads read and checked.
-//! - `streams.rs`, `uploads.rs`, `outbox.rs`, `flow.rs`, `settings.rs`, `budget.rs`: one noun each.
-//! - `head.rs`, `render.rs`, and `hpack`'s `class`, `huffman`, `table`: the parts that HTTP/3 is built from as well.
+//! - `streams.rs`, `uploads.rs`, `outbox.rs`, `flow.rs`, `settings.rs`: one noun each.
+//! - `head.rs`, `render.rs`, `budget.rs`, and `hpack`'s `class`, `huffman`, `table`: the parts that HTTP/3 is built from as well.
 //! - `limits.rs`: every bound, with its reason.
 //!
 //! # What it does not do
@@ -17,7 +17,7 @@
 //! SETTINGS_TIMEOUT: a server that never acknowledges our SETTINGS may do so, the request timeout of the caller covers it.
 #![forbid(unsafe_code)]
 
-mod budget;
+pub mod budget;
 mod code;
 mod connection;
 mod fault;

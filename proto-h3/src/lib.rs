@@ -1,6 +1,42 @@
-//! Sans-IO HTTP/3 client: RFC 9114 and QPACK (RFC 9204) over `quinn_proto`, written for load.
+//! Sans-IO HTTP/3 client: RFC 9114 and QPACK (RFC 9204) over `quinn_proto`, written for load: what a response says is
+//! decoded once, what nobody wants is counted and not kept, and a request is a frame written once per template.
+//!
+//! [`Connection`] implements [`proto::ClientConn`]; datagrams and the time go in, datagrams and events come out. It owns a
+//! QUIC endpoint of its own, so it is one value for one connected UDP socket.
+//!
+//! # Where to look
+//! - `connection/`: the coordinator. `mod.rs` commands and endings, `receive.rs` what arrives, `http.rs` what it means,
+//!   `transmit.rs` output, `lost.rs` why QUIC gave up.
+//! - `frame.rs`, `control.rs`, `incoming.rs`: frames and the server's streams, and every rule that these alone can break.
+//!   `fault.rs`, `code.rs`: broken rules.
+//! - `qpack/`: field compression. `request.rs`: templates in wire form. `response.rs`: heads read.
+//! - `streams.rs`, `settings.rs`, `gauge.rs`: one noun each.
+//! - `limits.rs`: every bound, with its reason.
+//!
+//! Field classes, the Huffman code, the table of the decoder, the checks of heads and the rendering of requests are those
+//! of HTTP/2, from `proto_h2`.
+//!
+//! # What it does not do
+//! Push (never allowed), priorities, CONNECT tunnels beyond their head, WebTransport and datagrams, server connections.
+//! Of QUIC it does what `quinn_proto` does.
 #![forbid(unsafe_code)]
-#![allow(dead_code, unused_imports)] // until the connection is here
 
+mod code;
+mod connection;
+mod control;
+mod fault;
+pub mod frame;
+mod gauge;
+mod incoming;
 mod limits;
 pub mod qpack;
+mod request;
+mod response;
+mod settings;
+mod streams;
+
+pub use code::Code;
+pub use connection::{Connection, Input, Received, Transmit};
+pub use fault::{Breach, Scope};
+pub use request::Prepared;
+pub use settings::{Config, Congestion, NoQuicCipher, Setup};

@@ -46,6 +46,33 @@ pub struct ConnStats {
     pub peer_max_streams: Option<u32>,
     /// Code of the last GOAWAY received.
     pub goaway_code: Option<u32>,
+    /// What QUIC knows of its path; `None` over TCP, where the kernel knows it.
+    pub path: Option<PathStats>,
+}
+
+/// Figures of a QUIC path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathStats {
+    /// UDP datagrams handed out.
+    pub datagrams_sent: u64,
+    /// UDP datagrams taken in.
+    pub datagrams_received: u64,
+    /// Bytes of UDP payload handed out.
+    pub bytes_sent: u64,
+    /// Bytes of UDP payload taken in.
+    pub bytes_received: u64,
+    /// QUIC packets sent.
+    pub packets_sent: u64,
+    /// QUIC packets deemed lost.
+    pub packets_lost: u64,
+    /// The least round-trip time, in nanoseconds.
+    pub rtt_min_ns: u64,
+    /// The smoothed round-trip time, in nanoseconds.
+    pub rtt_smoothed_ns: u64,
+    /// The congestion window in bytes.
+    pub congestion_window: u64,
+    /// The largest UDP payload in use.
+    pub mtu: u16,
 }
 
 /// One client connection as a plain value. See the crate's front page for what every implementation promises.
@@ -100,7 +127,8 @@ pub trait ClientConn {
     fn due_bytes(&self) -> Option<u64>;
     /// Requests accepted and not yet ended.
     fn in_flight(&self) -> u32;
-    /// Whether `poll_transmit` would hand out anything.
+    /// Whether `poll_transmit` would hand out anything. Over datagrams it may be true in vain, since the transport decides
+    /// only when asked; it is never false in vain.
     fn wants_transmit(&self) -> bool;
     /// Counters.
     fn stats(&self) -> ConnStats;

@@ -24,7 +24,7 @@ mod request;
 mod sink;
 mod time;
 
-pub use conn::{ByteInput, ClientConn, ConnStats, Refused, Token};
+pub use conn::{ByteInput, ClientConn, ConnStats, PathStats, Refused, Token};
 pub use error::{Error, Fault, Kind};
 pub use request::{Field, Framing, Piece, Request, Scheme, Template, TemplateError, Text, Want};
 pub use sink::{CloseReason, Fields, Sink};

@@ -1,0 +1,175 @@
+//! What a connection is made with: our configuration, and the same as QUIC and HTTP/3 want it said.
+
+use crate::frame::{kind, put_frame, put_varint};
+use crate::gauge::Gauge;
+use crate::{frame, limits};
+use quinn_proto::crypto::rustls::QuicClientConfig;
+use quinn_proto::{ClientConfig, EndpointConfig, MtuDiscoveryConfig, RandomConnectionIdGenerator};
+use quinn_proto::{TransportConfig, VarInt};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How QUIC finds its sending rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Congestion {
+    /// RFC 9438, h2load's default.
+    #[default]
+    Cubic,
+    /// BBR.
+    Bbr,
+    /// RFC 9002 section 7.
+    NewReno,
+}
+
+/// What connections are made with. Values out of range are brought into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Requests in flight at most (h2load's `-m`), whatever more the peer allows. At least 1.
+    pub max_streams: u32,
+    /// A stream's receive window is 2^n - 1 bytes (`-w`), n from 1 to 30.
+    pub stream_window_bits: u8,
+    /// The connection's receive window likewise (`-W`).
+    pub connection_window_bits: u8,
+    /// The decoder's dynamic table (`--header-table-size`).
+    pub header_table_size: u32,
+    /// Streams that may wait for the encoder stream.
+    pub blocked_streams: u16,
+    /// The congestion controller.
+    pub congestion: Congestion,
+    /// The round-trip time assumed before one was measured.
+    pub initial_rtt: Duration,
+    /// The largest UDP payload sent; above 1200 it is tried out first (RFC 8899).
+    pub max_udp_payload: u16,
+    /// Datagrams handed out at once at most; 1 is without GSO.
+    pub segments: u8,
+    /// The connection is given up after so long without a packet. `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// How long a body waits for `100 Continue`.
+    pub continue_timeout: Duration,
+    /// Fixes what is random about packet numbers and timers, for tests. Not for use on a network.
+    pub seed: Option<[u8; 32]>,
+}
+
+impl Default for Config {
+    /// h2load's defaults.
+    fn default() -> Config {
+        Config {
+            max_streams: 1,
+            stream_window_bits: 24,
+            connection_window_bits: 30,
+            header_table_size: 4096,
+            blocked_streams: 100,
+            congestion: Congestion::Cubic,
+            initial_rtt: Duration::from_millis(333),
+            max_udp_payload: 1452,
+            segments: limits::SEGMENTS as u8,
+            idle_timeout: Some(Duration::from_secs(30)),
+            continue_timeout: Duration::from_secs(1),
+            seed: None,
+        }
+    }
+}
+
+/// The TLS configuration cannot be used with QUIC: without the cipher suite that the first packets need (RFC 9001 section
+/// 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoQuicCipher;
+
+impl std::fmt::Display for NoQuicCipher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HTTP/3 needs TLS 1.3 with TLS_AES_128_GCM_SHA256 among its ciphers")
+    }
+}
+
+impl std::error::Error for NoQuicCipher {}
+
+/// What the connections of a run share.
+#[derive(Clone)]
+pub struct Setup {
+    pub(crate) config: Config,
+    pub(crate) endpoint: Arc<EndpointConfig>,
+    crypto: Arc<QuicClientConfig>,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.config.fmt(f)
+    }
+}
+
+impl Setup {
+    /// From the configuration and TLS as the caller wants it: verification, resumption, early data, key log. Its ALPN must
+    /// say `h3`.
+    pub fn new(config: Config, tls: Arc<rustls::ClientConfig>) -> Result<Setup, NoQuicCipher> {
+        let crypto = Arc::new(QuicClientConfig::try_from(tls).map_err(|_| NoQuicCipher)?);
+        let mut endpoint = EndpointConfig::default();
+        // One connection on one connected socket: its datagrams need no id to be told from others.
+        endpoint.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(0)));
+        endpoint.rng_seed(config.seed);
+        let largest = *limits::UDP_PAYLOAD.end();
+        endpoint.max_udp_payload_size(largest).expect("a legal size");
+        Ok(Setup { config: config.clamped(), endpoint: Arc::new(endpoint), crypto })
+    }
+
+    /// QUIC's configuration of one connection, whose congestion is told to `gauge`.
+    pub(crate) fn quic(&self, gauge: Arc<Gauge>) -> ClientConfig {
+        let c = &self.config;
+        let window = |bits: u8| VarInt::from_u32((1 << bits) - 1);
+        let mut t = TransportConfig::default();
+        t.max_concurrent_bidi_streams(VarInt::from_u32(0))
+            .max_concurrent_uni_streams(VarInt::from_u32(limits::UNI_STREAMS))
+            .stream_receive_window(window(c.stream_window_bits))
+            .receive_window(window(c.connection_window_bits))
+            // Bodies are shared and not copied, so nothing is saved by bounding what waits to be acknowledged.
+            .send_window(u64::MAX)
+            .initial_rtt(c.initial_rtt)
+            .max_idle_timeout(c.idle_timeout.and_then(|t| t.try_into().ok()))
+            .datagram_receive_buffer_size(None)
+            .enable_segmentation_offload(c.segments > 1)
+            .congestion_controller_factory(gauge);
+        let mut discovery = MtuDiscoveryConfig::default();
+        discovery.upper_bound(c.max_udp_payload);
+        let fixed = c.max_udp_payload == *limits::UDP_PAYLOAD.start();
+        t.mtu_discovery_config((!fixed).then_some(discovery));
+        let mut config = ClientConfig::new(self.crypto.clone());
+        config.transport_config(Arc::new(t));
+        config
+    }
+}
+
+impl Config {
+    /// The same with every value brought into its legal range.
+    fn clamped(self) -> Config {
+        let (least, most) = (*limits::UDP_PAYLOAD.start(), *limits::UDP_PAYLOAD.end());
+        Config {
+            max_streams: self.max_streams.clamp(1, 1 << 24),
+            stream_window_bits: self.stream_window_bits.clamp(1, 30),
+            connection_window_bits: self.connection_window_bits.clamp(1, 30),
+            header_table_size: self.header_table_size.min(limits::TABLE as u32),
+            blocked_streams: self.blocked_streams.min(limits::BLOCKED_STREAMS),
+            initial_rtt: self.initial_rtt.clamp(Duration::from_micros(1), Duration::from_secs(10)),
+            max_udp_payload: self.max_udp_payload.clamp(least, most),
+            segments: self.segments.clamp(1, limits::SEGMENTS as u8),
+            ..self
+        }
+    }
+
+    /// The beginning of our control stream (RFC 9114 sections 6.2.1 and 7.2.4).
+    pub(crate) fn control_stream(&self) -> Vec<u8> {
+        /// SETTINGS_QPACK_MAX_TABLE_CAPACITY (RFC 9204 section 5).
+        const TABLE_CAPACITY: u64 = 0x1;
+        /// SETTINGS_QPACK_BLOCKED_STREAMS.
+        const BLOCKED_STREAMS: u64 = 0x7;
+        let mut settings = Vec::new();
+        if self.header_table_size > 0 {
+            put_varint(&mut settings, TABLE_CAPACITY);
+            put_varint(&mut settings, u64::from(self.header_table_size));
+            put_varint(&mut settings, BLOCKED_STREAMS);
+            put_varint(&mut settings, u64::from(self.blocked_streams));
+        }
+        let mut out = Vec::new();
+        put_varint(&mut out, frame::stream::CONTROL);
+        put_frame(&mut out, kind::SETTINGS, &settings);
+        out
+    }
+}
