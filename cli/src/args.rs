@@ -358,7 +358,7 @@ pub struct OutputArgs {
     /// Result for machines; on stdout, instead of the text, unless -o is given
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<MachineFormat>,
-    /// Write the result for machines here, in the format of its ending: json, hlog (these replace the file), jsonl, csv
+    /// Write the result for machines here, in the format of its ending: json, hlog, xml (these replace the file), jsonl, csv
     /// (these append); may be repeated
     #[arg(short = 'o', long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
@@ -425,6 +425,8 @@ pub enum MachineFormat {
     Csv,
     /// The time series as an HdrHistogram log
     Hlog,
+    /// Verdict, thresholds and checks as JUnit XML
+    Junit,
 }
 
 /// `--compat-output`.

@@ -165,7 +165,7 @@ impl Machine {
     /// Writes the result; `header` goes before the first line of a file that has none.
     pub fn write(mut self, text: &str, header: &str) -> Result<(), Failure> {
         let mut write = || -> std::io::Result<()> {
-            if matches!(self.format, MachineFormat::Json | MachineFormat::Hlog) {
+            if matches!(self.format, MachineFormat::Json | MachineFormat::Hlog | MachineFormat::Junit) {
                 self.place.clear()?;
             }
             let header = if self.place.is_at_start()? { header } else { "" };
@@ -180,6 +180,7 @@ fn by_extension(path: &Path) -> MachineFormat {
         Some("jsonl") => MachineFormat::Jsonl,
         Some("csv") => MachineFormat::Csv,
         Some("hlog") => MachineFormat::Hlog,
+        Some("xml") => MachineFormat::Junit,
         _ => MachineFormat::Json,
     }
 }

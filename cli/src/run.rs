@@ -15,7 +15,7 @@ use engine::{Control, Event};
 use report::h2load::{Exact, Format, Mode, Style};
 use report::thresholds::{self, Outcome};
 use report::watch::Watch;
-use report::{flat, hlog, json, summary};
+use report::{flat, hlog, json, junit, summary};
 use std::sync::Arc;
 
 /// Runs and reports.
@@ -159,6 +159,9 @@ impl Finished {
             }
             MachineFormat::Jsonl => machine.write(&flat::jsonl(&self.result, &self.flat()), ""),
             MachineFormat::Csv => machine.write(&flat::csv(&self.result, &self.flat()), &flat::csv_header()),
+            MachineFormat::Junit => {
+                machine.write(&junit::render(&self.result, &self.job.plan, &self.outcomes), "")
+            }
             MachineFormat::Hlog => machine.write(&hlog::render(&self.result, &self.job.plan), ""),
         }
     }

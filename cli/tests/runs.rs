@@ -170,10 +170,11 @@ fn one_run_into_every_format_and_a_time_series_that_adds_up() {
     let server = Server::start();
     let path = |name: &str| scratch(name).to_str().unwrap().to_owned();
     let (json, hlog, csv, rows) = (path("s.json"), path("s.hlog"), path("s.csv"), path("s.rows"));
+    let xml = path("s.xml");
     let url = format!("{}/?t=5ms", server.http);
-    let mut args =
-        vec!["--h1", "-D", "600ms", "--warm-up-time", "300ms", "-c", "4", "-t", "2", "--interval", "100ms"];
-    args.extend(["-o", &json, "-o", &hlog, "-o", &csv, "--json-timeline", "--timeline", &rows, &url]);
+    let mut args = vec!["--h1", "-D", "600ms", "--warm-up-time", "300ms", "-c", "4", "-t", "2"];
+    [&json, &hlog, &csv, &xml].iter().for_each(|file| args.extend(["-o", file.as_str()]));
+    args.extend(["--interval", "100ms", "--json-timeline", "--timeline", &rows, &url]);
     let output = loadgen(&args);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let read = |path: &str| {
@@ -198,6 +199,7 @@ fn one_run_into_every_format_and_a_time_series_that_adds_up() {
     let recorded = told.iter().filter(|r| r["record"] == true).count();
     assert_eq!((tagged("response_time"), tagged("unrecorded.send_lag")), (recorded, told.len() - recorded));
     assert_eq!(read(&csv).lines().count(), 2);
+    assert!(read(&xml).contains("<testsuite name=\"verdict\""));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Results in words: a [`engine::stats::RunResult`] as h2load's text, a summary for people, JSON, and the flat rows of
-//! loadgen-rs, HdrHistogram logs; and the judgement of thresholds.
+//! loadgen-rs, HdrHistogram logs, JUnit; and the judgement of thresholds.
 //!
 //! Pure: text comes out, nothing is printed and nothing is read. `cli` decides what goes where.
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@ pub mod flat;
 pub mod h2load;
 pub mod hlog;
 pub mod json;
+pub mod junit;
 pub mod summary;
 pub mod thresholds;
 pub mod timeline;

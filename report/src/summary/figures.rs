@@ -190,24 +190,28 @@ pub(super) fn thresholds(outcomes: &[Outcome], ink: Ink) -> String {
     let width = outcomes.iter().map(|o| o.text.chars().count()).max().unwrap_or(0);
     for outcome in outcomes {
         let word = if outcome.holds { ink.good("ok  ") } else { ink.bad("FAIL") };
-        let found = match (outcome.actual, outcome.margin) {
-            (Some(actual), Some(margin)) => {
-                let (is, by) = (in_unit(outcome.unit, actual), in_unit(outcome.unit, margin.abs()));
-                if outcome.holds || margin > 0.0 {
-                    format!("is {is}, {by} to spare")
-                } else {
-                    format!("is {is}, missed by {by}")
-                }
-            }
-            _ => outcome.note.unwrap_or("not measured").to_owned(),
-        };
-        let ended = outcome.aborted.map_or(String::new(), |abort| {
-            let was = in_unit(outcome.unit, abort.actual);
-            format!("; ended the run after {:.1} s, when it was {was}", abort.at.as_secs_f64())
-        });
-        out += &format!("{word}  {:<width$}  {found}{ended}\n", outcome.text);
+        out += &format!("{word}  {:<width$}  {}\n", outcome.text, found(outcome));
     }
     if out.is_empty() { out } else { format!("{}\n{out}", ink.heading("thresholds")) }
+}
+
+/// What came of a threshold, in figures.
+pub fn found(outcome: &Outcome) -> String {
+    let found = match (outcome.actual, outcome.margin) {
+        (Some(actual), Some(margin)) => {
+            let (is, by) = (in_unit(outcome.unit, actual), in_unit(outcome.unit, margin.abs()));
+            match outcome.holds || margin > 0.0 {
+                true => format!("is {is}, {by} to spare"),
+                false => format!("is {is}, missed by {by}"),
+            }
+        }
+        _ => outcome.note.unwrap_or("not measured").to_owned(),
+    };
+    let ended = outcome.aborted.map_or(String::new(), |abort| {
+        let was = in_unit(outcome.unit, abort.actual);
+        format!("; ended the run after {:.1} s, when it was {was}", abort.at.as_secs_f64())
+    });
+    found + &ended
 }
 
 pub(super) fn in_unit(unit: Unit, value: f64) -> String {

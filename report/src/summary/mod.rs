@@ -9,6 +9,7 @@ mod units;
 
 use crate::thresholds::{self, Abort, Outcome};
 use engine::stats::{RunResult, VerdictLevel};
+pub use figures::found;
 use ink::Ink;
 use scenario::Plan;
 use scenario::plan::Threshold;
