@@ -677,7 +677,6 @@ impl ClientConn for Connection {
             informational: u64::from(self.informational),
             peer_max_streams: None,
             goaway_code: None,
-            path: None,
         }
     }
 }

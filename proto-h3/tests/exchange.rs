@@ -65,7 +65,7 @@ fn a_request_and_its_response() {
     let stats = p.client.stats();
     assert_eq!((stats.data_bytes, stats.informational), (11, 1));
     assert!(stats.header_bytes > 0 && stats.header_bytes_decoded > stats.header_bytes);
-    let path = stats.path.unwrap();
+    let path = p.client.path().unwrap();
     assert!(
         path.packets_sent > 2 && path.datagrams_received > 2 && path.rtt_min_ns > 0 && path.packets_lost == 0
     );

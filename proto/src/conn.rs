@@ -46,8 +46,6 @@ pub struct ConnStats {
     pub peer_max_streams: Option<u32>,
     /// Code of the last GOAWAY received.
     pub goaway_code: Option<u32>,
-    /// What QUIC knows of its path; `None` over TCP, where the kernel knows it.
-    pub path: Option<PathStats>,
 }
 
 /// Figures of a QUIC path.
@@ -132,4 +130,8 @@ pub trait ClientConn {
     fn wants_transmit(&self) -> bool;
     /// Counters.
     fn stats(&self) -> ConnStats;
+    /// What QUIC knows of its path; `None` over TCP, where the kernel knows it.
+    fn path(&self) -> Option<PathStats> {
+        None
+    }
 }

@@ -405,9 +405,13 @@ impl ClientConn for Connection {
     }
 
     fn stats(&self) -> ConnStats {
+        self.http.stats
+    }
+
+    fn path(&self) -> Option<PathStats> {
         let s = self.quic.stats();
         let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
-        let path = PathStats {
+        Some(PathStats {
             datagrams_sent: s.udp_tx.datagrams,
             datagrams_received: s.udp_rx.datagrams,
             bytes_sent: s.udp_tx.bytes,
@@ -418,7 +422,6 @@ impl ClientConn for Connection {
             rtt_smoothed_ns: nanos(s.path.rtt),
             congestion_window: s.path.cwnd,
             mtu: s.path.current_mtu,
-        };
-        ConnStats { path: Some(path), ..self.http.stats }
+        })
     }
 }
