@@ -3,9 +3,11 @@
 
 use crate::error::Failure;
 use crate::output::Human;
+use crate::persona::Persona;
 use crate::values::{self, CpuList, NoTlsProto};
+use crate::{strict, version};
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,9 +16,10 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(
     name = "loadgen",
-    version,
+    version = version::NUMBER,
+    long_version = version::FACTS.as_str(),
     about = "Puts HTTP load on a server and reports numbers that can be trusted",
-    override_usage = "loadgen -f PLAN.yaml [OPTIONS]\n       loadgen [OPTIONS] URL...\n       loadgen check|serve|completions ...",
+    override_usage = "loadgen -f PLAN.yaml [OPTIONS]\n       loadgen [OPTIONS] URL...\n       loadgen check|serve|completions|man ...",
     after_help = "A URL is http://HOST[:PORT]/PATH or https://..., or `builtin` (`builtin+tls`) for the server inside loadgen.\n\
         Over TLS the server chooses HTTP/2 or HTTP/1.1; http:// means HTTP/2 in clear, as in h2load, unless --h1 is given.\n\
         SIZE is an integer and K, M or G (powers of 1024). DUR is a number and h, m, s, ms or us; seconds without a unit.\n\
@@ -44,6 +47,11 @@ pub enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page, for example into ~/.local/share/man/man1/loadgen.1
+    Man {
+        /// The page of this sub-command
+        command: Option<String>,
     },
 }
 
@@ -383,9 +391,10 @@ pub struct OutputArgs {
     /// With flags: the longer summary of loadgen too, on stderr
     #[arg(short = 'v', long)]
     pub verbose: bool,
-    /// Which h2load the text of flag mode is like
-    #[arg(long, value_enum, value_name = "VERSION", default_value_t = CompatOutput::V1_70)]
-    pub compat_output: CompatOutput,
+    /// Which h2load the text of flag mode is like (classic: up to 1.68)
+    /// [default: $LOADGEN_COMPAT_OUTPUT, else 1.70]
+    #[arg(long, value_enum, value_name = "VERSION")]
+    pub compat_output: Option<CompatOutput>,
     /// Bars under each row of h2load's table
     #[arg(long)]
     pub histogram: bool,
@@ -451,8 +460,38 @@ pub enum Stop {
 }
 
 /// Reads the arguments of the process.
-pub fn parse() -> Result<Cli, Stop> {
-    parse_from(std::env::args_os())
+pub fn parse(persona: Persona) -> Result<Cli, Stop> {
+    match persona {
+        Persona::Loadgen => parse_from(std::env::args_os()),
+        Persona::H2load => {
+            let words = strict::written_out(std::env::args_os().skip(1)).map_err(Stop::Wrong)?;
+            parse_as_h2load(words)
+        }
+    }
+}
+
+/// Only what h2load has is accepted and shown.
+fn parse_as_h2load(words: Vec<std::ffi::OsString>) -> Result<Cli, Stop> {
+    let command = Cli::command()
+        .name("h2load")
+        .override_usage("h2load [OPTIONS]... [URI]...")
+        .about("loadgen under the name of h2load: its options, its text, its exit codes")
+        .after_help(
+            "SIZE is an integer and K, M or G. DUR is an integer and h, m, s or ms; seconds without a unit.\n\
+             LOADGEN_COMPAT_OUTPUT=classic, 1.69 or 1.70 in the environment chooses the text.",
+        )
+        .disable_help_subcommand(true)
+        .mut_args(|arg| {
+            let known = arg.get_long().is_none_or(strict::knows);
+            arg.hide(!known)
+        })
+        .mut_subcommands(|command| command.hide(true));
+    let matches = command.try_get_matches_from(words).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp => Stop::Said(answer(&error)),
+        ErrorKind::DisplayVersion => Stop::Said(version::as_h2load()),
+        _ => Stop::Wrong(Failure::of_arguments(&error, &Cli::command())),
+    })?;
+    Cli::from_arg_matches(&matches).map_err(|e| Stop::Wrong(Failure::of_arguments(&e, &Cli::command())))
 }
 
 fn parse_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Stop> {

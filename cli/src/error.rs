@@ -14,6 +14,11 @@ impl Failure {
         Failure(message.into())
     }
 
+    /// What is wrong and what to do.
+    pub fn message(&self) -> &str {
+        &self.0
+    }
+
     /// From what clap found wrong with the arguments.
     pub fn of_arguments(error: &clap::Error, command: &clap::Command) -> Failure {
         if error.kind() == ErrorKind::ValueValidation

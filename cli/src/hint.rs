@@ -14,5 +14,5 @@ pub fn of(plan: &Plan, result: &RunResult) -> Option<&'static str> {
     let t = &result.totals;
     let deaf =
         t.status.is_empty() && !t.errors.is_empty() && t.errors.iter().all(|e| e.fault != Fault::Local);
-    (plan.protocol == Protocol::H2c && deaf).then_some(NO_H2C)
+    (plan.protocol == Protocol::H2c && deaf && result.connections.opened > 0).then_some(NO_H2C)
 }

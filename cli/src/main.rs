@@ -17,6 +17,7 @@ mod hint;
 mod http2;
 mod job;
 mod machine;
+mod man;
 mod network;
 mod not_yet;
 mod observe;
@@ -28,11 +29,13 @@ mod run;
 mod serve;
 mod signals;
 mod smoke;
+mod strict;
 mod timeline;
 mod tls;
 mod trace;
 mod urls;
 mod values;
+mod version;
 
 use args::{Cli, Command};
 use error::Failure;
@@ -41,7 +44,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let persona = Persona::of_this_process();
-    let code = match args::parse() {
+    let code = match args::parse(persona) {
         Ok(cli) => dispatch(cli, persona),
         Err(args::Stop::Said(text)) => {
             output::stdout(&text);
@@ -50,7 +53,10 @@ fn main() -> ExitCode {
         Err(args::Stop::Wrong(failure)) => Err(failure),
     };
     ExitCode::from(code.unwrap_or_else(|failure| {
-        output::stderr(&format!("{failure}\n"));
+        match persona {
+            Persona::Loadgen => output::stderr(&format!("{failure}\n")),
+            Persona::H2load => output::stderr(&format!("h2load: {}\n", failure.message())),
+        }
         exit::USAGE
     }))
 }
@@ -61,5 +67,6 @@ fn dispatch(cli: Cli, persona: Persona) -> Result<u8, Failure> {
         Some(Command::Check(args)) => check::check(&args),
         Some(Command::Serve(args)) => serve::serve(&args),
         Some(Command::Completions { shell }) => Ok(completions::print(shell)),
+        Some(Command::Man { command }) => man::print(command.as_deref()),
     }
 }

@@ -21,6 +21,8 @@ use std::sync::Arc;
 /// Runs and reports.
 pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     let mut job = Job::from_args(args)?;
+    let format = format(&args.output)?;
+    job.options.unopened_is_result = persona == Persona::H2load;
     let machines = Machine::all(&args.output)?;
     let mut timeline = Timeline::of(&args.output, &machines)?;
     job.options.rows = timeline::rows(&args.output, &machines)?;
@@ -37,14 +39,14 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     }
     // A moment of load proves nothing, so it ends nothing either.
     let mut watch = Watch::new(&job.plan).filter(|_| !args.smoke);
-    let result = perform(&mut job, &args.output, human, (timeline.as_mut(), watch.as_mut()))?;
+    let result = perform(&mut job, &args.output, (human, format), (timeline.as_mut(), watch.as_mut()))?;
     let mut outcomes = thresholds::judge(&job.plan, &result);
     // A run that was over by itself was not ended.
     if let Some((index, abort)) = watch.and_then(|w| w.aborted()).filter(|_| result.interrupted) {
         thresholds::mark(&mut outcomes, index, abort);
     }
     let rules = Rules { persona, require_valid: args.output.require_valid, smoke: args.smoke };
-    let finished = Finished { code: exit::code(&result, &outcomes, rules), result, outcomes, job };
+    let finished = Finished { code: exit::code(&result, &outcomes, rules), result, outcomes, job, format };
     match &requests {
         Some(requests) => requests.with_exact(|exact| finished.tell_people(&args.output, human, Some(exact))),
         None => finished.tell_people(&args.output, human, None),
@@ -60,13 +62,13 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
 fn perform(
     job: &mut Job,
     args: &OutputArgs,
-    human: Human,
+    (human, format): (Human, Format),
     (mut timeline, mut watch): (Option<&mut Timeline>, Option<&mut Watch>),
 ) -> Result<RunResult, Failure> {
     let _server = builtin::start(&mut job.plan, &mut job.options)?;
     let control = Arc::new(Control::default());
     signals::interrupt(&control).map_err(|e| Failure::new(format!("cannot catch signals: {e}")))?;
-    let mut observer = Observer::new(job, args, human, format(args));
+    let mut observer = Observer::new(job, args, human, format);
     job.options.live = observer.is_live();
     observer.begin();
     let result = engine::run(&job.plan, &job.options, &control, &mut |event| {
@@ -95,12 +97,21 @@ fn perform(
     }
 }
 
-fn format(args: &OutputArgs) -> Format {
-    match args.compat_output {
-        CompatOutput::Classic => Format::Classic,
-        CompatOutput::V1_69 => Format::V1_69,
-        CompatOutput::V1_70 => Format::V1_70,
-    }
+/// By the flag, else by the environment: under h2load's name there is no such flag.
+fn format(args: &OutputArgs) -> Result<Format, Failure> {
+    const VARIABLE: &str = "LOADGEN_COMPAT_OUTPUT";
+    let by_environment = || match std::env::var(VARIABLE) {
+        Ok(name) if !name.is_empty() => Format::parse(&name).ok_or_else(|| {
+            Failure::new(format!("{VARIABLE}: {name} is no format of h2load's text: classic, 1.69 or 1.70"))
+        }),
+        _ => Ok(Format::default()),
+    };
+    Ok(match args.compat_output {
+        Some(CompatOutput::Classic) => Format::Classic,
+        Some(CompatOutput::V1_69) => Format::V1_69,
+        Some(CompatOutput::V1_70) => Format::V1_70,
+        None => by_environment()?,
+    })
 }
 
 /// A run that is over.
@@ -108,6 +119,7 @@ struct Finished {
     job: Job,
     result: RunResult,
     outcomes: Vec<Outcome>,
+    format: Format,
     code: u8,
 }
 
@@ -116,11 +128,15 @@ impl Finished {
         if human == Human::Nobody {
             return;
         }
+        let connections = &self.result.connections;
         match self.job.front {
             Front::Plan => human.say(&self.summary(human)),
             Front::Flags => {
-                let style = Style { format: format(args), histogram: args.histogram, exact };
+                let style = Style { format: self.format, histogram: args.histogram, exact };
                 human.say(&report::h2load::render(&self.result, self.job.mode(), style));
+                if let (0, Some(cause)) = (connections.opened, connections.errors.first()) {
+                    output::stderr(&format!("loadgen: client could not connect to host: {}\n", cause.detail));
+                }
                 if let Some(hint) = hint::of(&self.job.plan, &self.result).filter(|_| !args.quiet) {
                     output::stderr(&format!("loadgen: hint: {hint}\n"));
                 }

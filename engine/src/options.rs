@@ -28,6 +28,8 @@ pub struct Options {
     pub live: bool,
     /// What becomes of the rows of the time series (some ten ns per request, unless there are none).
     pub rows: Rows,
+    /// A run in which no connection could be opened has a result like any other, as h2load's have.
+    pub unopened_is_result: bool,
     /// Told of every request of a recorded phase that ended.
     pub request_log: Option<RequestLog>,
     /// Trace so many of the first requests ([`Event::Traced`](crate::Event::Traced)).
@@ -47,6 +49,7 @@ impl Default for Options {
             key_log: None,
             live: false,
             rows: Rows::None,
+            unopened_is_result: false,
             request_log: None,
             trace: 0,
         }

@@ -24,6 +24,14 @@ const TIMED_OUT: Error = Error::local(Kind::Timeout, "no complete answer within 
 const STATUS: Error = Error::peer(Kind::Status, "a status that was not expected");
 
 impl Notes<'_> {
+    /// The first body of the connection begins, or its first response has none.
+    #[cold]
+    fn first_of_connection(&mut self) {
+        self.tidings.body_seen = true;
+        let since = self.now.nanos_since(self.tidings.opened_at);
+        self.recorder.connections.connection_first_byte.record(since);
+    }
+
     /// Ends a request badly; `unseen`: no byte of its last attempt has left.
     pub(super) fn fail(&mut self, index: u32, error: Error, unseen: bool) {
         let user = &mut self.users[index as usize];
@@ -71,11 +79,7 @@ impl Sink for Notes<'_> {
             trace.body(token.0 as u32, len, bytes);
         }
         if !self.tidings.body_seen {
-            self.tidings.body_seen = true;
-            self.recorder
-                .connections
-                .connection_first_byte
-                .record(self.now.nanos_since(self.tidings.opened_at));
+            self.first_of_connection();
         }
     }
 
@@ -87,9 +91,12 @@ impl Sink for Notes<'_> {
 
     fn done(&mut self, token: Token) {
         let index = token.0 as u32;
+        (self.tidings.served, self.tidings.last_end) = (true, self.now);
+        if !self.tidings.body_seen {
+            self.first_of_connection();
+        }
         let user = &mut self.users[index as usize];
         debug_assert_eq!(user.state, State::InFlight);
-        (self.tidings.served, self.tidings.last_end) = (true, self.now);
         // A body that lasts until the close has not ended where the connection was cut (RFC 9112 section 8). An answer
         // before the end of the request is complete: the server reads no further, and resets.
         if let Some(error) = self.tidings.cut.filter(|_| user.sent != Time::NEVER) {

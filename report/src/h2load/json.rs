@@ -37,8 +37,8 @@ fn write(out: &mut String, result: &RunResult, mode: Mode, exact: Option<&Exact>
         "\"requests\":{{\"total\":{},\"started\":{},\"done\":{},\"succeeded\":{},\"failed\":{},\"errored\":{},\
          \"timeout\":{}}},",
         totals.total,
-        books.started,
-        books.ended(),
+        totals.started,
+        totals.done,
         books.succeeded,
         totals.failed,
         totals.errored,

@@ -96,8 +96,8 @@ fn head(out: &mut String, result: &RunResult, mode: Mode) -> std::fmt::Result {
         out,
         "requests: {} total, {} started, {} done, {} succeeded, {} failed, {} errored, {} timeout",
         totals.total,
-        books.started,
-        books.ended(),
+        totals.started,
+        totals.done,
         books.succeeded,
         totals.failed,
         totals.errored,
@@ -122,6 +122,8 @@ fn head(out: &mut String, result: &RunResult, mode: Mode) -> std::fmt::Result {
 /// What the first lines say beside the books.
 struct Totals {
     total: u64,
+    started: u64,
+    done: u64,
     failed: u64,
     errored: u64,
     requests_per_second: f64,
@@ -137,8 +139,15 @@ impl Totals {
         };
         let per_second = |n: u64| if measured > 0.0 { n as f64 / measured } else { 0.0 };
         let never_ended = total.saturating_sub(books.ended());
+        // Where there was no connection h2load has started nothing.
+        let (started, done) = match result.connections.opened {
+            0 => (0, 0),
+            _ => (books.started, books.ended()),
+        };
         Totals {
             total,
+            started,
+            done,
             failed: books.failed + never_ended,
             errored: books.failed - books.failed_status + never_ended,
             requests_per_second: per_second(books.succeeded + books.failed_status),
