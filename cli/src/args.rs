@@ -153,6 +153,9 @@ pub struct LoadArgs {
     /// Requests per second of each client
     #[arg(long, value_name = "N", value_parser = values::rps)]
     pub rps: Option<f64>,
+    /// Requests per second of all clients together
+    #[arg(long, value_name = "N", value_parser = values::rate_total)]
+    pub rate_total: Option<f64>,
     /// Connections made per period, until there are -c
     #[arg(short = 'r', long, value_name = "N", value_parser = values::rate)]
     pub rate: Option<u64>,
@@ -345,6 +348,9 @@ pub struct MachineArgs {
     /// How to talk to the kernel
     #[arg(long, value_enum, default_value_t = Io::Auto)]
     pub io: Io,
+    /// How exactly a schedule of requests is kept: wake up early and spin, or sleep and be as late as timers are
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Pacing::Precise)]
+    pub pacing: Pacing,
     /// Answer every response at once instead of waiting for several where that pays
     #[arg(long)]
     pub no_batch: bool,
@@ -357,6 +363,15 @@ pub struct MachineArgs {
     /// Accepted for loadgen-rs; connections are served in turn anyway
     #[arg(long, hide = true)]
     pub tail_friendly: bool,
+}
+
+/// How exactly a schedule is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pacing {
+    /// To some microseconds.
+    Precise,
+    /// As timers allow.
+    Sleep,
 }
 
 /// What is reported where.

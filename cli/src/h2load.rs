@@ -5,11 +5,15 @@ use crate::args::RunArgs;
 use crate::error::Failure;
 use crate::headers::Headers;
 use crate::job::{Front, Job};
+use crate::script::{self, Script};
 use crate::{http2, machine, network, smoke, tls, urls};
 use bytes::Bytes;
 use proto::{Field, Framing, Scheme, Template, TemplateError, Text, Want};
 use scenario::Plan;
-use scenario::plan::{Connections, Family, Order, Phase, Protocol, Scenario, Share, Step, Stop, Timeouts};
+use scenario::plan::{
+    Arrivals, Backlog, Connections, Curve, Family, Load, Order, Phase, Protocol, Scenario, Share, Spread,
+    Step, Stop, Timeouts,
+};
 use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -27,8 +31,12 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         return Err(Failure::new("--set changes a plan: give one with -f PLAN"));
     }
     let (options, warning) = machine::options(&args.machine)?;
-    let urls = urls::of(args)?;
-    let load = Load::of(args, options.threads.get() as u64)?;
+    let script = args.load.timing_script_file.as_deref().map(script::read).transpose()?;
+    let urls = match &script {
+        Some(script) => script.urls.clone(),
+        None => urls::of(args)?,
+    };
+    let load = Amount::of(args, options.threads.get() as u64, script.as_ref())?;
     notes.extend(warning);
     if args.load.warm_up_time.is_some_and(|t| !t.is_zero()) && load.duration.is_none() {
         notes.push("--warm-up-time: has no effect without -D".to_owned());
@@ -45,7 +53,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         targets: vec![target],
         protocol: choice.protocol,
         tls: tls::settings(&args.tls, choice.alpn),
-        connections: connections(args, load.clients, streams)?,
+        connections: connections(args, &load, streams)?,
         timeouts: timeouts(args),
         scenarios: vec![Scenario {
             name: "requests".into(),
@@ -72,18 +80,28 @@ fn without_credentials(url: &str) -> String {
 }
 
 /// How much, checked.
-struct Load {
+struct Amount {
     clients: NonZeroU32,
     streams: NonZeroU32,
     requests: u64,
     duration: Option<Duration>,
+    load: Load,
+    /// Connections at a time, and the time from one lot to the next.
+    rate: Option<(NonZeroU32, Duration)>,
 }
 
-impl Load {
-    fn of(args: &RunArgs, threads: u64) -> Result<Load, Failure> {
+impl Amount {
+    /// `script`: offsets of a timing script.
+    fn of(args: &RunArgs, threads: u64, script: Option<&Script>) -> Result<Amount, Failure> {
         let load = &args.load;
         let duration = load.duration.filter(|d| !d.is_zero());
-        let (requests, clients) = (load.requests.unwrap_or(1), load.clients.unwrap_or(1));
+        let lines = script.map(|s| s.at.len() as u64);
+        // A script says how many, and -n can only shorten it.
+        let requests = match (load.requests, lines) {
+            (Some(n), Some(lines)) => n.min(lines),
+            (n, lines) => n.or(lines).unwrap_or(1),
+        };
+        let clients = load.clients.unwrap_or(1);
         let positive = |n: u64, what: &str| {
             let fits = u32::try_from(n).ok().and_then(NonZeroU32::new);
             fits.ok_or_else(|| Failure::new(what))
@@ -115,7 +133,8 @@ impl Load {
                  or more, or -t {clients} or less"
             )));
         }
-        Ok(Load { clients, streams, requests, duration })
+        let rate = connection_rate(args, clients, duration)?;
+        Ok(Amount { clients, streams, requests, duration, load: arrivals(args, clients, script)?, rate })
     }
 
     /// `streams` users own one connection.
@@ -123,7 +142,13 @@ impl Load {
         let users = self.clients.checked_mul(streams).ok_or_else(|| {
             Failure::new("-c, -m: clients times concurrent streams is above 4294967295: lower one of them")
         })?;
-        let phase = |name: &str, stop, record| Phase { name: name.into(), users, stop, record };
+        let phase = |name: &str, stop, record| Phase {
+            name: name.into(),
+            users,
+            load: self.load.clone(),
+            stop,
+            record,
+        };
         let Some(duration) = self.duration else {
             let n = NonZeroU64::new(self.requests).expect("checked above");
             return Ok(vec![phase("main", Stop::Iterations(n), true)]);
@@ -131,6 +156,52 @@ impl Load {
         let warm_up = warm_up.filter(|t| !t.is_zero()).map(|t| phase("warm-up", Stop::After(t), false));
         Ok(warm_up.into_iter().chain([phase("main", Stop::After(duration), true)]).collect())
     }
+}
+
+/// `-r`: connections per period.
+fn connection_rate(
+    args: &RunArgs,
+    clients: NonZeroU32,
+    duration: Option<Duration>,
+) -> Result<Option<(NonZeroU32, Duration)>, Failure> {
+    let Some(rate) = args.load.rate else { return Ok(None) };
+    if duration.is_some() {
+        return Err(Failure::new("-r, -D: they are mutually exclusive: use -n, or --ramp-up-time with -D"));
+    }
+    if args.load.ramp_up_time.is_some_and(|t| !t.is_zero()) {
+        return Err(Failure::new(
+            "-r, --ramp-up-time: both say when connections are made: leave one of them out",
+        ));
+    }
+    let period = args.load.rate_period.unwrap_or(Duration::from_secs(1));
+    if period.is_zero() {
+        return Err(Failure::new("--rate-period: must be longer than 0: give a time such as 1s"));
+    }
+    let rate = u32::try_from(rate).unwrap_or(u32::MAX).min(clients.get());
+    Ok(NonZeroU32::new(rate).map(|rate| (rate, period)))
+}
+
+/// `--rps`, `--rate-total` or a script: what makes requests begin.
+fn arrivals(args: &RunArgs, clients: NonZeroU32, script: Option<&Script>) -> Result<Load, Failure> {
+    let load = &args.load;
+    let given = [
+        ("--rps", load.rps.is_some()),
+        ("--rate-total", load.rate_total.is_some()),
+        ("--timing-script-file", script.is_some()),
+    ];
+    let mut given = given.iter().filter(|(_, given)| *given);
+    if let (Some((one, _)), Some((other, _))) = (given.next(), given.next()) {
+        return Err(Failure::new(format!("{one}, {other}: they are mutually exclusive: give one of them")));
+    }
+    let curve = match (load.rps, load.rate_total, script) {
+        (Some(each), ..) => Curve::Constant(each * f64::from(clients.get())),
+        (None, Some(total), _) => Curve::Constant(total),
+        (None, None, Some(script)) => Curve::Times { at: script.at.clone(), each: clients },
+        (None, None, None) => return Ok(Load::Closed),
+    };
+    // As h2load: what a client cannot send yet waits, without a limit of time.
+    let backlog = Backlog { time: None, number: scenario::limits::MAX_BACKLOG };
+    Ok(Load::Open(Arrivals { curve, spread: Spread::Even, backlog }))
 }
 
 /// What is requested, not yet as templates.
@@ -251,7 +322,13 @@ fn body(args: &RunArgs) -> Result<Option<Bytes>, Failure> {
     }
 }
 
-fn connections(args: &RunArgs, clients: NonZeroU32, streams: NonZeroU32) -> Result<Connections, Failure> {
+fn connections(args: &RunArgs, load: &Amount, streams: NonZeroU32) -> Result<Connections, Failure> {
+    let clients = load.clients;
+    let (ramp_up, ramp_step) = match load.rate {
+        // The k-th lot comes after k periods.
+        Some((rate, period)) => (period.mul_f64(f64::from(clients.get()) / f64::from(rate.get())), rate),
+        None => (args.load.ramp_up_time.unwrap_or_default(), NonZeroU32::MIN),
+    };
     let family = match (args.connection.v4, args.connection.v6) {
         (true, _) => Family::V4,
         (_, true) => Family::V6,
@@ -262,7 +339,8 @@ fn connections(args: &RunArgs, clients: NonZeroU32, streams: NonZeroU32) -> Resu
         streams,
         share: Share::PerUser,
         requests_per_connection: None,
-        ramp_up: args.load.ramp_up_time.unwrap_or_default(),
+        ramp_up,
+        ramp_step,
         socket: network::socket(&args.connection),
         family,
         route: network::route(&args.connection)?,
@@ -503,9 +581,6 @@ mod tests {
     #[test]
     fn what_is_not_built_yet_says_so() {
         for option in [
-            "--rps 5",
-            "-r 1",
-            "--timing-script-file x",
             "--ktls",
             "--tls-session-file x",
             "--qlog-file-base x",

@@ -38,10 +38,12 @@ impl Job {
     /// From the arguments.
     pub fn from_args(args: &RunArgs) -> Result<Job, Failure> {
         not_yet::refuse(args)?;
-        match args.file.as_deref() {
+        let mut job = match args.file.as_deref() {
             Some(path) if http2::frame_size_by_f(args).is_none() => file::job(path, args),
             _ => h2load::job(args),
-        }
+        }?;
+        job.options.seed = args.seed.unwrap_or_default();
+        Ok(job)
     }
 
     /// The run in h2load's words. A plan of flags has one phase, or two if there is a warm-up.

@@ -1,6 +1,6 @@
 //! The flags about the machine, into the engine's options.
 
-use crate::args::{Io, MachineArgs};
+use crate::args::{Io, MachineArgs, Pacing};
 use crate::error::Failure;
 use engine::Options;
 use std::num::NonZeroUsize;
@@ -35,6 +35,10 @@ pub fn options(args: &MachineArgs) -> Result<(Options, Option<String>), Failure>
         io,
         batch: !args.no_batch,
         discard_body: args.discard_body,
+        pacing: match args.pacing {
+            Pacing::Precise => engine::Pacing::Precise,
+            Pacing::Sleep => engine::Pacing::Sleep,
+        },
         key_log: std::env::var_os("SSLKEYLOGFILE").filter(|v| !v.is_empty()).map(PathBuf::from),
         ..Options::default()
     };

@@ -26,6 +26,7 @@ mod persona;
 mod progress;
 mod request_log;
 mod run;
+mod script;
 mod serve;
 mod signals;
 mod smoke;

@@ -20,14 +20,10 @@ const fn h3_row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
 }
 
 const ROWS: &[Row] = &[
-    row("--rps", |a| a.load.rps.is_some()),
-    row("-r, --rate", |a| a.load.rate.is_some()),
-    row("--timing-script-file", |a| a.load.timing_script_file.is_some()),
     row("--ktls", |a| a.tls.ktls),
     row("--tls-session-file", |a| a.tls.tls_session_file.is_some()),
     row("--qlog-file-base", |a| a.protocol.qlog_file_base.is_some()),
     row("--io monoio", |a| a.machine.io == Io::Monoio),
-    row("--seed", |a| a.seed.is_some()),
     row("HTTP/3 (--h3)", |a| a.protocol.h3),
     h3_row("--no-udp-gso", |a| a.protocol.no_udp_gso),
     h3_row("--max-udp-payload-size", |a| a.protocol.max_udp_payload_size.is_some()),

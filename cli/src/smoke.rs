@@ -1,7 +1,7 @@
 //! `--smoke`: a plan made small, to see in moments whether it runs at all. It proves nothing about speed.
 
 use scenario::Plan;
-use scenario::plan::{Phase, Stop};
+use scenario::plan::{Curve, Load, Phase, Stop};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ const PHASE: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(1);
 const USERS: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
 const ITERATIONS: u64 = 40;
+/// Arrivals per second.
+const RATE: f64 = 100.0;
 
 /// The same plan, small.
 pub fn shrink(mut plan: Plan) -> Plan {
@@ -34,9 +36,31 @@ pub fn shrink(mut plan: Plan) -> Plan {
 
 fn shrink_phase(phase: &mut Phase, each: Duration) {
     phase.users = phase.users.min(USERS);
+    shrink_load(&mut phase.load, each);
     phase.stop = match phase.stop {
         Stop::After(time) => Stop::After(time.min(each)),
         Stop::Iterations(n) => Stop::Iterations(n.min(NonZeroU64::new(ITERATIONS).expect("not zero"))),
         Stop::IterationsPerUser(_) => Stop::IterationsPerUser(NonZeroU64::MIN),
     };
+}
+
+/// Slower, and over the shorter time.
+fn shrink_load(load: &mut Load, each: Duration) {
+    match load {
+        Load::Closed => {}
+        Load::Ramp { from, to } => {
+            (*from, *to) = ((*from).min(USERS.get()), (*to).min(USERS.get()));
+            if from == to {
+                *load = Load::Closed;
+            }
+        }
+        Load::Open(arrivals) => match &mut arrivals.curve {
+            Curve::Constant(rate) => *rate = rate.min(RATE),
+            Curve::Ramp { from, to, over } | Curve::Stairs { from, to, over, .. } => {
+                let factor = (RATE / from.max(*to)).min(1.0);
+                (*from, *to, *over) = (*from * factor, *to * factor, (*over).min(each));
+            }
+            Curve::Times { .. } => {}
+        },
+    }
 }

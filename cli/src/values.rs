@@ -109,6 +109,18 @@ pub fn rps(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "expected requests per second and client, above 0 and at most 1000000".into())
 }
 
+/// `--rate-total`.
+pub fn rate_total(text: &str) -> Result<f64, String> {
+    let rate = match scenario::parse_rate(text) {
+        Ok(rate) => Some(rate),
+        Err(_) => text.parse::<f64>().ok(),
+    };
+    let rate = rate.filter(|r| r.is_finite() && *r > 0.0 && *r <= scenario::limits::MAX_RATE);
+    rate.ok_or_else(|| {
+        "expected requests per second, such as 500 or 30/m, above 0 and at most 10000000".into()
+    })
+}
+
 /// h2load's `-r`.
 pub fn rate(text: &str) -> Result<u64, String> {
     match uint(text)? {

@@ -40,6 +40,7 @@ fn main() {
             share: Share::PerUser,
             requests_per_connection: has("churn").then_some(std::num::NonZeroU64::MIN),
             ramp_up: Duration::ZERO,
+            ramp_step: NonZeroU32::MIN,
             socket: Socket::default(),
             family: Family::Any,
             route: Route::default(),
@@ -62,6 +63,7 @@ fn main() {
         phases: vec![Phase {
             name: "main".into(),
             users: connections.checked_mul(depth).unwrap(),
+            load: Load::Closed,
             stop: Stop::After(Duration::from_secs(u64::from(number(4)))),
             record: true,
         }],

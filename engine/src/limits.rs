@@ -5,6 +5,18 @@ use std::time::Duration;
 /// A core looks for an interrupt and takes stock at least this often, even when nothing happens.
 pub const TICK: Duration = Duration::from_millis(50);
 
+/// A core that waits for the others looks this often whether they are there.
+pub const MEETING_TICK: Duration = Duration::from_micros(500);
+
+/// In the open model the first arrival waits so long at most for connections to stand.
+pub const OPEN_FIRST: Duration = Duration::from_secs(20);
+
+/// How early a core wakes up before an arrival and spins: as early as its wake-ups are late, within these bounds. Below,
+/// a timer is not worth its interrupt; above, a whole CPU would be spent on waiting for a machine that is overloaded anyway.
+pub const SPIN_MIN: Duration = Duration::from_micros(30);
+/// See [`SPIN_MIN`].
+pub const SPIN_MAX: Duration = Duration::from_micros(300);
+
 /// Most bytes handed to the kernel in one send. Larger uploads go in pieces, so that one connection cannot hold the
 /// memory and the turn of all.
 pub const SEND_CHUNK: usize = 128 * 1024;

@@ -2,12 +2,12 @@
 
 use crate::StartError;
 use crate::core::{CoreResult, Setup};
-use crate::run::Outcome;
+use crate::run::{CALLED_OFF, Outcome};
 use crate::stats::recorder::per_second;
 use crate::stats::{
-    ConnectionFigures, Cost, Figures, PhaseFigures, RunResult, StepFigures, Verdict, VerdictLevel, cost,
-    environment,
+    ConnectionFigures, Cost, Figures, PhaseFigures, RunResult, StepFigures, cost, environment,
 };
+use crate::verdict::{self, Evidence};
 use proto::Kind;
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +22,8 @@ pub(crate) fn result(
     for outcome in outcomes {
         match outcome {
             Ok(core) => cores.push(core),
+            // Cores that were called off because another could not start have nothing to say.
+            Err(error) if error == CALLED_OFF => {}
             Err(error) => broken.push(error),
         }
     }
@@ -38,7 +40,13 @@ pub(crate) fn result(
     let mut totals = Figures::default();
     phases.iter().filter(|p| p.record).for_each(|p| totals.merge(&p.figures));
     let elapsed: Duration = phases.iter().filter(|p| p.record).map(|p| p.elapsed).sum();
-    let verdict = judge(&cores, &broken, &totals);
+    let verdict = verdict::judge(&Evidence {
+        plan: &setup.plan,
+        cores: &cores,
+        broken: &broken,
+        totals: &totals,
+        phases: &phases,
+    });
     Ok(RunResult {
         began,
         interrupted,
@@ -119,6 +127,9 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
             }
             phase.figures.bytes.merge(&core.recorder.bytes[index]);
             phase.figures.iterations += core.recorder.iterations[index];
+            phase.figures.arrived += core.recorder.arrived[index];
+            phase.figures.dropped += core.recorder.dropped[index];
+            phase.figures.waited += core.recorder.waited[index];
         }
     }
     (phases, steps, phase_steps)
@@ -140,35 +151,8 @@ fn total_cost(cores: &[(CoreResult, Cost)]) -> Cost {
         total.voluntary_switches += cost.voluntary_switches;
         total.involuntary_switches += cost.involuntary_switches;
         total.turns += core.turns;
+        total.waited += cost.waited;
+        total.spun += Duration::from_nanos(core.spun);
     }
     total
-}
-
-/// Whether the client itself distorted the figures. Send lag is no sign of that in the closed model: a core that is late
-/// there is late for all it does, and what is left in the lag is waiting for a connection.
-fn judge(cores: &[(CoreResult, Cost)], broken: &[String], totals: &Figures) -> Verdict {
-    let mut verdict = Verdict::default();
-    let mut say = |level: VerdictLevel, reason: String| {
-        verdict.level = verdict.level.max(level);
-        verdict.reasons.push(reason);
-    };
-    for error in broken {
-        say(VerdictLevel::Invalid, format!("a core ended early and its requests are missing: {error}"));
-    }
-    for (core, _) in cores {
-        if let Some(reason) = &core.gave_up {
-            say(VerdictLevel::Invalid, format!("the run ended before its time: {reason}"));
-        }
-        if core.log_waits > 0 {
-            let text = "the request log was written slower than requests ended: a core waited for it";
-            say(VerdictLevel::Suspect, format!("{text} {} times", core.log_waits));
-        }
-        if core.overflows > 0 {
-            say(VerdictLevel::Suspect, format!("the completion queue overflowed {} times", core.overflows));
-        }
-    }
-    if totals.books.started > 0 && totals.books.succeeded == 0 {
-        say(VerdictLevel::Invalid, "no request succeeded".into());
-    }
-    verdict
 }

@@ -22,6 +22,10 @@ pub struct Options {
     pub interval: Duration,
     /// How long requests in flight may take to end after an interrupt.
     pub drain: Duration,
+    /// How exactly arrivals of the open model are kept.
+    pub pacing: Pacing,
+    /// Seed of everything random: the same plan with the same seed has the same arrivals.
+    pub seed: u64,
     /// Append TLS secrets here (`SSLKEYLOGFILE`).
     pub key_log: Option<PathBuf>,
     /// Somebody watches the snapshots: keep the response times of each interval (a few ns per request).
@@ -46,6 +50,8 @@ impl Default for Options {
             discard_body: false,
             interval: Duration::from_secs(1),
             drain: Duration::from_secs(5),
+            pacing: Pacing::Precise,
+            seed: 0,
             key_log: None,
             live: false,
             rows: Rows::None,
@@ -66,6 +72,16 @@ pub enum Rows {
     Told,
     /// Kept in the result as well: one to ten KB a row.
     Kept,
+}
+
+/// How exactly arrivals of the open model are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pacing {
+    /// Wake up early and spin until an arrival is due: exact to some microseconds, at the price of CPU time.
+    #[default]
+    Precise,
+    /// Sleep until an arrival is due: as late as the machine's timers.
+    Sleep,
 }
 
 /// The I/O driver.

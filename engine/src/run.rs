@@ -2,6 +2,7 @@
 
 use crate::clock::Monotonic;
 use crate::core::{self, Core, CoreResult, Setup, Told};
+use crate::gate::{Gate, Place};
 use crate::io::uring::Uring;
 use crate::request_log::{self, CoreLog, Ended};
 use crate::stats::{Cost, RunResult, Timeline, TlsFacts, cost};
@@ -10,8 +11,10 @@ use crate::trace::{Exchange, Trace};
 use crate::{Options, limits, merge, prepare};
 use scenario::Plan;
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Barrier, mpsc};
+use std::sync::mpsc;
+use std::thread::ScopedJoinHandle;
 use std::time::SystemTime;
 
 /// The way in for an interrupt, shared with a signal handler.
@@ -116,7 +119,7 @@ pub fn run(
         });
     }
     let (began, epoch) = (SystemTime::now(), Monotonic::starting_now());
-    let gate = Barrier::new(cores);
+    let gate = Gate::new(cores, plan.phases.len());
     let (tell, told) = mpsc::sync_channel(NEWS);
     let (logged, batches) = request_log::queue();
     let (timeline, outcomes): (_, Vec<Outcome>) = std::thread::scope(|scope| {
@@ -124,7 +127,7 @@ pub fn run(
             .into_iter()
             .enumerate()
             .map(|(index, share)| {
-                let (setup, gate, tell) = (&setup, &gate, tell.clone());
+                let (setup, place, tell) = (&setup, gate.place(index), tell.clone());
                 let seat = Seat {
                     cpu: cpus[index],
                     log: options.request_log.as_ref().map(|_| core_log(plan, began, &logged)),
@@ -132,12 +135,14 @@ pub fn run(
                 };
                 let core = move || {
                     let line = Line { core: index, tell: &tell };
-                    run_core(setup, share, seat, epoch, gate, control, &mut |t| line.tell(t))
+                    run_core(setup, share, seat, epoch, place, control, &mut |t| line.tell(t))
                 };
-                std::thread::Builder::new()
-                    .name(format!("core-{index}"))
-                    .spawn_scoped(scope, core)
-                    .expect("a thread can be started")
+                let thread =
+                    std::thread::Builder::new().name(format!("core-{index}")).spawn_scoped(scope, core);
+                if thread.is_err() {
+                    gate.cancel();
+                }
+                thread
             })
             .collect();
         drop(tell);
@@ -149,11 +154,21 @@ pub fn run(
                 .expect("a thread can be started");
         }
         let timeline = relay(&told, Stock::new(cores, options.interval, options.rows), observe);
-        let ended = threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a core panicked".into())));
-        (timeline, ended.collect())
+        (timeline, threads.into_iter().map(outcome).collect())
     });
     Ok(RunResult { timeline, ..merge::result(&setup, outcomes, began)? })
 }
+
+/// What became of a core's thread.
+fn outcome(thread: io::Result<ScopedJoinHandle<'_, Outcome>>) -> Outcome {
+    match thread {
+        Ok(thread) => thread.join().unwrap_or_else(|_| Err("a core panicked".into())),
+        Err(error) => Err(format!("a thread cannot be started: {error} (ulimit -u, or fewer with -t)")),
+    }
+}
+
+/// What a core says that did not start because another could not.
+pub(crate) const CALLED_OFF: &str = "the run was called off";
 
 /// What a core thread ends with.
 pub(crate) type Outcome = Result<(CoreResult, Cost), String>;
@@ -180,7 +195,7 @@ fn run_core(
     share: core::CoreShare,
     seat: Seat,
     epoch: Monotonic,
-    gate: &Barrier,
+    place: Place<'_>,
     control: &Control,
     tell: &mut dyn FnMut(Told),
 ) -> Outcome {
@@ -190,12 +205,14 @@ fn run_core(
     let links = share.links * setup.targets.len() as u32;
     // The ring belongs to the thread that made it. All threads reach the gate, also those whose ring failed.
     let io = Uring::new(links, setup.tls.is_none());
-    gate.wait();
+    if !place.wait_for_start() {
+        return Err(CALLED_OFF.into());
+    }
     let io = io.map_err(|e| prepare::explain_ring(&e))?;
     let before = cost::of_thread();
     let mut core = Core::new(setup, share, io, epoch);
     core.watch(seat.log, seat.traced);
-    let result = core.run(control, tell);
+    let result = core.run(control, &place, tell);
     let cost = cost::since(before);
     match result {
         Ok(result) => Ok((result, cost)),

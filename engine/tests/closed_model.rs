@@ -73,6 +73,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
             share: load.share,
             requests_per_connection: load.per_connection.and_then(NonZeroU64::new),
             ramp_up: Duration::ZERO,
+            ramp_step: NonZeroU32::MIN,
             socket: Socket::default(),
             family: Family::Any,
             route: Route::default(),
@@ -92,7 +93,13 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
                 want: proto::Want::default(),
             }],
         }],
-        phases: vec![Phase { name: "main".into(), users: n32(load.users), stop: load.stop, record: true }],
+        phases: vec![Phase {
+            name: "main".into(),
+            users: n32(load.users),
+            load: scenario::plan::Load::Closed,
+            stop: load.stop,
+            record: true,
+        }],
         http2: Default::default(),
         thresholds: vec![],
     }

@@ -4,8 +4,8 @@ use engine::stats::{Figures, RunResult};
 use std::time::Duration;
 
 /// Arrivals that never began. The closed model has none: a user starts when it is free.
-pub(crate) fn dropped(_result: &RunResult) -> u64 {
-    0
+pub(crate) fn dropped(result: &RunResult) -> u64 {
+    result.totals.dropped
 }
 
 /// Requests that ended well, per second.

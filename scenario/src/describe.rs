@@ -2,9 +2,10 @@
 
 use crate::duration::show_duration;
 use crate::plan::{
-    Check, Connections, Endpoint, Family, Http2, Order, Phase, Plan, Protocol, Scenario, Share, Socket, Step,
-    Stop, Target, Timeouts, Tls,
+    Arrivals, Check, Connections, Curve, Endpoint, Family, Http2, Load, Order, Phase, Plan, Protocol,
+    Scenario, Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
 };
+use crate::rate::show_rate;
 use proto::{Field, Framing, Piece, Text};
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -255,7 +256,31 @@ fn write_phase(out: &mut String, phase: &Phase) -> fmt::Result {
         Stop::IterationsPerUser(n) => format!("iterations_per_user: {n}"),
     };
     let name = plain(&phase.name);
-    writeln!(out, "  - {{ name: {name}, users: {}, {stop}, record: {} }}", phase.users, phase.record)
+    let load = match &phase.load {
+        Load::Closed => format!("users: {}", phase.users),
+        Load::Ramp { from, to } => format!("users: {from}..{to}"),
+        Load::Open(arrivals) => format!("{}, users_max: {}", schedule(arrivals), phase.users),
+    };
+    writeln!(out, "  - {{ name: {name}, {load}, {stop}, record: {} }}", phase.record)
+}
+
+fn schedule(arrivals: &Arrivals) -> String {
+    let curve = match &arrivals.curve {
+        Curve::Constant(rate) => format!("rate: {}", show_rate(*rate)),
+        Curve::Ramp { from, to, .. } => format!("rate: {}..{}", show_rate(*from), show_rate(*to)),
+        Curve::Stairs { from, to, stairs, .. } => {
+            format!("rate: {}..{}, stairs: {stairs}", show_rate(*from), show_rate(*to))
+        }
+        Curve::Times { at, .. } => format!("replay: {} arrivals", at.len()),
+    };
+    let spread = match (&arrivals.curve, arrivals.spread) {
+        (Curve::Times { .. }, _) => String::new(),
+        (_, Spread::Even) => ", arrivals: even".to_owned(),
+        (_, Spread::Poisson) => ", arrivals: poisson".to_owned(),
+        (_, Spread::Burst(n)) => format!(", arrivals: burst({n})"),
+    };
+    let time = arrivals.backlog.time.map_or("none".to_owned(), show_duration);
+    format!("{curve}{spread}, backlog: {{ time: {time}, number: {} }}", arrivals.backlog.number)
 }
 
 /// A text as a YAML scalar: in quotes if it would otherwise read as something else.

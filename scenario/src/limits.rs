@@ -38,6 +38,18 @@ pub const MAX_BODY_BYTES: u64 = 256 * 1024 * 1024;
 pub const MAX_ALL_BODY_BYTES: u64 = 1024 * 1024 * 1024;
 /// Virtual users of a phase.
 pub const MAX_USERS: u64 = 1_000_000;
+/// Users at most of a phase with a schedule where neither it nor the connections say how many.
+pub const DEFAULT_USERS_MAX: u32 = 100;
+/// Arrivals per second: ten times what any machine sends.
+pub const MAX_RATE: f64 = 10_000_000.0;
+/// Stairs of a rate.
+pub const MAX_STAIRS: u64 = 10_000;
+/// Arrivals at a time.
+pub const MAX_BURST: u64 = 1_000_000;
+/// Arrivals that may wait: 8 bytes each.
+pub const MAX_BACKLOG: u64 = 10_000_000;
+/// How long an arrival waits for an idle user where the plan says nothing: as long as a request may take.
+pub const DEFAULT_BACKLOG: Duration = Duration::from_secs(30);
 /// Connections of a run.
 pub const MAX_CONNECTIONS: u64 = 1_000_000;
 /// Local addresses that connections come from: each is tried before the start.

@@ -191,21 +191,26 @@ pub(crate) const CHECK: Place = Place {
 
 pub(crate) const PHASE: Place = Place {
     name: "a phase",
-    keys: &["name", "users", "for", "iterations", "iterations_per_user", "record"],
-    later: &[
+    keys: &[
+        "name",
+        "users",
         "rate",
         "arrivals",
+        "stairs",
+        "replay",
         "users_max",
         "backlog",
-        "stages",
-        "graceful_stop",
-        "start_after",
-        "scenarios",
-        "seed",
-        "connections",
-        "think",
+        "for",
+        "iterations",
+        "iterations_per_user",
+        "record",
     ],
+    later: &["stages", "graceful_stop", "start_after", "scenarios", "seed", "connections", "think"],
 };
+
+pub(crate) const BACKLOG: Place = Place { name: "backlog", keys: &["time", "number"], later: &[] };
+
+pub(crate) const REPLAY: Place = Place { name: "replay", keys: &["file", "speed"], later: &["format"] };
 
 pub(crate) const THRESHOLD: Place = Place { name: "a threshold", keys: &["that", "abort_after"], later: &[] };
 
@@ -222,6 +227,8 @@ const ALL: &[&Place] = &[
     &REQUEST,
     &CHECK,
     &PHASE,
+    &BACKLOG,
+    &REPLAY,
     &THRESHOLD,
 ];
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A whole run.
@@ -155,6 +156,8 @@ pub struct Connections {
     pub requests_per_connection: Option<NonZeroU64>,
     /// Spread the opening of connections evenly over this time.
     pub ramp_up: Duration,
+    /// So many at a time.
+    pub ramp_step: NonZeroU32,
     /// `SO_RCVBUF`, `TCP_QUICKACK` and such.
     pub socket: Socket,
     /// Where they come from.
@@ -377,16 +380,102 @@ impl fmt::Display for StatusSet {
 }
 
 /// A named stretch with its own load and stop rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Phase {
     /// Its name; unique.
     pub name: String,
-    /// Virtual users of the whole run, over all cores.
+    /// Virtual users of the whole run, over all cores: all of them, or in the open model and in a ramp the most there may be.
     pub users: NonZeroU32,
+    /// What makes iterations begin.
+    pub load: Load,
     /// When it ends.
     pub stop: Stop,
     /// False: a warm-up. Paced like the rest, in the books, not in the result's figures.
     pub record: bool,
+}
+
+/// What makes iterations begin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Load {
+    /// The closed model: a user begins again when it has finished.
+    #[default]
+    Closed,
+    /// The closed model with a number of users that moves evenly over the phase's time. Only with [`Stop::After`].
+    Ramp {
+        /// Users at the beginning.
+        from: u32,
+        /// Users at the end.
+        to: u32,
+    },
+    /// The open model: iterations begin when a schedule says, whatever the server does.
+    Open(Arrivals),
+}
+
+/// A schedule of arrivals, and what happens to those that nobody can take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrivals {
+    /// How many a second, over the time of the phase.
+    pub curve: Curve,
+    /// How they are spread within that.
+    pub spread: Spread,
+    /// Those that find no idle user.
+    pub backlog: Backlog,
+}
+
+/// Arrivals per second over all cores, from the beginning of the phase.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Curve {
+    /// Always the same, above zero.
+    Constant(f64),
+    /// From one rate to another, evenly.
+    Ramp {
+        /// At the beginning; zero or more.
+        from: f64,
+        /// At the end; zero or more, and not both zero.
+        to: f64,
+        /// How long it takes.
+        over: Duration,
+    },
+    /// From one rate to another in equal stairs.
+    Stairs {
+        /// The first stair; zero or more.
+        from: f64,
+        /// The last stair.
+        to: f64,
+        /// How many, at least two.
+        stairs: NonZeroU32,
+        /// All of them together.
+        over: Duration,
+    },
+    /// At these times after the beginning, in order; each `lanes` times if it is given to each connection.
+    Times {
+        /// Nanoseconds, never falling.
+        at: Arc<[u64]>,
+        /// How many arrivals each time stands for.
+        each: NonZeroU32,
+    },
+}
+
+/// How arrivals are spread within the curve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spread {
+    /// As evenly as can be.
+    #[default]
+    Even,
+    /// As independent events come: gaps are exponentially distributed.
+    Poisson,
+    /// So many at a time.
+    Burst(NonZeroU32),
+}
+
+/// What happens to arrivals that find no idle user: they wait, their intended start kept, and are dropped and counted past
+/// these bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// Longest wait. `None`: no limit.
+    pub time: Option<Duration>,
+    /// How many may wait over all cores.
+    pub number: u64,
 }
 
 /// What ends a phase.
@@ -394,7 +483,7 @@ pub struct Phase {
 pub enum Stop {
     /// After this time.
     After(Duration),
-    /// When this many iterations were started over all users and have ended.
+    /// When this many iterations were begun over all users (in the open model: have arrived) and have ended.
     Iterations(NonZeroU64),
     /// Each user does this many.
     IterationsPerUser(NonZeroU64),

@@ -57,6 +57,8 @@ pub(super) struct Link {
     pub(super) next_way: u32,
     /// Requests this connection may still take.
     pub(super) budget: u64,
+    /// Iterations that may still begin on it in this phase.
+    pub(super) quota: u64,
     /// Since when it takes no request though nothing is in flight on it (a server may allow no streams).
     pub(super) stuck_since: Time,
     /// Users that own it and wait for room on it.
@@ -98,6 +100,7 @@ impl Link {
             failures: 0,
             next_way: first_way,
             budget: u64::MAX,
+            quota: u64::MAX,
             stuck_since: Time::NEVER,
             waiting: 0,
             turn: 0,

@@ -4,6 +4,7 @@
 //! The turn: wait for completions, read the clock once, handle the completions, fire timers, let users go on, flush each
 //! touched link once.
 
+mod arrivals;
 mod link;
 mod notes;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod users;
 use crate::addresses::Ways;
 use crate::batch::Batch;
 use crate::clock::Clock;
+use crate::gate::{self, Place};
 use crate::io::{Driver, Wait, What};
 use crate::limits;
 use crate::request_log::CoreLog;
@@ -23,11 +25,12 @@ use crate::stats::{Batching, Books, Bytes, Part, Series, TlsFacts};
 use crate::timers::{Owner, Timers};
 use crate::tls::{ServerName, TlsSetup};
 use crate::trace::{Exchange, Trace};
-use crate::{Control, Options};
+use crate::{Control, Options, Pacing};
+use arrivals::{Open, Until};
 use link::{Link, Prepared};
 use proto::{Field, Template, Text, Time, Want};
 use scenario::Plan;
-use scenario::plan::{Order, Protocol, Share, Step};
+use scenario::plan::{Load, Order, Protocol, Share, Step};
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -184,6 +187,8 @@ pub(crate) struct CoreResult {
     pub(crate) client_requests: Vec<u64>,
     pub(crate) batching: Batching,
     pub(crate) turns: u64,
+    /// Spent spinning, ns: not work.
+    pub(crate) spun: u64,
     pub(crate) overflows: u64,
     /// How often it waited for the request log to be written.
     pub(crate) log_waits: u64,
@@ -191,6 +196,18 @@ pub(crate) struct CoreResult {
     /// Why it ended before its time, if it did.
     pub(crate) gave_up: Option<String>,
     pub(crate) interrupted: bool,
+}
+
+/// Where a run is.
+struct Progress<'a> {
+    control: &'a Control,
+    now: Time,
+    /// When stock is taken.
+    grid: Grid,
+    /// Until when requests in flight are waited for.
+    drain_until: Time,
+    interrupted: bool,
+    gave_up: Option<String>,
 }
 
 /// One core.
@@ -207,6 +224,8 @@ pub(crate) struct Core<'a, D, C> {
     recorder: Recorder,
     wheel: Wheel,
     phase: PhaseRun,
+    /// The schedule of a phase in the open model.
+    arrivals: Option<Box<Open>>,
     phases: Vec<Option<(Time, Time)>>,
     /// Links to flush at the end of the turn.
     touched: Vec<u32>,
@@ -218,6 +237,8 @@ pub(crate) struct Core<'a, D, C> {
     /// Links in state `Open`.
     open: u32,
     stopping: bool,
+    /// It waits for the other cores, whose news comes by no completion.
+    meeting: bool,
     /// Since when no connection could be opened.
     down_since: Option<Time>,
     bytes: Bytes,
@@ -226,6 +247,8 @@ pub(crate) struct Core<'a, D, C> {
     napping: bool,
     /// Links whose flush was put off to the next turn.
     holding: bool,
+    /// Spent looking for completions in vain because an arrival was about to be due (ns).
+    spun: u64,
 }
 
 impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
@@ -236,11 +259,12 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let users = share.phases.iter().map(|p| p.users).max().unwrap_or(0);
         let all_links = u64::from(setup.plan.connections.max.get());
         let ramp = setup.plan.connections.ramp_up.as_nanos() as u64;
+        let ramp_step = setup.plan.connections.ramp_step.get();
         let links = (0..targets as u16)
             .flat_map(|target| (0..share.links).map(move |i| (target, share.first_link + i)))
             .map(|(target, global)| {
-                let at =
-                    now.as_nanos() + (u128::from(ramp) * u128::from(global) / u128::from(all_links)) as u64;
+                let stair = u128::from(global / ramp_step * ramp_step);
+                let at = now.as_nanos() + (u128::from(ramp) * stair / u128::from(all_links)) as u64;
                 Link::new(target, Time::from_nanos(at), global)
             })
             .collect();
@@ -248,9 +272,22 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let multiplexed = plan.protocol != Protocol::H1 && plan.connections.streams.get() > 1;
         let batch = Batch::new(setup.options.batch && io.can_nap(), multiplexed, now);
         Core {
-            recorder: Recorder::new(setup.plan.phases.len(), setup.steps.len(), &setup.keep),
+            recorder: Recorder::new(
+                setup.plan.phases.iter().map(|p| p.record),
+                setup.steps.len(),
+                &setup.keep,
+            ),
             wheel: Wheel::new(setup.plan.scenarios.iter().map(|s| s.weight.get())),
-            phase: PhaseRun { index: 0, began: now, ends: Time::NEVER, budget: 0, per_user: 0, active: 0 },
+            phase: PhaseRun {
+                index: 0,
+                began: now,
+                ends: Time::NEVER,
+                budget: 0,
+                per_user: 0,
+                active: 0,
+                ramp: None,
+            },
+            arrivals: None,
             phases: vec![None; setup.plan.phases.len()],
             links,
             users: (0..users).map(|_| User::new()).collect(),
@@ -267,11 +304,13 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             running: 0,
             open: 0,
             stopping: false,
+            meeting: false,
             down_since: None,
             bytes: Bytes::default(),
             turns: 0,
             napping: false,
             holding: false,
+            spun: 0,
             setup,
             share,
             io,
@@ -280,57 +319,161 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     }
 
     /// Runs all phases. `tell` hands news to the run; it must not block for long.
-    pub(crate) fn run(mut self, control: &Control, tell: &mut dyn FnMut(Told)) -> io::Result<CoreResult> {
-        let mut now = self.clock.now();
-        let mut grid = Grid::new(self.setup.options.interval, now);
-        let mut gave_up = None;
-        let mut drain_until = Time::NEVER;
-        (0..self.links.len() as u32).for_each(|link| self.start_link(link, now));
+    pub(crate) fn run(
+        mut self,
+        control: &Control,
+        place: &Place<'_>,
+        tell: &mut dyn FnMut(Told),
+    ) -> io::Result<CoreResult> {
+        let start = self.clock.now();
+        let mut run = Progress {
+            control,
+            now: start,
+            grid: Grid::new(self.setup.options.interval, start),
+            drain_until: Time::NEVER,
+            interrupted: false,
+            gave_up: None,
+        };
+        (0..self.links.len() as u32).for_each(|link| self.start_link(link, start));
+        let mut begins = self.open_links_first(&mut run, place, tell)?;
         'phases: for index in 0..self.setup.plan.phases.len() {
-            self.begin_phase(index, now);
-            self.advance_users(now);
-            self.flush(now);
-            while !self.phase_over(now) {
-                self.told.drain(..).for_each(&mut *tell);
-                now = self.turn(now, grid.ends().min(drain_until))?;
-                if self.recorder.trace.is_some() {
-                    self.tell_traced(false);
+            self.begin_phase(index, begins, run.now);
+            self.advance_users(run.now);
+            self.release_arrivals(run.now);
+            self.flush(run.now);
+            begins = loop {
+                if let Some(end) = self.phase_end(place, run.now) {
+                    break end;
                 }
-                if now >= grid.ends() {
-                    self.recorder.log.iter_mut().for_each(CoreLog::pass_on);
-                    let mut snapshot = Box::new(self.snapshot(now, grid.number()));
-                    grid.advance(now);
-                    snapshot.next = grid.number();
-                    self.told.push(Told::Snapshot(snapshot));
-                }
-                if control.interrupts() > 0 && !self.stopping {
-                    self.stopping = true;
-                    drain_until = now.after(self.setup.options.drain);
-                }
-                let leave = self.stopping
-                    && (self.running == 0
-                        || now >= drain_until
-                        || control.interrupts() > 1
-                        || self.nothing_moves());
-                if !leave && self.server_gone(now) {
-                    gave_up = Some(format!("no connection could be opened for {:?}", limits::GIVE_UP));
-                }
-                if !leave && self.never_opened() {
-                    gave_up = Some("no connection could be opened".into());
-                }
-                if leave || gave_up.is_some() {
-                    self.end_phase(now);
+                self.step(&mut run, tell)?;
+                if self.is_to_leave(&mut run) {
+                    self.end_phase(run.now.min(self.phase.ends));
                     break 'phases;
                 }
-            }
-            self.end_phase(now);
+            };
+            self.end_phase(begins);
         }
+        self.drain(&mut run, tell)?;
+        self.finish(run, tell)
+    }
+
+    /// In the open model arrivals begin when the connections stand: their schedule is not delayed by handshakes. Returns
+    /// when the first phase begins.
+    fn open_links_first(
+        &mut self,
+        run: &mut Progress<'_>,
+        place: &Place<'_>,
+        tell: &mut dyn FnMut(Told),
+    ) -> io::Result<Time> {
+        if !matches!(self.setup.plan.phases[0].load, Load::Open(_)) {
+            return Ok(run.now);
+        }
+        let until = run.now.after(limits::OPEN_FIRST);
+        let mut came = false;
+        loop {
+            let settled =
+                |l: &Link| l.state == link::LinkState::Open || l.failures > 0 || (l.reopen_at > run.now);
+            if !came && (run.now >= until || self.links.iter().all(settled)) {
+                place.come(gate::READY, run.now);
+                came = true;
+            }
+            if let Some(begins) = place.all_came(gate::READY).filter(|_| came) {
+                return Ok(begins);
+            }
+            self.meeting = came;
+            self.step(run, tell)?;
+            self.meeting = false;
+            if run.control.interrupts() > 0 || self.never_opened() {
+                return Ok(run.now);
+            }
+        }
+    }
+
+    /// The end of the present phase, once it is there for all cores: a phase that counts ends when the last core has done
+    /// its part, so that rates are over one stretch of time and phases do not overlap.
+    fn phase_end(&mut self, place: &Place<'_>, now: Time) -> Option<Time> {
+        if !self.phase_over(now) {
+            return None;
+        }
+        if self.phase.ends != Time::NEVER {
+            return Some(self.phase.ends);
+        }
+        let meeting = gate::end_of(self.phase.index);
+        if !self.meeting {
+            place.come(meeting, now);
+            self.meeting = true;
+        }
+        let end = place.all_came(meeting)?;
+        self.meeting = false;
+        Some(end)
+    }
+
+    /// A turn, and what the run wants between turns.
+    fn step(&mut self, run: &mut Progress<'_>, tell: &mut dyn FnMut(Told)) -> io::Result<()> {
+        self.told.drain(..).for_each(&mut *tell);
+        run.now = self.turn(run.now, run.grid.ends().min(run.drain_until))?;
+        if self.recorder.trace.is_some() {
+            self.tell_traced(false);
+        }
+        if run.now >= run.grid.ends() {
+            self.recorder.log.iter_mut().for_each(CoreLog::pass_on);
+            let mut snapshot = Box::new(self.snapshot(run.now, run.grid.number()));
+            run.grid.advance(run.now);
+            snapshot.next = run.grid.number();
+            self.told.push(Told::Snapshot(snapshot));
+        }
+        Ok(())
+    }
+
+    /// Whether the run ends before its time.
+    fn is_to_leave(&mut self, run: &mut Progress<'_>) -> bool {
+        if run.control.interrupts() > 0 && !self.stopping {
+            (self.stopping, run.interrupted) = (true, true);
+            run.drain_until = run.now.after(self.setup.options.drain);
+        }
+        if self.stopping && self.is_drained(run) {
+            return true;
+        }
+        if self.server_gone(run.now) {
+            run.gave_up = Some(format!("no connection could be opened for {:?}", limits::GIVE_UP));
+        }
+        if self.never_opened() {
+            run.gave_up = Some("no connection could be opened".into());
+        }
+        run.gave_up.is_some()
+    }
+
+    fn is_drained(&self, run: &Progress<'_>) -> bool {
+        self.running == 0
+            || run.now >= run.drain_until
+            || run.control.interrupts() > u8::from(run.interrupted)
+            || self.nothing_moves()
+    }
+
+    /// What was begun in the open model is waited for: without its slowest requests the figures would be too good.
+    fn drain(&mut self, run: &mut Progress<'_>, tell: &mut dyn FnMut(Told)) -> io::Result<()> {
+        if self.stopping || run.gave_up.is_some() || self.arrivals.is_none() {
+            return Ok(());
+        }
+        self.close_open_model();
+        self.stopping = true;
+        self.phase.ends = Time::NEVER;
+        run.drain_until = run.now.after(self.setup.options.drain);
+        while !self.is_drained(run) {
+            self.step(run, tell)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, run: Progress<'_>, tell: &mut dyn FnMut(Told)) -> io::Result<CoreResult> {
         // What was written in the last turn still goes out: it counts as sent.
+        let now = run.now;
         self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO, limit: Duration::ZERO })?;
+        self.close_open_model();
         self.abandon_all();
         self.tell_traced(true);
         let log_waits = self.recorder.log.take().map_or(0, CoreLog::end);
-        let end = self.snapshot(now, grid.number());
+        let end = self.snapshot(now, run.grid.number());
         assert!(end.books.balance() && end.books.in_flight == 0, "the books do not balance: {:?}", end.books);
         self.told.push(Told::Snapshot(Box::new(end)));
         self.told.drain(..).for_each(&mut *tell);
@@ -339,29 +482,30 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             client_requests: self.links.iter().map(|l| l.tidings.succeeded).collect(),
             batching: self.batch.report(),
             turns: self.turns,
+            spun: self.spun,
             overflows: self.io.overflows(),
             log_waits,
             driver: self.io.describe(),
             recorder: self.recorder,
-            gave_up,
-            interrupted: self.stopping,
+            gave_up: run.gave_up,
+            interrupted: run.interrupted,
         })
     }
 
     /// One turn. Returns the time of its batch.
     fn turn(&mut self, before: Time, deadline: Time) -> io::Result<Time> {
         self.turns += 1;
-        let tick = before.after(limits::TICK);
+        let tick = before.after(if self.meeting { limits::MEETING_TICK } else { limits::TICK });
         let deadline = deadline.min(self.timers.next()).min(self.phase.ends).min(tick);
+        let deadline = self.phase.ramp.map_or(deadline, |r| deadline.min(r.next()));
         let in_flight = self.queues.in_flight as u32;
-        let nap = self.batch.nap(in_flight);
-        // All that may answer, but never so many that the memory to receive into runs out.
-        let want =
-            if nap.is_zero() { 1 } else { self.open.min(in_flight).min(self.io.receive_capacity() / 2) };
-        self.napping = !nap.is_zero();
-        let limit = if self.holding { nap } else { Duration::from_secs(1) };
-        self.io.wait(before, Wait { deadline, want, nap, limit })?;
-        let now = self.clock.now().max(before);
+        let now = match &self.arrivals {
+            Some(open) => {
+                let until = open.until(before, self.setup.options.pacing == Pacing::Precise);
+                self.wait_for_arrival(before, deadline, until)?
+            }
+            None => self.wait_for_completions(before, deadline)?,
+        };
         while let Some(completion) = self.io.next() {
             let link = completion.tag;
             match completion.what {
@@ -384,10 +528,14 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 Owner::Link(link) => self.link_timer(link, now),
             }
         }
+        self.move_users(now);
         self.advance_users(now);
+        self.release_arrivals(now);
         self.flush(now);
         let (clock, ended) = (&self.clock, self.recorder.ended);
-        self.batch.after_turn(now, ended, in_flight, || clock.thread_cpu());
+        if self.arrivals.is_none() {
+            self.batch.after_turn(now, ended, in_flight, || clock.thread_cpu());
+        }
         Ok(now)
     }
 
@@ -410,12 +558,46 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.recorder.trace = Trace::of(traced);
     }
 
-    fn end_phase(&mut self, now: Time) {
+    /// The closed model may wait for several completions.
+    fn wait_for_completions(&mut self, before: Time, deadline: Time) -> io::Result<Time> {
+        let in_flight = self.queues.in_flight as u32;
+        let nap = self.batch.nap(in_flight);
+        // All that may answer, but never so many that the memory to receive into runs out.
+        let want =
+            if nap.is_zero() { 1 } else { self.open.min(in_flight).min(self.io.receive_capacity() / 2) };
+        self.napping = !nap.is_zero();
+        let limit = if self.holding { nap } else { Duration::from_secs(1) };
+        self.io.wait(before, Wait { deadline, want, nap, limit })?;
+        Ok(self.clock.now().max(before))
+    }
+
+    /// The open model never waits past a due time.
+    fn wait_for_arrival(&mut self, before: Time, deadline: Time, until: Until) -> io::Result<Time> {
+        let plain = |deadline, want| Wait { deadline, want, nap: Duration::ZERO, limit: Duration::ZERO };
+        self.napping = false;
+        let Until::Sleep(wake) = until else {
+            self.io.wait(before, plain(before, 0))?;
+            let now = self.clock.now().max(before);
+            if self.io.is_idle() {
+                self.spun += now.nanos_since(before);
+            }
+            return Ok(now);
+        };
+        self.io.wait(before, plain(deadline.min(wake), 1))?;
+        let now = self.clock.now().max(before);
+        if let Some(open) =
+            self.arrivals.as_mut().filter(|_| wake <= deadline && now >= wake && self.io.is_idle())
+        {
+            open.woke(wake, now);
+        }
+        Ok(now)
+    }
+
+    fn end_phase(&mut self, ended: Time) {
         let index = self.phase.index;
         // What is still to be counted of open connections belongs to this phase.
         (0..self.links.len() as u32).for_each(|link| self.harvest(link));
         self.recorder.bytes[index].merge(&std::mem::take(&mut self.bytes));
-        let ended = if self.phase.ends == Time::NEVER { now } else { now.min(self.phase.ends) };
         self.phases[index] = Some((self.phase.began, ended));
         self.told.push(Told::PhaseEnded(index));
     }

@@ -123,14 +123,14 @@ impl Sink for Notes<'_> {
             lag: sent.nanos_since(user.due),
             first_byte: user.first_byte.nanos_since(sent),
         };
-        self.recorder.succeeded(user.phase, user.step, times);
+        let recorded = self.recorder.succeeded(user.phase, user.step, times);
         if let Some(log) = &mut self.recorder.log {
             log.note(user.phase, sent, times.service, Some(user.status));
         }
         if let Some(trace) = &mut self.recorder.trace {
             trace.end(index, self.now, None);
         }
-        self.tidings.succeeded += 1;
+        self.tidings.succeeded += u64::from(recorded);
         self.queues.in_flight -= 1;
         self.queues.ready.push(index);
     }

@@ -7,6 +7,7 @@
 
 use super::{Core, Setup, shares};
 use crate::clock::Clock;
+use crate::gate::Gate;
 use crate::io::socket::Peer;
 use crate::io::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What};
 use crate::stats::{Books, Figures};
@@ -372,6 +373,9 @@ impl Driver for Network {
         assert!(self.now.get() < 3_600_000 * MS, "the run does not end");
         Ok(())
     }
+    fn is_idle(&self) -> bool {
+        self.ready.is_empty()
+    }
     fn next(&mut self) -> Option<Completion> {
         loop {
             let (socket, what, completes) = self.ready.pop_front()?;
@@ -429,7 +433,13 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
         timeout: None,
         want: proto::Want::default(),
     };
-    let phase = |name: &str, users, stop| Phase { name: name.into(), users: n32(users), stop, record: true };
+    let phase = |name: &str, users, stop| Phase {
+        name: name.into(),
+        users: n32(users),
+        load: Load::Closed,
+        stop,
+        record: true,
+    };
     Plan {
         name: "simulation".into(),
         targets: vec![Target {
@@ -446,6 +456,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             share: if pool { Share::Pool } else { Share::PerUser },
             requests_per_connection: NonZeroU64::new(random.within(0..3) * 40),
             ramp_up: Duration::from_millis(random.within(0..50)),
+            ramp_step: NonZeroU32::MIN,
             socket: scenario::plan::Socket::default(),
             family: Family::Any,
             route: Route::default(),
@@ -494,7 +505,8 @@ fn simulate(seed: u64) -> (Books, String) {
     };
     let share = shares(&setup, 1).remove(0);
     let core = Core::new(&setup, share, network, VirtualClock(now.clone()));
-    let mut result = core.run(&Control::default(), &mut |_| {}).unwrap();
+    let gate = Gate::new(1, setup.plan.phases.len());
+    let mut result = core.run(&Control::default(), &gate.place(0), &mut |_| {}).unwrap();
     let mut all = Figures::default();
     result.recorder.take_figures().iter().flatten().for_each(|figures| all.merge(figures));
     let (books, wire) = (all.books, *wire.borrow());

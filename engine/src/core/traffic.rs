@@ -525,6 +525,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Gives every touched link's bytes to the kernel, one send each.
     pub(super) fn flush(&mut self, now: Time) {
+        // In the open model the time from due to sent is what must be true; in the closed model the time of the batch does.
+        let now = match self.arrivals.is_some() && !self.touched.is_empty() {
+            true => self.clock.now().max(now),
+            false => now,
+        };
         let mut touched = std::mem::take(&mut self.touched);
         let mut held = 0;
         for i in 0..touched.len() {
@@ -634,7 +639,20 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         };
         self.open -= 1;
         self.reset(index, now, now.after(pause), farewell);
-        self.start_link(index, now);
+        if self.is_wanted(index) {
+            self.start_link(index, now);
+        }
+    }
+
+    /// Whether a link that went down has work to come. Where not, it stays down until a user asks for it.
+    fn is_wanted(&self, index: u32) -> bool {
+        let link = &self.links[index as usize];
+        let waiting = !self.queues.waiting[usize::from(link.target)].is_empty() || link.waiting > 0;
+        let to_come = match &self.arrivals {
+            Some(open) => !open.is_over(),
+            None => self.phase.budget > 0,
+        };
+        waiting || to_come || self.phase.index + 1 < self.setup.plan.phases.len()
     }
 
     /// Closed for being idle: opened again only when a user wants it.

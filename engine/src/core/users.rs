@@ -4,9 +4,11 @@ use super::{Core, Setup, StepSetup};
 use crate::clock::Clock;
 use crate::core::notes::Notes;
 use crate::io::Driver;
+use crate::pacing::Lanes;
 use crate::timers::Owner;
 use proto::{Error, Kind, Time, Token};
-use scenario::plan::{Order, Share, Stop};
+use scenario::plan::{Load, Order, Share, Stop};
+use std::time::Duration;
 
 /// Where a user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,44 @@ pub(super) struct PhaseRun {
     pub(super) per_user: u64,
     /// Users that take part, from index 0.
     pub(super) active: u32,
+    /// Where the number of users moves.
+    pub(super) ramp: Option<UserRamp>,
+}
+
+/// A number of users that moves evenly from one to another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UserRamp {
+    from: u32,
+    to: u32,
+    /// Changes so far: one user each.
+    done: u32,
+    over: Duration,
+    began: Time,
+}
+
+impl UserRamp {
+    fn new(from: u32, to: u32, over: Duration, began: Time) -> UserRamp {
+        UserRamp { from, to, done: 0, over, began }
+    }
+
+    /// When the next user comes or goes.
+    pub(super) fn next(&self) -> Time {
+        let all = self.from.abs_diff(self.to);
+        if self.done == all {
+            return Time::NEVER;
+        }
+        // A rising ramp brings its last user at the end, a falling one takes the first away after its part of the time.
+        let at = self.over.as_nanos() * u128::from(self.done + 1) / u128::from(all);
+        self.began.after(Duration::from_nanos(at as u64))
+    }
+
+    /// Users of the whole run at this time.
+    fn at(&mut self, now: Time) -> u32 {
+        while self.next() <= now {
+            self.done += 1;
+        }
+        if self.to > self.from { self.from + self.done } else { self.from - self.done }
+    }
 }
 
 /// Which scenario the next iteration takes: smooth weighted round robin, so that shares are exact at any moment.
@@ -130,32 +170,66 @@ pub(crate) fn split(n: u64, weights: &[u64]) -> Vec<u64> {
 }
 
 impl<D: Driver, C: Clock> Core<'_, D, C> {
-    /// Enters a phase: its users begin.
-    pub(super) fn begin_phase(&mut self, index: usize, now: Time) {
-        let share = &self.share.phases[index];
-        let stop = self.setup.plan.phases[index].stop;
-        let (ends, per_user) = match stop {
-            Stop::After(d) => (now.after(d), u64::MAX),
+    /// Enters a phase that began at `began`: its users begin.
+    pub(super) fn begin_phase(&mut self, index: usize, began: Time, now: Time) {
+        let (share, plan) = (self.share.phases[index], &self.setup.plan.phases[index]);
+        let (ends, per_user) = match plan.stop {
+            Stop::After(d) => (began.after(d), u64::MAX),
             Stop::Iterations(_) => (Time::NEVER, u64::MAX),
             Stop::IterationsPerUser(n) => (Time::NEVER, n.get()),
         };
-        self.phase =
-            PhaseRun { index, began: now, ends, budget: share.iterations, per_user, active: share.users };
+        let ramp = match (&plan.load, plan.stop) {
+            (&Load::Ramp { from, to }, Stop::After(over)) => Some(UserRamp::new(from, to, over, began)),
+            _ => None,
+        };
+        let active = ramp.map_or(share.users, |mut r| self.share.part.of(r.at(now)));
+        self.phase = PhaseRun { index, began, ends, budget: share.iterations, per_user, active, ramp };
         self.told.push(super::Told::PhaseBegan(index));
-        if index > 0 && !self.setup.plan.phases[index - 1].record {
-            self.links.iter_mut().for_each(|l| l.tidings.succeeded = 0);
+        self.users.iter_mut().for_each(|u| u.iterations = 0);
+        self.set_quotas(plan.stop, share.iterations);
+        self.enter_open_model(index, began);
+        if self.arrivals.is_none() {
+            self.wake_users(0, now);
         }
-        for user in 0..self.users.len() as u32 {
-            self.users[user as usize].iterations = 0;
-            if user < self.phase.active && self.users[user as usize].state == State::Idle {
+    }
+
+    /// Where connections open one after the other and own their users, each has its part of a count: else the first would do
+    /// all the work.
+    fn set_quotas(&mut self, stop: Stop, iterations: u64) {
+        let connections = &self.setup.plan.connections;
+        let counts = matches!(stop, Stop::Iterations(_)) && !connections.ramp_up.is_zero();
+        let own = counts && connections.share == Share::PerUser;
+        let links = u64::from(self.share.links);
+        for (i, link) in (0..links).zip(&mut self.links) {
+            let part = iterations / links + u64::from(i < iterations % links);
+            link.quota = if own { part } else { u64::MAX };
+        }
+    }
+
+    /// Active users from this one on begin, if they are idle.
+    fn wake_users(&mut self, from: u32, now: Time) {
+        for user in from..self.phase.active {
+            if self.users[user as usize].state == State::Idle {
                 self.begin_iteration(user, now);
             }
         }
     }
 
+    /// Users come and go as the phase says.
+    pub(super) fn move_users(&mut self, now: Time) {
+        let Some(ramp) = &mut self.phase.ramp else { return };
+        if ramp.next() > now {
+            return;
+        }
+        let active = self.share.part.of(ramp.at(now));
+        let before = std::mem::replace(&mut self.phase.active, active);
+        self.wake_users(before.min(active), now);
+    }
+
     /// Whether everything the phase asks for is done (or its time is over).
     pub(super) fn phase_over(&self, now: Time) -> bool {
-        now >= self.phase.ends || (self.phase.ends == Time::NEVER && self.running == 0)
+        let to_come = self.arrivals.as_ref().is_some_and(|a| !a.is_over());
+        now >= self.phase.ends || (self.phase.ends == Time::NEVER && self.running == 0 && !to_come)
     }
 
     /// Lets every user whose request ended go on.
@@ -183,28 +257,39 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             let phase = usize::from(user.iteration_phase);
             self.recorder.iterations[phase] += 1;
             self.running -= 1;
-            self.begin_iteration(index, now);
+            match self.arrivals {
+                Some(_) => self.serve_backlog(index, now),
+                None => self.begin_iteration(index, now),
+            }
         } else if self.stopping {
             self.running -= 1;
             self.users[index as usize].state = State::Idle;
         } else {
             let step = user.step + 1;
-            self.start_request(index, step, now);
+            self.start_request(index, step, now, now);
         }
     }
 
-    /// Begins an iteration, or leaves the user idle where there is none to begin.
+    /// Begins an iteration of the closed model, or leaves the user idle where there is none to begin.
     fn begin_iteration(&mut self, index: u32, now: Time) {
         let phase = &mut self.phase;
         let user = &mut self.users[index as usize];
         user.state = State::Idle;
-        let used_up = phase.budget == 0 || u64::from(user.iterations) >= phase.per_user;
+        let quota = &mut self.links[(index % self.share.links) as usize].quota;
+        let used_up = phase.budget == 0 || u64::from(user.iterations) >= phase.per_user || *quota == 0;
         if self.stopping || index >= phase.active || used_up {
             return;
         }
+        *quota -= u64::from(*quota != u64::MAX);
         phase.budget = if phase.budget == u64::MAX { u64::MAX } else { phase.budget - 1 };
         user.iterations = user.iterations.saturating_add(1);
-        user.iteration_phase = phase.index as u16;
+        self.start_iteration(index, now, now);
+    }
+
+    /// Starts an iteration that was due at `due`.
+    pub(super) fn start_iteration(&mut self, index: u32, due: Time, now: Time) {
+        let user = &mut self.users[index as usize];
+        user.iteration_phase = self.phase.index as u16;
         user.scenario = self.wheel.next() as u16;
         self.running += 1;
         let scenario = &self.setup.scenarios[usize::from(user.scenario)];
@@ -218,13 +303,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 step
             }
         };
-        self.start_request(index, step, now);
+        self.start_request(index, step, due, now);
     }
 
-    fn start_request(&mut self, index: u32, step: u32, now: Time) {
+    fn start_request(&mut self, index: u32, step: u32, due: Time, now: Time) {
         let phase = self.phase.index as u16;
         let user = &mut self.users[index as usize];
-        (user.step, user.phase, user.due, user.attempts, user.timed_out) = (step, phase, now, 0, false);
+        (user.step, user.phase, user.due, user.attempts, user.timed_out) = (step, phase, due, 0, false);
         self.recorder.cell(phase, step).books.started += 1;
         self.queues.in_flight += 1;
         self.place(index, now);
@@ -353,9 +438,28 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 }
 
+/// A core's part of the users: those between two points of a line that all users divide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UserPart {
+    before: u64,
+    own: u64,
+    all: u64,
+}
+
+impl UserPart {
+    /// How many of `n` users are this core's: what [`split`] gives it.
+    pub(super) fn of(self, n: u32) -> u32 {
+        let upto = |point: u64| (u128::from(n) * u128::from(point)).div_ceil(u128::from(self.all)) as u32;
+        upto(self.before + self.own) - upto(self.before)
+    }
+}
+
 /// A core's part of the run.
 #[derive(Clone, Debug)]
 pub(crate) struct CoreShare {
+    pub(crate) part: UserPart,
+    /// Which arrivals of the open model are its own.
+    pub(crate) lanes: Lanes,
     /// Links per target.
     pub(crate) links: u32,
     /// Index of its first link among those of all cores, per target: spreads addresses and the ramp.
@@ -392,13 +496,25 @@ pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
             Stop::After(_) | Stop::IterationsPerUser(_) => vec![u64::MAX; cores],
         })
         .collect();
+    let (connections, all) = (plan.connections.max.get(), cores as u64);
     let mut first_link = 0;
     (0..cores)
         .map(|core| {
+            let own = links[core] as u32;
+            let (part, lanes) = match plan.connections.share {
+                Share::PerUser => (
+                    UserPart { before: u64::from(first_link), own: links[core], all: u64::from(connections) },
+                    Lanes { all: connections, first: first_link, own },
+                ),
+                Share::Pool => (
+                    UserPart { before: core as u64, own: 1, all },
+                    Lanes { all: cores as u32, first: core as u32, own: 1 },
+                ),
+            };
             let phases = (0..plan.phases.len())
                 .map(|p| PhaseShare { users: users[p][core] as u32, iterations: iterations[p][core] })
                 .collect();
-            let share = CoreShare { links: links[core] as u32, first_link, phases };
+            let share = CoreShare { part, lanes, links: own, first_link, phases };
             first_link += share.links;
             share
         })

@@ -122,6 +122,8 @@ pub trait Driver {
 
     /// Hands everything queued to the kernel and waits.
     fn wait(&mut self, now: Time, wait: Wait) -> io::Result<()>;
+    /// Whether the last wait brought nothing at all.
+    fn is_idle(&self) -> bool;
     /// The next completion of this batch.
     fn next(&mut self) -> Option<Completion>;
     /// The bytes of a chunk.

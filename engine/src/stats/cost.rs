@@ -12,7 +12,8 @@ pub(crate) fn of_thread() -> Cost {
         voluntary_switches: usage.ru_nvcsw as u64,
         involuntary_switches: usage.ru_nivcsw as u64,
         peak_rss: peak_rss(),
-        turns: 0,
+        waited: waited(),
+        ..Cost::default()
     }
 }
 
@@ -24,6 +25,7 @@ pub(crate) fn since(before: Cost) -> Cost {
         system: now.system.saturating_sub(before.system),
         voluntary_switches: now.voluntary_switches - before.voluntary_switches,
         involuntary_switches: now.involuntary_switches - before.involuntary_switches,
+        waited: now.waited.saturating_sub(before.waited),
         ..now
     }
 }
@@ -31,6 +33,13 @@ pub(crate) fn since(before: Cost) -> Cost {
 /// Largest resident set of the process so far, in bytes.
 pub(crate) fn peak_rss() -> u64 {
     usage(libc::RUSAGE_SELF).ru_maxrss as u64 * 1024
+}
+
+/// How long the calling thread was ready to run and had no CPU; zero where the kernel does not count it.
+fn waited() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ns = text.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    Duration::from_nanos(ns)
 }
 
 fn usage(who: libc::c_int) -> libc::rusage {

@@ -21,6 +21,12 @@ pub(crate) struct Recorder {
     pub(crate) bytes: Vec<Bytes>,
     /// Iterations ended, by phase.
     pub(crate) iterations: Vec<u64>,
+    /// Arrivals of the open model that came due, by phase.
+    pub(crate) arrived: Vec<u64>,
+    /// Of them: found every user busy.
+    pub(crate) waited: Vec<u64>,
+    /// Of them: never begun.
+    pub(crate) dropped: Vec<u64>,
     /// What the connections did.
     pub(crate) connections: ConnectionFigures,
     /// The times of the present interval, where somebody asked for them.
@@ -64,6 +70,8 @@ struct Counts {
 /// One step in one phase.
 #[derive(Default)]
 pub(crate) struct Cell {
+    /// Whether its phase is.
+    pub(crate) recorded: bool,
     pub(crate) books: Books,
     status: Vec<u64>,
     errors: Vec<(Error, u64)>,
@@ -80,13 +88,21 @@ pub(crate) struct Cell {
 }
 
 impl Recorder {
-    pub(crate) fn new(phases: usize, steps: usize, keep: &Keep) -> Recorder {
+    /// `recorded`: whether each phase is.
+    pub(crate) fn new(recorded: impl ExactSizeIterator<Item = bool>, steps: usize, keep: &Keep) -> Recorder {
+        let phases = recorded.len();
         let parts = if keep.parts { keep.groups(phases) } else { 0 };
+        let cells = recorded
+            .flat_map(|recorded| (0..steps).map(move |_| Cell { recorded, ..Cell::default() }))
+            .collect();
         Recorder {
             steps,
-            cells: (0..phases * steps).map(|_| Cell::default()).collect(),
+            cells,
             bytes: vec![Bytes::default(); phases],
             iterations: vec![0; phases],
+            arrived: vec![0; phases],
+            waited: vec![0; phases],
+            dropped: vec![0; phases],
             connections: ConnectionFigures::default(),
             interval: Interval::new(keep, phases),
             keep: keep.clone(),
@@ -103,9 +119,9 @@ impl Recorder {
         &mut self.cells[usize::from(phase) * self.steps + step as usize]
     }
 
-    /// A request ended well.
+    /// A request ended well. True where its phase is recorded.
     #[inline]
-    pub(crate) fn succeeded(&mut self, phase: u16, step: u32, times: Times) {
+    pub(crate) fn succeeded(&mut self, phase: u16, step: u32, times: Times) -> bool {
         self.ended += 1;
         if let Some(interval) = &mut self.interval {
             interval.succeeded(phase, step, times);
@@ -120,6 +136,7 @@ impl Recorder {
             cell.service.record(times.service);
             cell.lag.record(times.lag);
         }
+        cell.recorded
     }
 
     /// A request ended badly, `ns` after it was due.
@@ -255,6 +272,9 @@ impl Cell {
         Figures {
             books: self.books,
             iterations: 0,
+            arrived: 0,
+            waited: 0,
+            dropped: 0,
             status,
             errors,
             checks_passed: self.checks_passed,

@@ -48,6 +48,12 @@ pub struct Figures {
     pub books: Books,
     /// Iterations ended.
     pub iterations: u64,
+    /// Arrivals of the open model that came due.
+    pub arrived: u64,
+    /// Arrivals that found every user busy.
+    pub waited: u64,
+    /// Arrivals that were never begun: nobody was idle, and the backlog was full or the wait too long.
+    pub dropped: u64,
     /// Final responses by status code.
     pub status: BTreeMap<u16, u64>,
     /// Failures by cause.
@@ -189,6 +195,10 @@ pub struct Cost {
     pub peak_rss: u64,
     /// Turns of the cores.
     pub turns: u64,
+    /// Time the core threads were ready to run and had no CPU.
+    pub waited: Duration,
+    /// CPU time spent looking for completions because an arrival was about to be due; part of the CPU time above.
+    pub spun: Duration,
 }
 
 /// The machine's fingerprint.
@@ -250,6 +260,9 @@ impl Figures {
     pub fn merge(&mut self, other: &Figures) {
         self.books.merge(&other.books);
         self.iterations += other.iterations;
+        self.arrived += other.arrived;
+        self.dropped += other.dropped;
+        self.waited += other.waited;
         for (&code, &n) in &other.status {
             *self.status.entry(code).or_default() += n;
         }

@@ -78,6 +78,7 @@ impl Load {
                 share: self.share,
                 requests_per_connection: None,
                 ramp_up: Duration::ZERO,
+                ramp_step: NonZeroU32::MIN,
                 socket: Socket::default(),
                 family: Family::Any,
                 route: Route::default(),
@@ -97,7 +98,7 @@ impl Load {
 }
 
 pub fn phase(name: &str, users: u32, stop: Stop) -> Phase {
-    Phase { name: name.into(), users: n32(users), stop, record: true }
+    Phase { name: name.into(), users: n32(users), load: scenario::plan::Load::Closed, stop, record: true }
 }
 
 pub fn n32(n: u32) -> NonZeroU32 {

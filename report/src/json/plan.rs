@@ -2,8 +2,8 @@
 
 use scenario::Plan;
 use scenario::plan::{
-    Check, Connections, Endpoint, Family, Http2, Order, Phase, Protocol, Scenario, Share, Socket, Step, Stop,
-    Target, Timeouts, Tls,
+    Arrivals, Check, Connections, Curve, Endpoint, Family, Http2, Load, Order, Phase, Protocol, Scenario,
+    Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -168,6 +168,15 @@ fn phase(phase: &Phase) -> Value {
     let mut object = Map::new();
     object.insert("name".into(), json!(phase.name));
     object.insert("users".into(), json!(phase.users));
+    match &phase.load {
+        Load::Closed => {}
+        Load::Ramp { from, to } => {
+            object.insert("ramp".into(), json!({ "from": from, "to": to }));
+        }
+        Load::Open(arrivals) => {
+            object.insert("arrivals".into(), schedule(arrivals));
+        }
+    }
     let (name, value) = match phase.stop {
         Stop::After(time) => ("for_s", json!(time.as_secs_f64())),
         Stop::Iterations(n) => ("iterations", json!(n)),
@@ -175,6 +184,30 @@ fn phase(phase: &Phase) -> Value {
     };
     object.insert(name.into(), value);
     object.insert("record".into(), json!(phase.record));
+    Value::Object(object)
+}
+
+fn schedule(arrivals: &Arrivals) -> Value {
+    let mut object = Map::new();
+    let mut put = |key: &str, value: Value| drop(object.insert(key.into(), value));
+    match &arrivals.curve {
+        Curve::Constant(rate) => put("rate", json!(rate)),
+        Curve::Ramp { from, to, .. } => put("rate", json!([from, to])),
+        Curve::Stairs { from, to, stairs, .. } => {
+            put("rate", json!([from, to]));
+            put("stairs", json!(stairs));
+        }
+        Curve::Times { at, each } => put("replayed", json!(at.len() as u64 * u64::from(each.get()))),
+    }
+    put(
+        "spread",
+        match arrivals.spread {
+            Spread::Even => json!("even"),
+            Spread::Poisson => json!("poisson"),
+            Spread::Burst(n) => json!({ "burst": n }),
+        },
+    );
+    put("backlog", json!({ "time_s": seconds(arrivals.backlog.time), "number": arrivals.backlog.number }));
     Value::Object(object)
 }
 

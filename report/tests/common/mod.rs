@@ -56,6 +56,7 @@ pub fn plan() -> Plan {
             share: Share::Pool,
             requests_per_connection: NonZeroU64::new(100),
             ramp_up: Duration::ZERO,
+            ramp_step: NonZeroU32::MIN,
             socket: Socket::default(),
             family: Family::Any,
             route: Route::default(),
@@ -68,8 +69,20 @@ pub fn plan() -> Plan {
             order: Order::Sequence,
         }],
         phases: vec![
-            Phase { name: "warm-up".into(), users, stop: Stop::After(Duration::from_secs(1)), record: false },
-            Phase { name: "steady".into(), users, stop: Stop::After(Duration::from_secs(10)), record: true },
+            Phase {
+                name: "warm-up".into(),
+                users,
+                load: Load::Closed,
+                stop: Stop::After(Duration::from_secs(1)),
+                record: false,
+            },
+            Phase {
+                name: "steady".into(),
+                users,
+                load: Load::Closed,
+                stop: Stop::After(Duration::from_secs(10)),
+                record: true,
+            },
         ],
         http2: Default::default(),
         thresholds: vec![
@@ -101,6 +114,9 @@ pub fn books() -> Books {
 pub fn figures() -> Figures {
     let times = [1_000, 2_000, 3_000, 4_000, 5_000, 150_000];
     Figures {
+        arrived: 0,
+        waited: 0,
+        dropped: 0,
         books: books(),
         iterations: 4,
         status: BTreeMap::from([(200, 5), (302, 1), (503, 1)]),
@@ -207,6 +223,8 @@ pub fn result() -> RunResult {
         connections: connections(),
         client_rates: vec![226.06, 256.86, 230.0, 240.0],
         cost: Cost {
+            waited: Duration::from_millis(12),
+            spun: Duration::ZERO,
             user: Duration::from_micros(90),
             system: Duration::from_micros(180),
             voluntary_switches: 9,

@@ -6,7 +6,7 @@ use crate::place;
 use crate::plan::{Connections, Family, Phase, Route, Share, Socket, Timeouts, Tls};
 use crate::reader::{Fields, Reader};
 use crate::source::quote;
-use crate::tree::{Entry, Kind};
+use crate::tree::{Entry, Kind, Node};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -157,6 +157,7 @@ pub(crate) fn connections(
         share: Share::Pool,
         requests_per_connection: None,
         ramp_up: Duration::ZERO,
+        ramp_step: NonZeroU32::MIN,
         socket: Socket::default(),
         family: Family::Any,
         route: Route::default(),
@@ -190,6 +191,21 @@ pub(crate) fn connections(
         check_share(reader, entry, &connections, users);
     }
     Some(connections)
+}
+
+/// How many requests the plan's connections hold at a time, where it says how many there are. Errors are [`connections`]'
+/// affair.
+pub(crate) fn places(plan: &Fields<'_>) -> Option<NonZeroU32> {
+    let number = |node: &Node| node.as_plain()?.parse::<u32>().ok();
+    let entry = plan.get("connections")?;
+    let places = match &entry.value.kind {
+        Kind::Map(entries) => {
+            let of = |key: &str| entries.iter().find(|e| e.key == key).map(|e| number(&e.value));
+            of("max")??.checked_mul(of("streams").flatten().unwrap_or(1))?
+        }
+        _ => number(&entry.value)?,
+    };
+    NonZeroU32::new(places.min(limits::MAX_USERS as u32))
 }
 
 fn count(reader: &mut Reader<'_>, entry: &Entry, most: u64) -> Option<NonZeroU32> {

@@ -1,5 +1,6 @@
 //! The tree into a [`Plan`]: what the keys mean, and everything that must hold between them.
 
+mod arrivals;
 mod body;
 mod connections;
 mod headers;

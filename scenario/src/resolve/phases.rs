@@ -1,11 +1,12 @@
-//! `phases`: how many users, and for how long.
+//! `phases`: what stretches a run has, and for how long.
 
+use super::{arrivals, connections};
 use crate::limits;
 use crate::place;
 use crate::plan::{Phase, Stop};
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
-use crate::tree::{Entry, Node};
+use crate::tree::Node;
 use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -25,6 +26,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
             return None;
         }
     };
+    let places = connections::places(plan);
     let before = reader.problems.count();
     let mut names = HashSet::new();
     let mut phases = Vec::with_capacity(list.len());
@@ -32,7 +34,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
         if reader.problems.is_full() {
             break;
         }
-        phases.extend(phase(reader, node, i + 1, &mut names));
+        phases.extend(phase(reader, node, i + 1, &mut names, places));
     }
     if reader.problems.count() == before && !phases.iter().any(|p| p.record) {
         return reader.fail(entry.key_span, "no phase is recorded", "the result would be empty");
@@ -40,17 +42,20 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
     Some(phases)
 }
 
-fn phase(reader: &mut Reader<'_>, node: &Node, number: usize, names: &mut HashSet<String>) -> Option<Phase> {
+fn phase(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    number: usize,
+    names: &mut HashSet<String>,
+    places: Option<NonZeroU32>,
+) -> Option<Phase> {
     let fields = reader.map_node(node, &place::PHASE)?;
     let name = name(reader, &fields, number, names);
-    let users = match fields.get("users") {
-        Some(entry) => users(reader, entry),
-        None if fields.odd => None,
-        None => reader.fail(fields.span, "the phase has no `users`", "say how many, such as `users: 16`"),
-    };
     let record = fields.get("record").map_or(Some(true), |entry| reader.boolean(entry));
     let stop = stop(reader, &fields);
-    Some(Phase { name: name?, users: users?, stop: stop?, record: record? })
+    let load = arrivals::read(reader, &fields, stop, places);
+    let (users, load) = load?;
+    Some(Phase { name: name?, users, load, stop: stop?, record: record? })
 }
 
 fn name(
@@ -73,15 +78,6 @@ fn name(
             reader.fail(span, message, "a phase's name is unique")
         }
     }
-}
-
-fn users(reader: &mut Reader<'_>, entry: &Entry) -> Option<NonZeroU32> {
-    if entry.value.as_text().is_some_and(|text| text.contains("..")) {
-        let message = "a ramp of users is not supported yet";
-        return reader.fail(entry.value.span, message, "give one number; several phases make stairs");
-    }
-    let users = reader.integer(entry, 1..=limits::MAX_USERS)?;
-    NonZeroU32::new(u32::try_from(users).ok()?)
 }
 
 fn stop(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Stop> {

@@ -1,0 +1,196 @@
+//! The open model on a core: what is due finds an idle user, waits with its intended start kept, or is dropped and counted.
+//!
+//! Nothing is forgotten: every arrival that came due has begun an iteration, waits in the backlog, or is in `dropped`.
+
+use super::Core;
+use super::users::State;
+use crate::clock::Clock;
+use crate::io::Driver;
+use crate::limits;
+use crate::pacing::Schedule;
+use proto::Time;
+use scenario::plan::{Load, Stop};
+use std::collections::VecDeque;
+
+/// The arrivals of a phase on this core.
+pub(super) struct Open {
+    schedule: Schedule,
+    /// Intended starts that wait, by lane, oldest first.
+    backlog: Vec<VecDeque<Time>>,
+    waiting: u64,
+    /// How many may wait, and for how long (ns).
+    most: u64,
+    longest: u64,
+    /// Users with nothing to do, where any user takes any arrival.
+    idle: Vec<u32>,
+    /// How early the core wakes up before an arrival, to spin until it is due (ns).
+    margin: u64,
+}
+
+/// Whether the core waits, or looks again and again because something is about to be due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Sleep, at most until then.
+    Sleep(Time),
+    /// Look now.
+    Spin,
+}
+
+impl Open {
+    /// No more arrivals, and none waits.
+    pub(super) fn is_over(&self) -> bool {
+        self.schedule.next() == Time::NEVER && self.waiting == 0
+    }
+
+    /// How to wait for the next arrival.
+    pub(super) fn until(&self, now: Time, precise: bool) -> Until {
+        let next = self.schedule.next();
+        if !precise || next == Time::NEVER {
+            return Until::Sleep(next);
+        }
+        let wake = next.as_nanos().saturating_sub(self.margin);
+        if wake > now.as_nanos() { Until::Sleep(Time::from_nanos(wake)) } else { Until::Spin }
+    }
+
+    /// A sleep that was to end at `wake` ended at `now` and nothing else ended it: the margin follows the worst of late
+    /// wake-ups, and forgets slowly.
+    pub(super) fn woke(&mut self, wake: Time, now: Time) {
+        let late = now.nanos_since(wake) * 5 / 4;
+        let next = if late > self.margin { late } else { self.margin - (self.margin - late) / 64 };
+        self.margin = next.clamp(limits::SPIN_MIN.as_nanos() as u64, limits::SPIN_MAX.as_nanos() as u64);
+    }
+
+    /// Drops what has waited too long in a lane. Returns how many.
+    fn expire(&mut self, lane: usize, now: Time) -> u64 {
+        let mut dropped = 0;
+        while self.backlog[lane].front().is_some_and(|due| now.nanos_since(*due) > self.longest) {
+            self.backlog[lane].pop_front();
+            dropped += 1;
+        }
+        self.waiting -= dropped;
+        dropped
+    }
+}
+
+impl<D: Driver, C: Clock> Core<'_, D, C> {
+    /// Takes up the schedule of a phase, if it has one; what waited in the phase before waits on.
+    pub(super) fn enter_open_model(&mut self, index: usize, began: Time) {
+        let before = self.arrivals.take();
+        let plan = &self.setup.plan.phases[index];
+        let Load::Open(arrivals) = &plan.load else {
+            self.drop_backlog(before, index);
+            return;
+        };
+        let limit = match plan.stop {
+            Stop::Iterations(n) => n.get(),
+            Stop::After(_) | Stop::IterationsPerUser(_) => u64::MAX,
+        };
+        let (lanes, seed) = (self.share.lanes, self.setup.options.seed.wrapping_add(index as u64));
+        let per_core = arrivals.backlog.number * u64::from(lanes.own) / u64::from(lanes.all);
+        let mut open = Open {
+            schedule: Schedule::new(arrivals, lanes, began, limit, seed),
+            backlog: Vec::new(),
+            waiting: 0,
+            most: per_core.max(1),
+            longest: arrivals.backlog.time.map_or(u64::MAX, |t| t.as_nanos() as u64),
+            idle: Vec::with_capacity(self.users.len()),
+            margin: limits::SPIN_MAX.as_nanos() as u64,
+        };
+        match before {
+            Some(before) => (open.backlog, open.waiting) = (before.backlog, before.waiting),
+            None => open.backlog = vec![VecDeque::new(); lanes.own as usize],
+        }
+        if self.pooling() {
+            let active = self.phase.active as usize;
+            let idle = |u: &u32| self.users[*u as usize].state == State::Idle;
+            open.idle.extend((0..active as u32).rev().filter(idle));
+        }
+        self.arrivals = Some(Box::new(open));
+        self.serve_carried(began);
+    }
+
+    /// What was carried over from the phase before may find users now.
+    fn serve_carried(&mut self, now: Time) {
+        let Some(open) = &mut self.arrivals else { return };
+        if open.waiting == 0 {
+            return;
+        }
+        for user in std::mem::take(&mut open.idle) {
+            self.serve_backlog(user, now);
+        }
+    }
+
+    /// Starts what is due.
+    pub(super) fn release_arrivals(&mut self, now: Time) {
+        let Some(mut open) = self.arrivals.take() else { return };
+        let phase = self.phase.index;
+        // What is due after the phase belongs to the next.
+        let until =
+            if self.phase.ends <= now { Time::from_nanos(self.phase.ends.as_nanos() - 1) } else { now };
+        while let Some(arrival) = open.schedule.take(until) {
+            self.recorder.arrived[phase] += 1;
+            let lane = arrival.lane as usize;
+            if self.stopping {
+                self.recorder.dropped[phase] += 1;
+                continue;
+            }
+            let user = if self.pooling() { open.idle.pop() } else { self.idle_of(arrival.lane) };
+            match user {
+                Some(user) => self.start_iteration(user, arrival.due, now),
+                None => {
+                    self.recorder.waited[phase] += 1;
+                    self.recorder.dropped[phase] += open.expire(lane, now);
+                    if open.waiting >= open.most || now.nanos_since(arrival.due) > open.longest {
+                        self.recorder.dropped[phase] += 1;
+                    } else {
+                        open.backlog[lane].push_back(arrival.due);
+                        open.waiting += 1;
+                    }
+                }
+            }
+        }
+        self.arrivals = Some(open);
+    }
+
+    /// An idle user of the connection that is this lane.
+    fn idle_of(&self, lane: u32) -> Option<u32> {
+        let users = (lane..self.phase.active).step_by(self.share.links as usize);
+        users.into_iter().find(|&u| self.users[u as usize].state == State::Idle)
+    }
+
+    /// A user has finished: it takes what has waited longest, or is idle.
+    pub(super) fn serve_backlog(&mut self, user: u32, now: Time) {
+        self.users[user as usize].state = State::Idle;
+        let pooling = self.pooling();
+        let Some(open) = &mut self.arrivals else { return };
+        if user >= self.phase.active {
+            return;
+        }
+        let lane = if pooling { 0 } else { (user % self.share.links) as usize };
+        self.recorder.dropped[self.phase.index] += open.expire(lane, now);
+        if self.stopping {
+            return;
+        }
+        match open.backlog[lane].pop_front() {
+            Some(due) => {
+                open.waiting -= 1;
+                self.start_iteration(user, due, now);
+            }
+            None if pooling => open.idle.push(user),
+            None => {}
+        }
+    }
+
+    /// Arrivals that nobody will take any more.
+    fn drop_backlog(&mut self, open: Option<Box<Open>>, phase: usize) {
+        // They came due in the phase before the present one.
+        let of = phase.saturating_sub(1);
+        self.recorder.dropped[of] += open.map_or(0, |o| o.waiting);
+    }
+
+    /// The last phase is over: nobody takes what waits.
+    pub(super) fn close_open_model(&mut self) {
+        let open = self.arrivals.take();
+        self.recorder.dropped[self.phase.index] += open.map_or(0, |o| o.waiting);
+    }
+}
