@@ -19,7 +19,7 @@ fn a_line_of_json_has_the_fields_of_loadgen_rs() {
          requests_target requests_started requests_completed ok err_total status_counts status_2xx status_3xx \
          status_4xx status_5xx rps started_rps bytes_in bytes_out mbps_in mbps_out connect_v4_count connect_v6_count \
          connect_addr_counts err_connect err_tls err_timeout err_http elapsed_s latency_hist_b64 ttfb_hist_b64 \
-         connect_hist_b64";
+         connect_hist_b64 h3_backend rps_target rps_target_achieved_pct";
     for field in plain.split_whitespace() {
         assert!(object.contains_key(field), "{field}");
     }
