@@ -23,8 +23,9 @@ fn the_manual_page_has_every_option_and_every_sub_command_its_own() {
     assert!(page.contains(".TH loadgen 1") && page.contains(".SH SYNOPSIS"), "{page}");
     // Options as help names them; a page writes `-` as `\-`.
     let help = stdout(&loadgen(&["--help"]));
-    let words = help.split_whitespace().filter_map(|w| w.strip_prefix("--")).filter(|w| !w.is_empty());
-    let names: Vec<&str> = words.map(|w| w.trim_end_matches([',', ';', '.', ')', ']'])).collect();
+    let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    let longs = lines.filter_map(|line| line.split_whitespace().take(2).find_map(|w| w.strip_prefix("--")));
+    let names: Vec<&str> = longs.map(|name| name.trim_end_matches(',')).collect();
     assert!(names.len() > 60, "{names:?}");
     for name in names {
         assert!(page.contains(&format!("\\-\\-{}", name.replace('-', "\\-"))), "--{name} is not in the page");
