@@ -8,6 +8,7 @@ use crate::values::{self, CpuList, NoTlsProto};
 use crate::{strict, version};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use scenario::plan::TlsVersion;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -264,10 +265,25 @@ pub struct TlsArgs {
     /// Key-exchange groups, colons between [default: X25519:P-256:P-384]
     #[arg(long, value_name = "GROUPS")]
     pub groups: Option<String>,
-    /// TLS in the kernel
+    /// Client certificate and those that lead to its CA (PEM), for servers that ask for one
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// Its private key (PEM) [default: in the file of --cert]
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Lowest version of TLS to agree to [default: 1.2]
+    #[arg(long, value_name = "VERSION", value_parser = TlsVersion::parse)]
+    pub tls_min: Option<TlsVersion>,
+    /// Highest version [default: 1.3]
+    #[arg(long, value_name = "VERSION", value_parser = TlsVersion::parse)]
+    pub tls_max: Option<TlsVersion>,
+    /// Continue TLS sessions of earlier connections of this run
+    #[arg(long)]
+    pub tls_resumption: bool,
+    /// TLS in the kernel: refused, with the reason
     #[arg(long)]
     pub ktls: bool,
-    /// Load a TLS session from a file and save one to it
+    /// Load a TLS session from a file and save one to it: refused, with the reason
     #[arg(long, value_name = "PATH")]
     pub tls_session_file: Option<PathBuf>,
 }

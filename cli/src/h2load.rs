@@ -52,7 +52,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         name: format!("{}://{}", target.scheme.as_str(), target.authority),
         targets: vec![target],
         protocol: choice.protocol,
-        tls: tls::settings(&args.tls, choice.alpn),
+        tls: tls::settings(&args.tls, choice.alpn)?,
         connections: connections(args, &load, streams)?,
         timeouts: timeouts(args),
         scenarios: vec![Scenario {
@@ -368,7 +368,7 @@ fn timeouts(args: &RunArgs) -> Timeouts {
 mod tests {
     use super::*;
     use crate::args::tests::typed;
-    use scenario::plan::Endpoint;
+    use scenario::plan::{Endpoint, Identity, TlsVersion};
 
     /// The job of a command line; errors of any stage as text.
     fn of(line: &str) -> Result<Job, String> {
@@ -525,6 +525,12 @@ mod tests {
         assert!(p.tls.verify && p.tls.ca.is_some());
         assert_eq!((p.tls.sni.as_deref(), p.tls.groups.len()), (Some("other"), 2));
         assert!(plan("").tls.ciphers.is_empty());
+        let p = plan("--cert c.pem --key k.pem --tls-min 1.3 --tls-resumption");
+        assert_eq!(p.tls.identity, Some(Identity { cert: "c.pem".into(), key: "k.pem".into() }));
+        assert_eq!((p.tls.min, p.tls.max, p.tls.resumption), (TlsVersion::V1_3, TlsVersion::V1_3, true));
+        assert_eq!(plan("--cert c.pem").tls.identity.unwrap().key, std::path::Path::new("c.pem"));
+        let p = plan("--tls-max TLSv1.2");
+        assert_eq!((p.tls.min, p.tls.max, p.tls.resumption), (TlsVersion::V1_2, TlsVersion::V1_2, false));
         let both = plan("--tls13-ciphers TLS_AES_256_GCM_SHA384").tls.ciphers;
         assert_eq!((both[0].as_str(), both.len()), ("TLS_AES_256_GCM_SHA384", 7));
         let both = plan("--ciphers ECDHE-RSA-AES128-GCM-SHA256").tls.ciphers;
@@ -581,8 +587,6 @@ mod tests {
     #[test]
     fn what_is_not_built_yet_says_so() {
         for option in [
-            "--ktls",
-            "--tls-session-file x",
             "--qlog-file-base x",
             "--io monoio",
             "--h3",
@@ -597,6 +601,14 @@ mod tests {
             );
         }
         assert!(of("--h1 --no-udp-gso --max-udp-payload-size 1200 http://a/").is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_done_says_why() {
+        let error = of("--ktls https://a/").unwrap_err();
+        assert!(error.contains("--ktls: ") && error.contains("leave it out"), "{error}");
+        let error = of("--tls-session-file x https://a/").unwrap_err();
+        assert!(error.contains("--tls-session-file: ") && error.contains("--tls-resumption"), "{error}");
     }
 
     #[test]
@@ -628,6 +640,9 @@ mod tests {
             ("-d /no/such/file", &["-d: Could not open file /no/such/file", "--body"]),
             ("--body x -d y", &["--body", "--data"]),
             ("-k --verify", &["--verify", "--insecure"]),
+            ("--key x", &["--cert"]),
+            ("--tls-min 1.1", &["--tls-min", "expected 1.2 or 1.3"]),
+            ("--tls-min 1.3 --tls-max 1.2", &["--tls-min, --tls-max", "none is left"]),
             ("--cpus x", &["--cpus", "0-3,5"]),
             ("--io epoll", &["--io", "epoll", "uring"]),
             ("--format xml", &["--format", "json"]),

@@ -1,4 +1,5 @@
-//! What can be typed and is not built yet, in one table. A row goes away when its feature arrives.
+//! What can be typed and is not built yet, in one table. A row goes away when its feature arrives. Beside it, what stays
+//! refused, with the reason.
 
 use crate::args::{Io, RunArgs};
 use crate::error::Failure;
@@ -20,8 +21,6 @@ const fn h3_row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
 }
 
 const ROWS: &[Row] = &[
-    row("--ktls", |a| a.tls.ktls),
-    row("--tls-session-file", |a| a.tls.tls_session_file.is_some()),
     row("--qlog-file-base", |a| a.protocol.qlog_file_base.is_some()),
     row("--io monoio", |a| a.machine.io == Io::Monoio),
     row("HTTP/3 (--h3)", |a| a.protocol.h3),
@@ -29,8 +28,30 @@ const ROWS: &[Row] = &[
     h3_row("--max-udp-payload-size", |a| a.protocol.max_udp_payload_size.is_some()),
 ];
 
-/// Refuses what is not built yet.
+/// An option of h2load's that stays refused, and why.
+struct Never {
+    given: fn(&RunArgs) -> bool,
+    why: &'static str,
+}
+
+const NEVER: &[Never] = &[
+    Never {
+        given: |a| a.tls.ktls,
+        why: "--ktls: TLS stays in this process: many kernels are built without it, and where it was measured it lost to TLS \
+              here: leave it out",
+    },
+    Never {
+        given: |a| a.tls.tls_session_file.is_some(),
+        why: "--tls-session-file: the TLS library keeps sessions in memory and gives none away: use --tls-resumption, which \
+              continues the sessions of earlier connections of the run",
+    },
+];
+
+/// Refuses what is not built yet, and what will not be.
 pub fn refuse(args: &RunArgs) -> Result<(), Failure> {
+    if let Some(never) = NEVER.iter().find(|never| (never.given)(args)) {
+        return Err(Failure::new(never.why));
+    }
     let forced_h1 = args.protocol.h1;
     match ROWS.iter().find(|row| (row.given)(args) && !(row.ignored_on_h1 && forced_h1)) {
         None => Ok(()),

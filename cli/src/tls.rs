@@ -5,7 +5,7 @@ use crate::error::Failure;
 use crate::not_yet::unsupported;
 use crate::values::{NoTlsProto, list};
 use proto::Scheme;
-use scenario::plan::{Protocol, Tls};
+use scenario::plan::{Identity, Protocol, Tls, TlsVersion};
 
 /// h2load's defaults, of which this TLS library has these (no DHE, no CCM).
 const TLS13: &[&str] = &["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
@@ -19,16 +19,29 @@ const TLS12: &[&str] = &[
 ];
 
 /// How TLS behaves in flag mode: no verification unless asked for, as h2load.
-pub fn settings(args: &TlsArgs, alpn: Vec<String>) -> Tls {
-    Tls {
+pub fn settings(args: &TlsArgs, alpn: Vec<String>) -> Result<Tls, Failure> {
+    let (min, max) = (args.tls_min.unwrap_or(TlsVersion::V1_2), args.tls_max.unwrap_or(TlsVersion::V1_3));
+    if min > max {
+        return Err(Failure::new(
+            "--tls-min, --tls-max: the lowest version is above the highest: none is left",
+        ));
+    }
+    let identity = args
+        .cert
+        .as_ref()
+        .map(|cert| Identity { cert: cert.clone(), key: args.key.as_ref().unwrap_or(cert).clone() });
+    Ok(Tls {
         verify: args.verify || args.tls_ca.is_some(),
         ca: args.tls_ca.clone(),
         sni: args.sni.clone(),
         ciphers: ciphers(args),
         groups: args.groups.as_deref().map_or(vec![], |g| list(g, ':')),
         alpn,
-        ..Tls::default()
-    }
+        resumption: args.tls_resumption,
+        identity,
+        min,
+        max,
+    })
 }
 
 /// One list for all versions; the half that was not given keeps its defaults.

@@ -141,3 +141,33 @@ fn socket_options() {
     assert_eq!(flags["plan"]["connections"]["socket"], plan["plan"]["connections"]["socket"]);
     assert_eq!(flags["plan"]["connections"]["socket"]["dscp"], 34);
 }
+
+#[test]
+fn tls_as_it_is_asked_for() {
+    let server = Server::start();
+    let flags = |more: &[&str]| {
+        let base = ["--h1", "-n", "50", "-c", "4", "-H", "connection: close"];
+        let result =
+            run(&base.iter().chain(more).copied().chain([server.https.as_str()]).collect::<Vec<_>>());
+        assert_eq!(succeeded(&result), 50);
+        result["connections"].clone()
+    };
+    assert_eq!(flags(&[])["resumed"], 0);
+    assert_eq!(flags(&["--tls-max", "1.2"])["tls"]["version"], "TLSv1.2");
+    assert_eq!(flags(&["--groups", "X25519MLKEM768"])["tls"]["group"], "X25519MLKEM768");
+    let resumed = flags(&["--tls-resumption", "--tls-min", "1.3"]);
+    assert!(
+        resumed["resumed"].as_u64().unwrap() >= 40 && resumed["tls"]["version"] == "TLSv1.3",
+        "{resumed}"
+    );
+    let plan = run_plan(
+        "tls.yaml",
+        &format!(
+            "target: {}\nconnections: {{ keep_alive: false }}\ntls: {{ insecure: true, max_version: 1.2, resumption: true, \
+             alpn: [http/1.1] }}",
+            server.https
+        ),
+    );
+    assert_eq!(plan["connections"]["tls"]["version"], "TLSv1.2");
+    assert!(plan["connections"]["resumed"].as_u64().unwrap() >= 40, "{plan}");
+}

@@ -6,6 +6,7 @@
 mod addresses;
 mod batch;
 mod budget;
+mod certificate;
 mod clock;
 mod core;
 mod gate;

@@ -4,6 +4,7 @@
 //! records in, plaintext out, and the other way. The buffered API of rustls is used because the unbuffered one brought
 //! nothing (see `docs/decisions/`).
 
+use crate::certificate;
 use crate::stats::TlsFacts;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
@@ -15,11 +16,13 @@ use rustls::{
 };
 pub(crate) use rustls_pki_types::ServerName;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, UnixTime};
-use scenario::plan::Tls;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use scenario::plan::{Identity, Tls, TlsVersion};
+use std::cell::Cell;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Sessions kept for resumption, per run. One target needs few; more only cost memory.
 const SESSIONS: usize = 256;
@@ -34,13 +37,7 @@ impl TlsSetup {
     /// From the plan. `alpn` is what the protocol wants to offer. Errors name what is wrong and the remedy.
     pub(crate) fn new(tls: &Tls, alpn: &[&str], key_log: bool) -> Result<TlsSetup, String> {
         let provider = Arc::new(provider(tls)?);
-        let versions: &[&rustls::SupportedProtocolVersion] =
-            &[&rustls::version::TLS13, &rustls::version::TLS12];
-        let usable: Vec<_> = versions
-            .iter()
-            .copied()
-            .filter(|v| provider.cipher_suites.iter().any(|s| s.version().version == v.version))
-            .collect();
+        let usable = versions(tls, &provider)?;
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&usable)
             .map_err(|e| format!("TLS: {e}"))?;
@@ -53,7 +50,14 @@ impl TlsSetup {
         } else {
             Arc::new(NoVerification(provider))
         };
-        let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        let mut config = match &tls.identity {
+            None => builder.with_no_client_auth(),
+            Some(files) => {
+                let (chain, key) = identity(files)?;
+                builder.with_client_auth_cert(chain, key).map_err(|e| unusable(files, &e))?
+            }
+        };
         config.alpn_protocols = match tls.alpn.is_empty() {
             true => alpn.iter().map(|p| p.as_bytes().to_vec()).collect(),
             false => tls.alpn.iter().map(|p| p.trim().as_bytes().to_vec()).collect(),
@@ -201,27 +205,69 @@ fn key_of(certificate: &CertificateDer<'_>) -> Option<String> {
 
 /// The size of the modulus in the BIT STRING (length octets first) that holds an RSA key.
 fn rsa_bits(mut der: &[u8]) -> Option<usize> {
-    der_length(&mut der)?; // of the BIT STRING
+    certificate::length(&mut der)?; // of the BIT STRING
     der = der.strip_prefix(&[0x00, 0x30])?; // no unused bits, SEQUENCE
-    der_length(&mut der)?;
+    certificate::length(&mut der)?;
     der = der.strip_prefix(&[0x02])?; // INTEGER: the modulus
-    let len = der_length(&mut der)?;
+    let len = certificate::length(&mut der)?;
     let sign = usize::from(*der.first()? == 0);
     Some((len - sign) * 8)
 }
 
-fn der_length(der: &mut &[u8]) -> Option<usize> {
-    let (&first, rest) = der.split_first()?;
-    *der = rest;
-    if first < 0x80 {
-        return Some(usize::from(first));
+/// The versions within the plan's bounds for which there is a cipher suite.
+fn versions(
+    tls: &Tls,
+    provider: &CryptoProvider,
+) -> Result<Vec<&'static rustls::SupportedProtocolVersion>, String> {
+    let all = [(TlsVersion::V1_3, &rustls::version::TLS13), (TlsVersion::V1_2, &rustls::version::TLS12)];
+    let usable: Vec<_> = all
+        .into_iter()
+        .filter(|(version, _)| (tls.min..=tls.max).contains(version))
+        .map(|(_, version)| version)
+        .filter(|v| provider.cipher_suites.iter().any(|s| s.version().version == v.version))
+        .collect();
+    match usable.is_empty() {
+        false => Ok(usable),
+        true => Err(format!(
+            "no cipher suite of \"{}\" is one of TLS {} to {}: name others, or widen the bounds (tls: min_version, \
+             max_version; --tls-min, --tls-max)",
+            tls.ciphers.join(":"),
+            tls.min.as_str(),
+            tls.max.as_str()
+        )),
     }
-    let octets = usize::from(first & 0x7f);
-    if octets > 3 || rest.len() < octets {
-        return None;
+}
+
+/// The client certificate with its chain, and its key.
+fn identity(files: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    let Identity { cert, key } = files;
+    let read = CertificateDer::pem_file_iter(cert)
+        .and_then(|list| list.collect::<Result<Vec<_>, _>>())
+        .map_err(|e| format!("cannot read the client certificate {}: {e}", cert.display()))?;
+    if read.is_empty() {
+        return Err(format!("the file {} holds no certificate in PEM (tls: cert, --cert)", cert.display()));
     }
-    *der = &rest[octets..];
-    Some(rest[..octets].iter().fold(0, |n, &b| n << 8 | usize::from(b)))
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|e| {
+        let encrypted = std::fs::read(key).is_ok_and(|t| t.windows(9).any(|w| w == b"ENCRYPTED"));
+        let remedy = match encrypted {
+            true => "it is encrypted: decrypt it with `openssl pkey -in FILE -out PLAIN`",
+            false => "it must hold a private key in PEM (tls: key, --key)",
+        };
+        format!("cannot read the client key {}: {e}: {remedy}", key.display())
+    })?;
+    Ok((read, key))
+}
+
+fn unusable(files: &Identity, error: &rustls::Error) -> String {
+    let (cert, key) = (files.cert.display(), files.key.display());
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            format!(
+                "the key {key} does not belong to the client certificate {cert}: name its own (tls: key, --key)"
+            )
+        }
+        other => format!("the client certificate {cert} with the key {key} cannot be used: {other}"),
+    }
 }
 
 /// Whom to trust, and the certificates that a CA file names.
@@ -313,6 +359,17 @@ fn openssl_to_iana(name: &str) -> String {
     name
 }
 
+/// What a server showed that did not hold, for the explanation: the library reports the error alone.
+struct Chain {
+    names: Option<certificate::Names>,
+    intermediates: usize,
+}
+
+thread_local! {
+    /// Set where a certificate is refused, taken where that is explained: both in one call into the library.
+    static SHOWN: Cell<Option<Chain>> = const { Cell::new(None) };
+}
+
 /// Checks certificates as browsers do, but also accepts the one certificate a CA file names when the server itself shows
 /// it: a self-signed certificate made by `openssl req -x509` says that it is a CA, which servers' certificates must not.
 #[derive(Debug)]
@@ -338,7 +395,15 @@ impl ServerCertVerifier for Verification {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
-            verdict => verdict,
+            verdict => {
+                if verdict.is_err() {
+                    SHOWN.set(Some(Chain {
+                        names: certificate::names(end_entity),
+                        intermediates: intermediates.len(),
+                    }));
+                }
+                verdict
+            }
         }
     }
 
@@ -411,27 +476,87 @@ impl ServerCertVerifier for NoVerification {
 
 /// A TLS failure in one line that names the remedy where there is one.
 fn explain(error: &rustls::Error) -> String {
-    use rustls::CertificateError as C;
+    use rustls::AlertDescription as A;
+    let shown = SHOWN.take();
     match error {
-        rustls::Error::InvalidCertificate(C::UnknownIssuer) => {
-            "the server's certificate is not signed by a trusted CA (name its CA with tls: ca or --tls-ca, or use \
-             --insecure)"
-                .into()
-        }
-        rustls::Error::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => {
-            "the server's certificate has expired".into()
-        }
-        rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
-            format!("{error} (set another server name with tls: sni or --sni)")
-        }
         error if is_ca_as_server(error) => {
             "the server's certificate says it is a CA, not a server's (name this very certificate with tls: ca or \
              --tls-ca, or use --insecure)"
                 .into()
         }
+        rustls::Error::InvalidCertificate(error) => explain_certificate(error, shown.as_ref()),
+        rustls::Error::AlertReceived(A::CertificateRequired) => {
+            "the server asks for a client certificate: alert CertificateRequired (give one with tls: cert and key, or \
+             --cert and --key)"
+                .into()
+        }
+        rustls::Error::AlertReceived(
+            alert @ (A::UnknownCA | A::BadCertificate | A::CertificateUnknown | A::CertificateExpired),
+        ) => format!("the server does not accept the client certificate: alert {alert:?} (tls: cert, --cert)"),
+        rustls::Error::AlertReceived(A::ProtocolVersion) => {
+            "the server speaks none of the versions of TLS offered: alert ProtocolVersion (tls: min_version, \
+             max_version; --tls-min, --tls-max)"
+                .into()
+        }
         rustls::Error::AlertReceived(alert) => format!("the server refused the TLS handshake: alert {alert:?}"),
+        rustls::Error::PeerIncompatible(why) => format!(
+            "the server agrees to no version, cipher suite or group offered ({why:?}): see tls: min_version, max_version, \
+             ciphers, groups (--tls-min, --tls-max, --tls-ciphers, --groups)"
+        ),
         rustls::Error::InvalidMessage(_) => format!("what the server sent is not TLS ({error})"),
         other => other.to_string(),
+    }
+}
+
+/// Dates, names and the chain, as the server showed them.
+fn explain_certificate(error: &CertificateError, shown: Option<&Chain>) -> String {
+    use CertificateError as C;
+    let at = |time: &UnixTime| certificate::date(Duration::from_secs(time.as_secs()));
+    let names = shown.and_then(|chain| chain.names.as_ref());
+    match error {
+        C::ExpiredContext { time, not_after } => format!(
+            "the server's certificate has expired on {}, and now it is {} (renew it, or use --insecure)",
+            at(not_after),
+            at(time)
+        ),
+        C::NotValidYetContext { time, not_before } => format!(
+            "the server's certificate is valid from {} only, and now it is {} (is the clock of this machine right?)",
+            at(not_before),
+            at(time)
+        ),
+        C::Expired => "the server's certificate has expired".into(),
+        C::NotValidForNameContext { expected, presented } => {
+            // The library writes `DnsName("a.example")`.
+            let names: Vec<&str> = presented.iter().map(|p| p.split('"').nth(1).unwrap_or(p)).collect();
+            format!(
+                "the server's certificate is not for {} but for {} (set another server name with tls: sni or --sni)",
+                expected.to_str(),
+                if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+            )
+        }
+        C::UnknownIssuer => {
+            let chain = match (names, shown.map_or(0, |c| c.intermediates)) {
+                (None, _) => String::new(),
+                (Some(n), _) if n.self_signed => format!(": \"{}\" signed it itself", n.subject),
+                (Some(n), 0) => format!(
+                    ": \"{}\" was issued by \"{}\", and the server sends no certificate that leads on from there",
+                    n.subject, n.issuer
+                ),
+                (Some(n), more) => {
+                    format!(
+                        ": \"{}\" was issued by \"{}\", with {more} more in the chain",
+                        n.subject, n.issuer
+                    )
+                }
+            };
+            format!(
+                "the server's certificate is not signed by a trusted CA{chain} (name its CA with tls: ca or --tls-ca, or \
+                 use --insecure)"
+            )
+        }
+        C::BadSignature => "the signature of the server's certificate is not its issuer's".into(),
+        C::Revoked => "the server's certificate was revoked".into(),
+        other => format!("the server's certificate does not hold: {other}"),
     }
 }
 

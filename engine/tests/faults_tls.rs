@@ -130,9 +130,9 @@ fn a_handshake_that_fails_says_why() {
 #[test]
 fn a_certificate_that_does_not_hold_is_refused_and_the_server_is_told() {
     let cases = [
-        (Flaw::UnknownIssuer, "not signed by a trusted CA", "UnknownCA"),
-        (Flaw::OtherHost, "elsewhere.test", "BadCertificate"),
-        (Flaw::Expired, "has expired", "CertificateExpired"),
+        (Flaw::UnknownIssuer, "was issued by \"other\", and the server sends no certificate", "UnknownCA"),
+        (Flaw::OtherHost, "is not for localhost but for elsewhere.test (set another", "BadCertificate"),
+        (Flaw::Expired, "has expired on 2002-01-01 00:00:00 UTC, and now it is 20", "CertificateExpired"),
     ];
     for (flaw, expected, alert) in cases {
         let (config, ca) = certificate(flaw);

@@ -79,7 +79,11 @@ fn write_tls(out: &mut String, tls: &Tls) -> fmt::Result {
             write!(out, ", {key}: [{}]", names.join(", "))?;
         }
     }
-    writeln!(out, " }}")
+    if let Some(identity) = &tls.identity {
+        let file = |path: &std::path::Path| plain(&path.display().to_string());
+        write!(out, ", cert: {}, key: {}", file(&identity.cert), file(&identity.key))?;
+    }
+    writeln!(out, ", min_version: {}, max_version: {} }}", tls.min.as_str(), tls.max.as_str())
 }
 
 fn write_connections(out: &mut String, plan: &Plan) -> fmt::Result {

@@ -42,8 +42,21 @@ pub(crate) const PLAN: Place = Place {
 
 pub(crate) const TLS: Place = Place {
     name: "tls",
-    keys: &["verify", "insecure", "ca", "sni", "ciphers", "groups", "resumption"],
-    later: &["cert", "key", "alpn", "keylog", "min_version", "max_version", "early_data"],
+    keys: &[
+        "verify",
+        "insecure",
+        "ca",
+        "sni",
+        "ciphers",
+        "groups",
+        "resumption",
+        "cert",
+        "key",
+        "min_version",
+        "max_version",
+        "alpn",
+    ],
+    later: &["keylog", "early_data"],
 };
 
 pub(crate) const CONNECTIONS: Place = Place {

@@ -127,6 +127,51 @@ pub struct Tls {
     pub resumption: bool,
     /// ALPN list; empty: what the protocol says.
     pub alpn: Vec<String>,
+    /// What we show to a server that asks who we are.
+    pub identity: Option<Identity>,
+    /// The lowest version to agree to.
+    pub min: TlsVersion,
+    /// The highest; not below the lowest.
+    pub max: TlsVersion,
+}
+
+/// A client certificate: files in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, and those that lead from it to its CA.
+    pub cert: PathBuf,
+    /// Its private key; may be the same file.
+    pub key: PathBuf,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    V1_2,
+    /// TLS 1.3.
+    V1_3,
+}
+
+impl TlsVersion {
+    /// `1.2`, `1.3`; also as OpenSSL writes it, `TLSv1.2`.
+    pub fn parse(text: &str) -> Result<TlsVersion, String> {
+        match text.trim_start_matches("TLSv") {
+            "1.2" => Ok(TlsVersion::V1_2),
+            "1.3" => Ok(TlsVersion::V1_3),
+            _ => {
+                Err("expected 1.2 or 1.3: older versions are broken (RFC 8996), and the TLS library has none"
+                    .into())
+            }
+        }
+    }
+    /// As it is written in a plan.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TlsVersion::V1_2 => "1.2",
+            TlsVersion::V1_3 => "1.3",
+        }
+    }
 }
 
 impl Default for Tls {
@@ -139,6 +184,9 @@ impl Default for Tls {
             groups: vec![],
             resumption: false,
             alpn: vec![],
+            identity: None,
+            min: TlsVersion::V1_2,
+            max: TlsVersion::V1_3,
         }
     }
 }

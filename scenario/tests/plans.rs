@@ -295,3 +295,21 @@ fn what_is_described_is_the_same_plan() {
         scenario::describe(&with("target: http://a:81\nconnections: { resolve: { a: [::1, 10.0.0.1] } }"));
     assert!(shown.contains(", resolve: { \"a:81\": [\"::1\", \"10.0.0.1\"] }"), "{shown}");
 }
+
+#[test]
+fn tls() {
+    use scenario::plan::{Identity, TlsVersion};
+    let plan = with(
+        "target: https://a\nprotocol: h2\ntls: { cert: Cargo.toml, min_version: 1.3, alpn: [h2, http/1.1], resumption: true, \
+         groups: [X25519MLKEM768] }",
+    );
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    assert_eq!(plan.tls.identity, Some(Identity { cert: file.clone(), key: file }));
+    assert_eq!((plan.tls.min, plan.tls.max), (TlsVersion::V1_3, TlsVersion::V1_3));
+    assert_eq!((plan.tls.alpn.join(" ").as_str(), plan.tls.resumption), ("h2 http/1.1", true));
+    let shown = scenario::describe(&plan);
+    let line = shown.lines().find(|l| l.starts_with("tls:")).unwrap();
+    assert_eq!(with(&format!("target: https://a\nprotocol: h2\n{line}")).tls, plan.tls, "{line}");
+    let plan = with("target: https://a\ntls: { max_version: TLSv1.2 }");
+    assert_eq!((plan.tls.min, plan.tls.max), (TlsVersion::V1_2, TlsVersion::V1_2));
+}

@@ -61,6 +61,9 @@ fn tls(tls: &Tls) -> Value {
         "groups": tls.groups,
         "resumption": tls.resumption,
         "alpn": tls.alpn,
+        "cert": tls.identity.as_ref().map(|i| i.cert.display().to_string()),
+        "min_version": tls.min.as_str(),
+        "max_version": tls.max.as_str(),
     })
 }
 

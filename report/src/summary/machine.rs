@@ -12,6 +12,9 @@ pub(super) fn connections(result: &RunResult) -> String {
             out += &format!(", {n} {what}");
         }
     }
+    if c.resumed > 0 {
+        out += &format!(" ({})", percent(c.resumed as f64 / c.opened.max(1) as f64));
+    }
     if let Some(protocol) = c.application_protocol {
         out += &format!("; {protocol}");
     }

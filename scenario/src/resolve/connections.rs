@@ -3,7 +3,9 @@
 use super::network;
 use crate::limits;
 use crate::place;
-use crate::plan::{Connections, Family, Phase, Route, Share, Socket, Timeouts, Tls};
+use crate::plan::{
+    Connections, Family, Identity, Phase, Protocol, Route, Share, Socket, Timeouts, Tls, TlsVersion,
+};
 use crate::reader::{Fields, Reader};
 use crate::source::quote;
 use crate::tree::{Entry, Kind, Node};
@@ -49,7 +51,60 @@ pub(crate) fn tls(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<Tls> {
     if let Some(entry) = fields.get("resumption") {
         tls.resumption = reader.boolean(entry).unwrap_or_default();
     }
+    tls.identity = identity(reader, &fields);
+    if let Some(entry) = fields.get("alpn") {
+        tls.alpn = names(reader, entry, "protocols").unwrap_or_default();
+    }
+    for (key, place) in [("min_version", &mut tls.min), ("max_version", &mut tls.max)] {
+        if let Some(entry) = fields.get(key) {
+            *place = version(reader, entry).unwrap_or(*place);
+        }
+    }
+    if let (true, Some(entry)) = (tls.min > tls.max, fields.get("min_version")) {
+        let message = "`min_version` is above `max_version`";
+        reader.problems.add(entry.value.span, message, "then no version is left");
+    }
     Some(tls)
+}
+
+/// A key may stand in the file of its certificate; a certificate may not go without one.
+fn identity(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Identity> {
+    let (cert, key) = (fields.get("cert"), fields.get("key"));
+    if let (None, Some(key)) = (cert, key) {
+        return reader.fail(key.key_span, "`key` without `cert`", "add `cert: FILE`");
+    }
+    let cert = certificates(reader, cert?)?;
+    let key = match key {
+        Some(entry) => certificates(reader, entry)?,
+        None => cert.clone(),
+    };
+    Some(Identity { cert, key })
+}
+
+fn version(reader: &mut Reader<'_>, entry: &Entry) -> Option<TlsVersion> {
+    let text = reader.text(entry)?;
+    match TlsVersion::parse(text) {
+        Ok(version) => Some(version),
+        Err(expected) => {
+            reader.fail(entry.value.span, format!("{} is no version of TLS", quote(text)), expected)
+        }
+    }
+}
+
+/// What is offered must hold what the protocol needs.
+pub(crate) fn check_alpn(reader: &mut Reader<'_>, plan: &Fields<'_>, tls: &Tls, protocol: Protocol) {
+    let offers = |name: &str| tls.alpn.iter().any(|n| n == name);
+    let lacks = match protocol {
+        Protocol::H1 if !offers("http/1.1") => "http/1.1",
+        Protocol::H2 if !offers("h2") => "h2",
+        Protocol::Auto if !offers("h2") && !offers("http/1.1") => "h2` or `http/1.1",
+        _ => return,
+    };
+    let Some(Kind::Map(entries)) = plan.get("tls").map(|e| &e.value.kind) else { return };
+    if let Some(entry) = entries.iter().find(|e| e.key == "alpn").filter(|_| !tls.alpn.is_empty()) {
+        let message = format!("`alpn` does not offer `{lacks}`, which the plan's protocol needs");
+        reader.problems.add(entry.value.span, message, format!("add `{lacks}`"));
+    }
 }
 
 fn certificates(reader: &mut Reader<'_>, entry: &Entry) -> Option<PathBuf> {

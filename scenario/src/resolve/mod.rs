@@ -40,6 +40,9 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let mut targets = targets::Targets::default();
     targets.read_default(reader, &fields);
     let tls = connections::tls(reader, &fields);
+    if let (Some(tls), Some(protocol)) = (&tls, protocol) {
+        connections::check_alpn(reader, &fields, tls, protocol);
+    }
     let http2 = http2::http2(reader, &fields);
     let timeouts = connections::timeouts(reader, &fields);
     let defaults = headers::defaults(reader, &fields);
