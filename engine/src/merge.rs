@@ -7,7 +7,7 @@ use crate::stats::recorder::per_second;
 use crate::stats::{
     ConnectionFigures, Cost, Figures, PhaseFigures, RunResult, StepFigures, cost, environment,
 };
-use crate::verdict::{self, Evidence};
+use crate::verdict::{self, CoreFacts, Evidence};
 use proto::Kind;
 use std::time::{Duration, SystemTime};
 
@@ -40,9 +40,19 @@ pub(crate) fn result(
     let mut totals = Figures::default();
     phases.iter().filter(|p| p.record).for_each(|p| totals.merge(&p.figures));
     let elapsed: Duration = phases.iter().filter(|p| p.record).map(|p| p.elapsed).sum();
+    let facts: Vec<CoreFacts<'_>> = cores
+        .iter()
+        .map(|(core, cost)| CoreFacts {
+            cost: *cost,
+            spun: Duration::from_nanos(core.spun),
+            overflows: core.overflows,
+            log_waits: core.log_waits,
+            gave_up: core.gave_up.as_deref(),
+        })
+        .collect();
     let verdict = verdict::judge(&Evidence {
         plan: &setup.plan,
-        cores: &cores,
+        cores: &facts,
         broken: &broken,
         totals: &totals,
         phases: &phases,

@@ -2,7 +2,6 @@
 //!
 //! A pure function of what the cores found out; `merge` calls it.
 
-use crate::core::CoreResult;
 use crate::stats::{Cost, Figures, PhaseFigures, Verdict, VerdictLevel};
 use scenario::Plan;
 use scenario::plan::{Load, Stop};
@@ -26,11 +25,22 @@ const LONG: f64 = 20.0;
 /// All that is judged.
 pub(crate) struct Evidence<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) cores: &'a [(CoreResult, Cost)],
+    pub(crate) cores: &'a [CoreFacts<'a>],
     /// Cores that ended early, and why.
     pub(crate) broken: &'a [String],
     pub(crate) totals: &'a Figures,
     pub(crate) phases: &'a [PhaseFigures],
+}
+
+/// What one core has to say about itself.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct CoreFacts<'a> {
+    pub(crate) cost: Cost,
+    /// CPU time spent spinning: not work.
+    pub(crate) spun: Duration,
+    pub(crate) overflows: u64,
+    pub(crate) log_waits: u64,
+    pub(crate) gave_up: Option<&'a str>,
 }
 
 /// Judges a run.
@@ -65,8 +75,8 @@ fn ended_early(e: &Evidence<'_>, verdict: &mut Verdict) {
         let reason = format!("a core ended early and its requests are missing: {error}");
         say(verdict, VerdictLevel::Invalid, reason);
     }
-    for (core, _) in e.cores {
-        if let Some(reason) = &core.gave_up {
+    for core in e.cores {
+        if let Some(reason) = core.gave_up {
             let reason = format!("the run ended before its time: {reason}");
             say(verdict, VerdictLevel::Invalid, reason);
         }
@@ -88,8 +98,9 @@ fn core_load(e: &Evidence<'_>, verdict: &mut Verdict) {
     if wall < Duration::from_millis(100) {
         return; // too short to tell
     }
-    for (index, (core, cost)) in e.cores.iter().enumerate() {
-        let worked = (cost.user + cost.system).saturating_sub(Duration::from_nanos(core.spun));
+    for (index, core) in e.cores.iter().enumerate() {
+        let cost = core.cost;
+        let worked = (cost.user + cost.system).saturating_sub(core.spun);
         let busy = worked.as_secs_f64() / wall.as_secs_f64();
         if busy > BUSY {
             let reason = format!(
@@ -180,5 +191,123 @@ fn little(e: &Evidence<'_>, verdict: &mut Verdict) {
             );
             say(verdict, VerdictLevel::Suspect, reason);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scenario::plan::{Arrivals, Backlog, Curve, Phase, Spread};
+    use std::num::{NonZeroU32, NonZeroU64};
+
+    const S: Duration = Duration::from_secs(1);
+
+    /// A plan of one phase of 10 seconds.
+    fn plan(load: Load, stop: Stop) -> Plan {
+        let text = "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ get: / ] } }\nphases: [ { users: 10, for: 10s } ]\n";
+        let mut plan = scenario::parse(text, "", std::path::Path::new(""), &Default::default()).unwrap();
+        let users = NonZeroU32::new(10).unwrap();
+        plan.phases = vec![Phase { name: "main".into(), users, load, stop, record: true }];
+        plan
+    }
+
+    fn open() -> Plan {
+        let backlog = Backlog { time: None, number: 10 };
+        let arrivals = Arrivals { curve: Curve::Constant(1000.0), spread: Spread::Even, backlog };
+        plan(Load::Open(arrivals), Stop::After(10 * S))
+    }
+
+    /// A good run: 10,000 responses of 10 ms, sent with this lag (ns).
+    fn figures(lag: impl Fn(u64) -> u64) -> Figures {
+        let mut f = Figures { arrived: 10_000, ..Figures::default() };
+        (f.books.started, f.books.succeeded) = (10_000, 10_000);
+        for i in 0..10_000 {
+            f.response_time.record(10_000_000);
+            f.send_lag.record(lag(i));
+        }
+        f
+    }
+
+    fn judged(plan: &Plan, core: CoreFacts<'_>, totals: &Figures) -> Verdict {
+        let phase =
+            PhaseFigures { name: "main".into(), record: true, elapsed: 10 * S, figures: totals.clone() };
+        judge(&Evidence { plan, cores: &[core], broken: &[], totals, phases: &[phase] })
+    }
+
+    fn busy(cpu: Duration, spun: Duration, waited: Duration) -> CoreFacts<'static> {
+        CoreFacts { cost: Cost { user: cpu, waited, ..Cost::default() }, spun, ..CoreFacts::default() }
+    }
+
+    fn expect(verdict: &Verdict, level: VerdictLevel, reason: &str) {
+        assert_eq!(verdict.level, level, "{verdict:?}");
+        let named = verdict.reasons.iter().any(|r| r.contains(reason));
+        assert!(named || (reason.is_empty() && verdict.reasons.is_empty()), "{verdict:?}");
+    }
+
+    #[test]
+    fn an_idle_client_is_valid_and_spinning_is_no_work() {
+        let good = figures(|_| 5_000);
+        expect(&judged(&open(), busy(S, S / 2, S / 10), &good), VerdictLevel::Valid, "");
+        expect(&judged(&open(), busy(10 * S, 9 * S, S / 10), &good), VerdictLevel::Valid, "");
+    }
+
+    #[test]
+    fn a_client_that_was_the_bottleneck_says_so_by_the_right_reason() {
+        let good = figures(|_| 5_000);
+        let suspect = VerdictLevel::Suspect;
+        expect(&judged(&open(), busy(95 * S / 10, S / 10, S / 10), &good), suspect, "94 % busy");
+        expect(&judged(&open(), busy(S, S / 2, 2 * S), &good), suspect, "20 % of the time for its CPU");
+        // One in fifty late, by more than a tenth of the response time.
+        let late = figures(|i| if i % 50 == 0 { 2_000_000 } else { 5_000 });
+        expect(&judged(&open(), busy(S, S / 2, S / 10), &late), suspect, "p99 2000 us");
+        // As late as would not matter.
+        let late = figures(|i| if i % 50 == 0 { 900_000 } else { 5_000 });
+        expect(&judged(&open(), busy(S, S / 2, S / 10), &late), VerdictLevel::Valid, "");
+        // Most of them late: the schedule was not kept.
+        let late = figures(|_| 2_000_000);
+        expect(&judged(&open(), busy(S, S / 2, S / 10), &late), VerdictLevel::Invalid, "sent late");
+    }
+
+    #[test]
+    fn arrivals_that_waited_or_were_dropped_are_told() {
+        let idle = busy(S, S / 2, S / 10);
+        let waited = Figures { waited: 200, ..figures(|_| 5_000) };
+        expect(&judged(&open(), idle, &waited), VerdictLevel::Suspect, "found every user busy");
+        let dropped = Figures { dropped: 5, ..figures(|_| 5_000) };
+        expect(&judged(&open(), idle, &dropped), VerdictLevel::Suspect, "5 of 10000 arrivals");
+        let dropped = Figures { dropped: 500, ..figures(|_| 5_000) };
+        expect(&judged(&open(), idle, &dropped), VerdictLevel::Invalid, "500 of 10000 arrivals");
+    }
+
+    /// 10 users, 10 s, 10,000 responses: 10 ms each, or the figures do not belong together.
+    #[test]
+    fn a_closed_loop_must_agree_with_littles_law() {
+        let timed = plan(Load::Closed, Stop::After(10 * S));
+        let full = busy(10 * S, Duration::ZERO, 3 * S); // being busy is the purpose here
+        let of = |ns: u64| {
+            let mut f = Figures::default();
+            (f.books.started, f.books.succeeded) = (10_000, 10_000);
+            (0..10_000).for_each(|_| f.response_time.record(ns));
+            f
+        };
+        expect(&judged(&timed, full, &of(10_000_000)), VerdictLevel::Valid, "");
+        expect(&judged(&timed, full, &of(9_500_000)), VerdictLevel::Valid, "");
+        expect(&judged(&timed, full, &of(5_000_000)), VerdictLevel::Suspect, "Little's law 5.0 requests");
+        expect(&judged(&timed, full, &of(15_000_000)), VerdictLevel::Suspect, "Little's law 15.0 requests");
+        // In a count run users are idle at the end; that is said, and no fault of the client.
+        let counted = plan(Load::Closed, Stop::Iterations(NonZeroU64::new(10_000).unwrap()));
+        expect(&judged(&counted, full, &of(5_000_000)), VerdictLevel::Valid, "short count run");
+    }
+
+    #[test]
+    fn what_ended_early_is_invalid() {
+        let good = figures(|_| 5_000);
+        let core = CoreFacts { gave_up: Some("the server is gone"), ..CoreFacts::default() };
+        expect(&judged(&open(), core, &good), VerdictLevel::Invalid, "the server is gone");
+        let core = CoreFacts { overflows: 3, ..CoreFacts::default() };
+        expect(&judged(&open(), core, &good), VerdictLevel::Suspect, "overflowed 3 times");
+        let mut none = figures(|_| 5_000);
+        (none.books.succeeded, none.books.failed) = (0, 10_000);
+        expect(&judged(&open(), CoreFacts::default(), &none), VerdictLevel::Invalid, "no request succeeded");
     }
 }
