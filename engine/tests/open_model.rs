@@ -1,5 +1,6 @@
 //! The open model: arrivals follow their schedule whatever the server does, none is forgotten, and the books say where each
 //! went. What a schedule is made of is tested in `pacing`; here it meets servers.
+#![allow(clippy::disallowed_methods, reason = "a test has its own clock beside the engine's")]
 
 mod support;
 
@@ -213,7 +214,7 @@ fn phases_that_count_end_on_all_cores_together() {
     let number = AtomicU64::new(0);
     let server = Hostile::new(move |visit| {
         // Half of the connections are ten times as slow.
-        let delay = if number.fetch_add(1, SeqCst) % 2 == 0 { ms(1) } else { ms(10) };
+        let delay = if number.fetch_add(1, SeqCst).is_multiple_of(2) { ms(1) } else { ms(10) };
         loop {
             visit.request()?;
             std::thread::sleep(delay);
