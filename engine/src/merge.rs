@@ -99,7 +99,7 @@ fn never_opened(connections: &ConnectionFigures) -> StartError {
 type Merged = (Vec<PhaseFigures>, Vec<StepFigures>, Vec<Vec<Figures>>);
 
 fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
-    let both = setup.plan.thresholds.iter().any(|t| t.step.is_some() && t.phase.is_some());
+    let both = setup.plan.thresholds.iter().any(|t| t.of_steps() && t.phase.is_some());
     let phases = if both { setup.plan.phases.len() } else { 0 };
     let mut phase_steps = vec![vec![Figures::default(); setup.steps.len()]; phases];
     let mut steps: Vec<StepFigures> = setup

@@ -5,8 +5,10 @@ mod support;
 use engine::stats::{Books, Bytes, Figures, PhaseFigures, Row, RunResult, Series, Timeline};
 use engine::{Event, Options, Rows};
 use scenario::Plan;
-use scenario::plan::Stop;
+use scenario::plan::{Metric, Op, SeriesName, Stop, Threshold};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 use support::{Load, iterations, ms, phase};
 
 fn server() -> origin::Origin {
@@ -115,4 +117,47 @@ fn rows_are_told_without_being_kept_and_not_made_unless_asked_for() {
     assert!(result.timeline.is_none() && told.len() > 3);
     let (result, told) = run(&plan, 1, Rows::None);
     assert!(result.timeline.is_none() && told.is_empty());
+}
+
+/// Watched, with this filter.
+fn watched(scenario: Option<&str>, step: Option<&str>) -> Threshold {
+    Threshold {
+        text: "t".into(),
+        metric: Metric::Quantile(0.5, SeriesName::FirstByte),
+        scenario: scenario.map(str::to_owned),
+        step: step.map(str::to_owned),
+        phase: None,
+        op: Op::Less,
+        value: 1.0,
+        abort_after: Some(Duration::ZERO),
+    }
+}
+
+#[test]
+fn steps_are_told_apart_as_far_as_watched_thresholds_do() {
+    let server = server();
+    let mut plan = plan(&server, iterations(200));
+    plan.thresholds = vec![watched(Some("main"), None), watched(None, Some("/?r=503")), watched(None, None)];
+    let options = Options { threads: NonZeroUsize::new(2).unwrap(), interval: ms(20), ..Options::default() };
+    let mut parts: BTreeMap<Option<u32>, Figures> = BTreeMap::new();
+    let mut observe = |event| {
+        let Event::Snapshot(snapshot) = event else { return };
+        assert_eq!(snapshot.phases.len(), plan.phases.len());
+        for part in snapshot.parts.iter().filter(|p| plan.phases[p.phase].record) {
+            parts.entry(part.step).or_default().merge(&part.figures);
+        }
+    };
+    let result = engine::run(&plan, &options, &Default::default(), &mut observe).unwrap();
+    let steps: Vec<Figures> = result.steps.into_iter().map(|s| s.figures).collect();
+    let (mut others, failing) = (steps[0].clone(), &steps[1]);
+    others.merge(&steps[2]);
+    // What is kept by phase alone is with the steps that nobody names, of which there are none but in name.
+    let alone = parts.remove(&None).unwrap();
+    assert_eq!((alone.books, alone.iterations), (Books::default(), result.totals.iterations));
+    assert_eq!(parts.keys().copied().collect::<Vec<_>>(), [Some(0), Some(1)], "by their first step");
+    for (part, all) in [(&parts[&Some(0)], &others), (&parts[&Some(1)], failing)] {
+        assert_eq!(part.books, all.books);
+        assert_eq!(figures(&part.first_byte), figures(&all.first_byte), "what a threshold needs");
+        assert_eq!(part.service_time.count(), 0, "and nothing else");
+    }
 }

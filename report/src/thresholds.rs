@@ -4,6 +4,7 @@ use crate::counts;
 use engine::stats::{ConnectionFigures, Figures, RunResult, Series};
 use scenario::Plan;
 use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// How a threshold came out.
@@ -94,7 +95,7 @@ pub fn aborted(outcomes: &[Outcome]) -> bool {
 
 /// The requests a threshold speaks of.
 pub(crate) struct Selection<'a> {
-    pub(crate) figures: &'a Figures,
+    pub(crate) figures: Cow<'a, Figures>,
     /// How long they were being made.
     pub(crate) elapsed: Duration,
     /// Those of the whole run.
@@ -106,36 +107,52 @@ pub(crate) struct Selection<'a> {
 impl<'a> Selection<'a> {
     fn of(threshold: &Threshold, result: &'a RunResult) -> Result<Selection<'a>, &'static str> {
         let (connections, dropped) = (&result.connections, counts::dropped(result));
-        let selection = |figures, elapsed| Selection { figures, elapsed, connections, dropped };
-        match (&threshold.step, &threshold.phase) {
-            (None, None) => Ok(selection(&result.totals, result.elapsed)),
-            (None, Some(name)) => result
-                .phases
-                .iter()
-                .find(|p| p.name == *name)
-                .map(|p| selection(&p.figures, p.elapsed))
-                .ok_or("the phase was not reached"),
-            (Some(name), None) => result
-                .steps
-                .iter()
-                .find(|s| s.name == *name)
-                .map(|s| selection(&s.figures, result.elapsed))
-                .ok_or("the step was not reached"),
-            (Some(step), Some(phase)) => {
-                let step = result.steps.iter().position(|s| s.name == *step);
-                let phase = result.phases.iter().position(|p| p.name == *phase);
-                let figures =
-                    step.zip(phase).and_then(|(s, p)| Some((result.phase_steps.get(p)?.get(s)?, p)));
-                let (figures, phase) = figures.ok_or("the step was not reached in this phase")?;
-                Ok(selection(figures, result.phases[phase].elapsed))
+        let phase = match &threshold.phase {
+            None => None,
+            Some(name) => {
+                let at = result.phases.iter().position(|p| p.name == *name);
+                Some(at.ok_or("the phase was not reached")?)
             }
+        };
+        let of = phase.map(|at| &result.phases[at]);
+        let figures = match threshold.of_steps() {
+            false => Cow::Borrowed(of.map_or(&result.totals, |p| &p.figures)),
+            true => of_steps(threshold, phase, result)?,
+        };
+        Ok(Selection { figures, elapsed: of.map_or(result.elapsed, |p| p.elapsed), connections, dropped })
+    }
+}
+
+/// Of the steps a threshold speaks of, together.
+fn of_steps<'a>(
+    threshold: &Threshold,
+    phase: Option<usize>,
+    result: &'a RunResult,
+) -> Result<Cow<'a, Figures>, &'static str> {
+    let missing = match phase {
+        None => "the step was not reached",
+        Some(_) => "the step was not reached in this phase",
+    };
+    let mut all: Option<Cow<'a, Figures>> = None;
+    for (index, step) in result.steps.iter().enumerate() {
+        if !threshold.speaks_of(&step.scenario, &step.name) {
+            continue;
+        }
+        let figures = match phase {
+            None => &step.figures,
+            Some(phase) => result.phase_steps.get(phase).and_then(|s| s.get(index)).ok_or(missing)?,
+        };
+        match &mut all {
+            None => all = Some(Cow::Borrowed(figures)),
+            Some(all) => all.to_mut().merge(figures),
         }
     }
+    all.ok_or(missing)
 }
 
 /// The left side of a threshold, or why there is none.
 pub(crate) fn measure(metric: Metric, selection: &Selection<'_>) -> Result<f64, &'static str> {
-    let figures = selection.figures;
+    let figures = &selection.figures;
     let series = |name| filled(series(name, selection));
     Ok(match metric {
         Metric::Quantile(q, name) => series(name)?.quantile_ns(q) as f64,
@@ -158,8 +175,8 @@ fn filled(series: &Series) -> Result<&Series, &'static str> {
 }
 
 /// Connections belong to no phase and no step, so their series are of the whole run.
-fn series<'a>(name: SeriesName, selection: &Selection<'a>) -> &'a Series {
-    let figures = selection.figures;
+fn series<'a>(name: SeriesName, selection: &'a Selection<'_>) -> &'a Series {
+    let figures = &selection.figures;
     match name {
         SeriesName::ResponseTime => &figures.response_time,
         SeriesName::ServiceTime => &figures.service_time,
@@ -171,7 +188,7 @@ fn series<'a>(name: SeriesName, selection: &Selection<'a>) -> &'a Series {
 }
 
 fn count(name: CountName, selection: &Selection<'_>) -> u64 {
-    let figures = selection.figures;
+    let figures = &selection.figures;
     match name {
         CountName::Started => figures.books.started,
         CountName::Succeeded => figures.books.succeeded,

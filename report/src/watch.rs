@@ -6,6 +6,7 @@ use engine::Snapshot;
 use engine::stats::{Figures, Part};
 use scenario::Plan;
 use scenario::plan::{SeriesName, Threshold};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// The thresholds of a plan that are watched.
@@ -23,8 +24,8 @@ struct Watched {
     after: Duration,
     /// Which phases it speaks of: recorded ones.
     phases: Vec<bool>,
-    /// The step it speaks of, in the plan's dense order.
-    step: Option<u32>,
+    /// Which steps it speaks of, in the plan's dense order.
+    steps: Vec<bool>,
     /// What it speaks of, so far. Of the series only its own.
     so_far: Figures,
 }
@@ -64,20 +65,23 @@ impl Watch {
 impl Watched {
     fn new(index: usize, threshold: &Threshold, after: Duration, plan: &Plan) -> Watched {
         let named = |name: &str| threshold.phase.as_ref().is_none_or(|wanted| wanted == name);
-        let step =
-            threshold.step.as_ref().and_then(|wanted| plan.steps().position(|(_, s)| s.name == *wanted));
         Watched {
             index,
             threshold: threshold.clone(),
             after,
             phases: plan.phases.iter().map(|p| p.record && named(&p.name)).collect(),
-            step: step.map(|index| index as u32),
+            steps: plan.steps().map(|(of, step)| threshold.speaks_of(&of.name, &step.name)).collect(),
             so_far: Figures::default(),
         }
     }
 
     fn add(&mut self, part: &Part) {
-        if !self.phases[part.phase] || (self.step.is_some() && part.step != self.step) {
+        // The first step of a part stands for all of them; what has none is of steps nobody tells apart.
+        let of_steps = match part.step {
+            Some(step) => self.steps[step as usize],
+            None => !self.threshold.of_steps(),
+        };
+        if !self.phases[part.phase] || !of_steps {
             return;
         }
         let (all, new) = (&mut self.so_far, &part.figures);
@@ -101,8 +105,12 @@ impl Watched {
         if elapsed.is_zero() || elapsed < self.after {
             return None;
         }
-        let selection =
-            Selection { figures: &self.so_far, elapsed, connections: &snapshot.connections, dropped: 0 };
+        let selection = Selection {
+            figures: Cow::Borrowed(&self.so_far),
+            elapsed,
+            connections: &snapshot.connections,
+            dropped: 0,
+        };
         let actual = measure(self.threshold.metric, &selection).ok()?;
         let holds = self.threshold.op.holds(actual, self.threshold.value);
         (!holds).then_some(Abort { at: snapshot.elapsed, actual })

@@ -2,6 +2,7 @@
 
 mod common;
 
+use engine::stats::RunResult;
 use report::thresholds::{Outcome, Unit, judge};
 use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
 
@@ -12,6 +13,7 @@ fn one(metric: Metric, op: Op, value: f64, step: Option<&str>, phase: Option<&st
     plan.thresholds = vec![Threshold {
         text: "t".into(),
         metric,
+        scenario: None,
         step: owned(step),
         phase: owned(phase),
         op,
@@ -87,6 +89,28 @@ fn a_step_within_a_phase_has_figures_where_the_engine_kept_them() {
     result.phase_steps = vec![vec![common::figures(), common::figures()], vec![]];
     result.phase_steps[0][1].books.started = 77;
     assert_eq!(judge(&plan, &result)[0].actual, Some(77.0));
+}
+
+#[test]
+fn a_scenario_is_its_steps_and_a_step_is_in_every_scenario_unless_it_is_said() {
+    let mut result = common::result();
+    let started = |result: &RunResult, scenario: Option<&str>, step: Option<&str>, phase: Option<&str>| {
+        let mut plan = common::plan();
+        plan.thresholds.truncate(1);
+        let (t, owned) = (&mut plan.thresholds[0], |name: Option<&str>| name.map(str::to_owned));
+        t.metric = Metric::Count(CountName::Started);
+        (t.scenario, t.step, t.phase) = (owned(scenario), owned(step), owned(phase));
+        judge(&plan, result)[0].actual
+    };
+    assert_eq!(started(&result, Some("visit"), None, None), Some(20.0), "both steps of 10");
+    assert_eq!(started(&result, Some("visit"), Some("page"), None), Some(10.0));
+    assert_eq!(started(&result, Some("nowhere"), None, None), None);
+    (result.steps[0].name, result.steps[0].scenario) = ("page".into(), "other".into());
+    result.phase_steps = vec![vec![], vec![common::figures(), common::figures()]];
+    assert_eq!(started(&result, None, Some("page"), None), Some(20.0));
+    assert_eq!(started(&result, Some("other"), Some("page"), None), Some(10.0));
+    assert_eq!(started(&result, None, Some("page"), Some("steady")), Some(20.0));
+    assert_eq!(started(&result, Some("visit"), None, Some("warm-up")), None, "kept for steady alone");
 }
 
 #[test]

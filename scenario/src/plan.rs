@@ -544,7 +544,9 @@ pub struct Threshold {
     pub text: String,
     /// Left side.
     pub metric: Metric,
-    /// Only this step (by name).
+    /// Only steps of this scenario (by name).
+    pub scenario: Option<String>,
+    /// Only steps of this name.
     pub step: Option<String>,
     /// Only this phase (by name); else all recorded phases.
     pub phase: Option<String>,
@@ -554,6 +556,18 @@ pub struct Threshold {
     pub value: f64,
     /// Watched during the run, which ends when it does not hold after so much recorded time.
     pub abort_after: Option<Duration>,
+}
+
+impl Threshold {
+    /// Whether it speaks of some steps only.
+    pub fn of_steps(&self) -> bool {
+        self.scenario.is_some() || self.step.is_some()
+    }
+
+    /// Whether it speaks of this step of this scenario.
+    pub fn speaks_of(&self, scenario: &str, step: &str) -> bool {
+        self.scenario.as_ref().is_none_or(|s| s == scenario) && self.step.as_ref().is_none_or(|s| s == step)
+    }
 }
 
 /// Left side of a threshold.

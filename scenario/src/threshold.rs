@@ -12,6 +12,7 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub threshold: Threshold,
+    pub scenario_at: Option<Range<usize>>,
     pub step_at: Option<Range<usize>>,
     pub phase_at: Option<Range<usize>>,
 }
@@ -75,12 +76,14 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
         threshold: Threshold {
             text: text.trim().to_owned(),
             metric,
+            scenario: None,
             step: None,
             phase: None,
             op,
             value,
             abort_after: None,
         },
+        scenario_at: None,
         step_at: None,
         phase_at: None,
     };
@@ -96,19 +99,28 @@ impl Parsed {
         let (key, key_at) = key.unwrap_or((text, at.clone()));
         let (name, place) = match key {
             "step" if has_steps(self.threshold.metric) => (&mut self.threshold.step, &mut self.step_at),
-            "step" => return bad(key_at, "this figure is not kept per step", "leave `step=` out"),
+            "scenario" if has_steps(self.threshold.metric) => {
+                (&mut self.threshold.scenario, &mut self.scenario_at)
+            }
+            "step" | "scenario" => {
+                return bad(
+                    key_at,
+                    format!("this figure is not kept per {key}"),
+                    format!("leave `{key}=` out"),
+                );
+            }
             "phase" => (&mut self.threshold.phase, &mut self.phase_at),
-            "scenario" | "tag" | "protocol" => {
+            "tag" | "protocol" => {
                 return bad(
                     key_at,
                     format!("{} is not supported yet", quote(key)),
-                    "`step=` and `phase=` are",
+                    "`scenario=`, `step=` and `phase=` are",
                 );
             }
             _ => {
-                let label = match nearest(key, &["step", "phase"]) {
+                let label = match nearest(key, &["scenario", "step", "phase"]) {
                     Some(meant) => format!("did you mean `{meant}`?"),
-                    None => "expected `step=NAME` or `phase=NAME`".to_owned(),
+                    None => "expected `scenario=NAME`, `step=NAME` or `phase=NAME`".to_owned(),
                 };
                 return bad(key_at, format!("{} is no filter", quote(key)), label);
             }
@@ -402,6 +414,7 @@ mod tests {
             (t.step.as_deref(), t.phase.as_deref(), t.op),
             (Some("login-page"), Some("steady"), Op::AtMost)
         );
+        assert_eq!(read("error_rate(scenario=buy) < 1%").scenario.as_deref(), Some("buy"));
         assert_eq!(read("p100(connect) < 1s").metric, Metric::Quantile(1.0, SeriesName::Connect));
         assert_eq!(read("mean(send_lag) < 1us").metric, Metric::Mean(SeriesName::SendLag));
         assert_eq!(read("error_rate < 0.1%").value, 0.001);
@@ -424,7 +437,8 @@ mod tests {
             ("p99(respons_time) < 1s", "respons_time"),
             ("p99(response_time, stp=x) < 1s", "stp"),
             ("p99(response_time, step=) < 1s", ""),
-            ("p99(response_time, scenario=x) < 1s", "scenario"),
+            ("p99(response_time, tag=x) < 1s", "tag"),
+            ("iterations(scenario=x) < 1", "scenario"),
             ("p99(connect, step=x) < 1s", "step"),
             ("p99(response_time, step=x, step=y) < 1s", "step"),
             ("p99(response_time < 1s", "("),

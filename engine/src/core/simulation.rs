@@ -5,13 +5,13 @@
 //! to the request; and the same seed must give the same run, to the nanosecond. Only HTTP in clear: TLS has random numbers
 //! of its own. A failure prints its seed: put it into `SEEDS` alone to see that run again.
 
-use super::{Core, Setup, shares};
+use super::{Core, Setup, Told, shares};
 use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::io::socket::Peer;
 use crate::io::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What};
 use crate::stats::{Books, Figures};
-use crate::{Control, Options, prepare};
+use crate::{Control, Options, Rows, prepare};
 use proto::Time;
 use scenario::plan::*;
 use std::cell::{Cell, RefCell};
@@ -489,7 +489,8 @@ fn simulate(seed: u64) -> (Books, String) {
     let mut random = Random(seed);
     let h2 = seed.is_multiple_of(2);
     let plan = plan(&mut random, h2);
-    let setup: Setup = prepare::setup(&plan, &Options::default(), &mut |_| {}).unwrap();
+    let options = Options { interval: Duration::from_millis(250), rows: Rows::Told, ..Options::default() };
+    let setup: Setup = prepare::setup(&plan, &options, &mut |_| {}).unwrap();
     let (now, wire) = (Rc::new(Cell::new(MS)), Rc::new(RefCell::new(Wire::default())));
     let network = Network {
         now: now.clone(),
@@ -506,12 +507,22 @@ fn simulate(seed: u64) -> (Books, String) {
     let share = shares(&setup, 1).remove(0);
     let core = Core::new(&setup, share, network, VirtualClock(now.clone()));
     let gate = Gate::new(1, setup.plan.phases.len());
-    let mut result = core.run(&Control::default(), &gate.place(0), &mut |_| {}).unwrap();
+    let mut told = Figures::default();
+    let mut tell = |news| {
+        if let Told::Snapshot(snapshot) = news {
+            snapshot.parts.iter().for_each(|part| told.merge(&part.figures));
+        }
+    };
+    let mut result = core.run(&Control::default(), &gate.place(0), &mut tell).unwrap();
     let mut all = Figures::default();
     result.recorder.take_figures().iter().flatten().for_each(|figures| all.merge(figures));
     let (books, wire) = (all.books, *wire.borrow());
     let case = format!("seed {seed}: {books:?} {wire:?} {:?}", all.errors);
     assert_eq!(result.gave_up, None, "{case}");
+    assert_eq!(told.books, books, "what was told by interval: {case}");
+    let lengths =
+        |f: &Figures| [&f.response_time, &f.service_time, &f.send_lag].map(|s| (s.count(), s.mean_ns()));
+    assert_eq!(lengths(&told), lengths(&all), "{case}");
     assert!(books.balance() && books.in_flight == 0 && books.abandoned == 0, "{case}");
     assert_eq!(result.recorder.iterations[1], ITERATIONS / 2, "{case}");
     assert_eq!(books.started + books.retried - books.never_sent, wire.left, "what left: {case}");

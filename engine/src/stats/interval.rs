@@ -1,7 +1,7 @@
 //! What a core keeps of the interval that is going on: series of times by part, beside the cells of the recorder and only
 //! where somebody asked. At the end of an interval the recorder makes the parts of it, which `stock` puts together.
 //!
-//! A part is all requests of a phase, or those of one step in it where a threshold is watched that names the step.
+//! A part is all requests of a phase, or those of some steps in it where watched thresholds tell steps apart.
 
 use super::recorder::Times;
 use super::{Figures, Series};
@@ -17,7 +17,8 @@ use std::time::Duration;
 pub struct Part {
     /// Index of the phase these requests began in.
     pub phase: usize,
-    /// The step in the plan's dense order, where a watched threshold names it; `None`: all other steps.
+    /// The first, in the plan's dense order, of the steps that these requests are of: those of which the same watched
+    /// thresholds speak. `None`: the steps of which no watched threshold speaks in particular.
     pub step: Option<u32>,
     /// What changed in the interval; of the series those that are asked for. The books of an interval do not balance: a
     /// request may end in a later one than it began in.
@@ -34,10 +35,10 @@ pub(crate) struct Keep {
     first_byte: bool,
     /// Connect and handshake times so far.
     pub(crate) connect: bool,
-    /// The class of each step: 0, or one of its own where a watched threshold names it.
+    /// The class of each step: 0, or another where a watched threshold speaks of it in particular.
     classes: Vec<u32>,
-    /// The step of each class from 1.
-    named: Vec<u32>,
+    /// The first step of each class from 1.
+    firsts: Vec<u32>,
 }
 
 impl Keep {
@@ -47,39 +48,53 @@ impl Keep {
         let needs =
             |names: &[SeriesName]| watched().any(|t| t.metric.series().is_some_and(|s| names.contains(&s)));
         let rows = options.rows != Rows::None;
-        let named: Vec<u32> = (0_u32..)
-            .zip(plan.steps())
-            .filter(|(_, (_, step))| watched().any(|t| t.step.as_ref() == Some(&step.name)))
-            .map(|(index, _)| index)
-            .collect();
-        let class = |step: u32| named.iter().position(|&n| n == step).map_or(0, |at| at as u32 + 1);
+        let (classes, firsts) = classes(plan);
         Keep {
             parts: rows || options.live || watched().next().is_some(),
             response: rows || options.live || needs(&[SeriesName::ResponseTime]),
             service: rows || needs(&[SeriesName::ServiceTime, SeriesName::SendLag]),
             first_byte: needs(&[SeriesName::FirstByte]),
             connect: needs(&[SeriesName::Connect, SeriesName::Handshake]),
-            classes: (0_u32..).zip(plan.steps()).map(|(step, _)| class(step)).collect(),
-            named,
+            classes,
+            firsts,
         }
     }
 
     /// Parts there may be.
     pub(crate) fn groups(&self, phases: usize) -> usize {
-        phases * (self.named.len() + 1)
+        phases * (self.firsts.len() + 1)
     }
 
     /// The part a request belongs to.
     #[inline]
     pub(crate) fn group(&self, phase: usize, step: usize) -> usize {
-        phase * (self.named.len() + 1) + self.classes[step] as usize
+        phase * (self.firsts.len() + 1) + self.classes[step] as usize
     }
 
     /// The phase and the step of a part.
     pub(crate) fn named(&self, group: usize) -> (usize, Option<u32>) {
-        let classes = self.named.len() + 1;
-        (group / classes, (group % classes).checked_sub(1).map(|at| self.named[at]))
+        let classes = self.firsts.len() + 1;
+        (group / classes, (group % classes).checked_sub(1).map(|at| self.firsts[at]))
     }
+}
+
+/// The class of each step, and the first step of each class but class 0. Steps are in one class where the same watched
+/// thresholds speak of them.
+fn classes(plan: &Plan) -> (Vec<u32>, Vec<u32>) {
+    let watched: Vec<_> =
+        plan.thresholds.iter().filter(|t| t.abort_after.is_some() && t.of_steps()).collect();
+    let mut signatures = vec![vec![false; watched.len()]];
+    let (mut classes, mut firsts) = (Vec::new(), Vec::new());
+    for (index, (scenario, step)) in (0_u32..).zip(plan.steps()) {
+        let signature: Vec<bool> = watched.iter().map(|t| t.speaks_of(&scenario.name, &step.name)).collect();
+        let known = signatures.iter().position(|s| *s == signature);
+        classes.push(known.unwrap_or(signatures.len()) as u32);
+        if known.is_none() {
+            signatures.push(signature);
+            firsts.push(index);
+        }
+    }
+    (classes, firsts)
 }
 
 /// The times of the interval that is going on.

@@ -17,7 +17,16 @@ pub fn series(us: &[u64]) -> Series {
 }
 
 fn threshold(text: &str, metric: Metric, op: Op, value: f64) -> Threshold {
-    Threshold { text: text.into(), metric, step: None, phase: None, op, value, abort_after: None }
+    Threshold {
+        text: text.into(),
+        metric,
+        scenario: None,
+        step: None,
+        phase: None,
+        op,
+        value,
+        abort_after: None,
+    }
 }
 
 pub fn plan() -> Plan {

@@ -88,9 +88,17 @@ fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Na
     if !names.known {
         return;
     }
+    if let (Some(scenario), Some(at)) = (&parsed.threshold.scenario, &parsed.scenario_at) {
+        let scenarios: Vec<&str> = names.scenarios.iter().map(|s| s.name.as_str()).collect();
+        let span = reader.part(node, at.start, at.end);
+        unknown(reader, span, "scenario", scenario, &scenarios);
+    }
     if let (Some(step), Some(at)) = (&parsed.threshold.step, &parsed.step_at) {
-        let steps: Vec<&str> =
-            names.scenarios.iter().flat_map(|s| s.steps.iter()).map(|s| s.name.as_str()).collect();
+        // Of the scenario it names; of all where that one does not exist, which is said already.
+        let wanted = parsed.threshold.scenario.as_ref();
+        let of = wanted.filter(|w| names.scenarios.iter().any(|s| s.name == **w));
+        let scenarios = names.scenarios.iter().filter(|s| of.is_none_or(|of| s.name == *of));
+        let steps: Vec<&str> = scenarios.flat_map(|s| s.steps.iter()).map(|s| s.name.as_str()).collect();
         let span = reader.part(node, at.start, at.end);
         unknown(reader, span, "step", step, &steps);
     }
