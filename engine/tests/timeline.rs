@@ -5,7 +5,7 @@ mod support;
 use engine::stats::{Books, Bytes, Figures, PhaseFigures, Row, RunResult, Series, Timeline};
 use engine::{Event, Options, Rows};
 use scenario::Plan;
-use scenario::plan::{Metric, Op, SeriesName, Stop, Threshold};
+use scenario::plan::{Arrivals, Backlog, Curve, Metric, Op, SeriesName, Spread, Stop, Threshold};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -40,6 +40,9 @@ fn sum(timeline: &Timeline, phase: usize) -> Figures {
         all.merge(&Figures {
             books: Books { in_flight: 0, ..row.books },
             iterations: row.iterations,
+            arrived: row.arrived,
+            waited: row.waited,
+            dropped: row.dropped,
             checks_passed: row.checks_passed,
             checks_failed: row.checks_failed,
             bytes: row.bytes,
@@ -61,6 +64,8 @@ fn assert_same(rows: &Figures, phase: &PhaseFigures) {
     let (all, name) = (&phase.figures, &phase.name);
     assert_eq!(rows.books, all.books, "{name}");
     assert_eq!((rows.iterations, rows.checks_passed), (all.iterations, all.checks_passed), "{name}");
+    let arrivals = |f: &Figures| (f.arrived, f.waited, f.dropped);
+    assert_eq!(arrivals(rows), arrivals(all), "{name}");
     let bytes = Bytes { headers: 0, headers_decoded: 0, ..all.bytes };
     assert_eq!(rows.bytes, bytes, "{name}");
     for (what, mine, theirs) in [
@@ -117,6 +122,26 @@ fn rows_are_told_without_being_kept_and_not_made_unless_asked_for() {
     assert!(result.timeline.is_none() && told.len() > 3);
     let (result, told) = run(&plan, 1, Rows::None);
     assert!(result.timeline.is_none() && told.is_empty());
+}
+
+#[test]
+fn the_rows_of_an_open_model_add_up_with_what_waited_and_what_was_dropped() {
+    let server = server();
+    let mut plan = plan(&server, Stop::After(ms(200)));
+    let slow = Load { paths: vec!["/?t=10ms"], ..Load::on(server.clear_addr().unwrap(), iterations(1)) };
+    plan.scenarios = slow.plan().scenarios;
+    let backlog = Backlog { time: Some(ms(20)), number: 8 };
+    let (curve, spread) = (Curve::Constant(2000.0), Spread::Even);
+    plan.phases[1].load = scenario::plan::Load::Open(Arrivals { curve, spread, backlog });
+    for threads in [1, 2] {
+        let (result, _) = run(&plan, threads, Rows::Kept);
+        let open = &result.phases[1].figures;
+        assert!(open.arrived > 0 && open.waited > 0 && open.dropped > 0, "{open:?}");
+        assert!(open.send_lag.max_ns() > 1_000_000, "what waited was late: response is not service time");
+        for (index, phase) in result.phases.iter().enumerate() {
+            assert_same(&sum(result.timeline.as_ref().unwrap(), index), phase);
+        }
+    }
 }
 
 /// Watched, with this filter.

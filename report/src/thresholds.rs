@@ -100,13 +100,11 @@ pub(crate) struct Selection<'a> {
     pub(crate) elapsed: Duration,
     /// Those of the whole run.
     pub(crate) connections: &'a ConnectionFigures,
-    /// Arrivals that never began, of the whole run.
-    pub(crate) dropped: u64,
 }
 
 impl<'a> Selection<'a> {
     fn of(threshold: &Threshold, result: &'a RunResult) -> Result<Selection<'a>, &'static str> {
-        let (connections, dropped) = (&result.connections, counts::dropped(result));
+        let connections = &result.connections;
         let phase = match &threshold.phase {
             None => None,
             Some(name) => {
@@ -119,7 +117,7 @@ impl<'a> Selection<'a> {
             false => Cow::Borrowed(of.map_or(&result.totals, |p| &p.figures)),
             true => of_steps(threshold, phase, result)?,
         };
-        Ok(Selection { figures, elapsed: of.map_or(result.elapsed, |p| p.elapsed), connections, dropped })
+        Ok(Selection { figures, elapsed: of.map_or(result.elapsed, |p| p.elapsed), connections })
     }
 }
 
@@ -194,7 +192,7 @@ fn count(name: CountName, selection: &Selection<'_>) -> u64 {
         CountName::Succeeded => figures.books.succeeded,
         CountName::Failed => figures.books.failed,
         CountName::Abandoned => figures.books.abandoned,
-        CountName::Dropped => selection.dropped,
+        CountName::Dropped => figures.dropped,
         CountName::Iterations => figures.iterations,
     }
 }

@@ -87,6 +87,7 @@ impl Watched {
         let (all, new) = (&mut self.so_far, &part.figures);
         all.books.merge(&new.books);
         all.iterations += new.iterations;
+        all.dropped += new.dropped;
         all.checks_passed += new.checks_passed;
         all.checks_failed += new.checks_failed;
         match self.threshold.metric.series() {
@@ -105,12 +106,8 @@ impl Watched {
         if elapsed.is_zero() || elapsed < self.after {
             return None;
         }
-        let selection = Selection {
-            figures: Cow::Borrowed(&self.so_far),
-            elapsed,
-            connections: &snapshot.connections,
-            dropped: 0,
-        };
+        let selection =
+            Selection { figures: Cow::Borrowed(&self.so_far), elapsed, connections: &snapshot.connections };
         let actual = measure(self.threshold.metric, &selection).ok()?;
         let holds = self.threshold.op.holds(actual, self.threshold.value);
         (!holds).then_some(Abort { at: snapshot.elapsed, actual })

@@ -83,6 +83,16 @@ fn a_rate_is_per_second_of_what_is_recorded() {
 }
 
 #[test]
+fn arrivals_that_were_dropped_are_watched() {
+    let metric = Metric::Count(scenario::plan::CountName::Dropped);
+    let mut watch = Watch::new(&plan(metric, Op::Equal, 0.0, 0)).unwrap();
+    assert_eq!(watch.see(&snapshot(2, vec![part(1, None, 1, 0, 1)])), None);
+    let mut late = part(1, None, 1, 0, 1);
+    late.figures.dropped = 3;
+    assert_eq!(watch.see(&snapshot(3, vec![late])).map(|(_, abort)| abort.actual), Some(3.0));
+}
+
+#[test]
 fn nothing_to_watch() {
     assert!(Watch::new(&common::plan()).is_none());
 }

@@ -62,6 +62,9 @@ pub(crate) struct Times {
 struct Counts {
     books: Books,
     iterations: u64,
+    arrived: u64,
+    waited: u64,
+    dropped: u64,
     checks_passed: u64,
     checks_failed: u64,
     bytes: Bytes,
@@ -200,6 +203,9 @@ impl Recorder {
             part.bytes.received += moved.received + running.received;
             part.bytes.sent += moved.sent + running.sent;
             part.iterations = self.iterations[index];
+            part.arrived = self.arrived[index];
+            part.waited = self.waited[index];
+            part.dropped = self.dropped[index];
         }
         counts
     }
@@ -219,6 +225,9 @@ impl Counts {
         Figures {
             books: self.books.since(&before.books),
             iterations: self.iterations - before.iterations,
+            arrived: self.arrived - before.arrived,
+            waited: self.waited - before.waited,
+            dropped: self.dropped - before.dropped,
             checks_passed: self.checks_passed - before.checks_passed,
             checks_failed: self.checks_failed - before.checks_failed,
             bytes: Bytes {

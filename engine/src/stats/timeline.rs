@@ -27,6 +27,12 @@ pub struct Row {
     pub books: Books,
     /// Iterations that ended.
     pub iterations: u64,
+    /// Arrivals of the open model that came due.
+    pub arrived: u64,
+    /// Of them: found every user busy.
+    pub waited: u64,
+    /// Of them: never begun.
+    pub dropped: u64,
     /// Checks that passed.
     pub checks_passed: u64,
     /// Checks that failed.
@@ -63,6 +69,9 @@ impl Row {
             phase,
             books: Books { in_flight, ..figures.books },
             iterations: figures.iterations,
+            arrived: figures.arrived,
+            waited: figures.waited,
+            dropped: figures.dropped,
             checks_passed: figures.checks_passed,
             checks_failed: figures.checks_failed,
             bytes: figures.bytes,
