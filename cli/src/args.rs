@@ -446,12 +446,14 @@ pub struct OutputArgs {
 /// `--io`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Io {
-    /// The best the kernel allows
+    /// The raw ring where the kernel allows it, else epoll, and why is said on stderr
     Auto,
-    /// The raw ring
+    /// The raw ring (io_uring), or an error
     Uring,
-    /// The monoio runtime
+    /// The monoio runtime on io_uring, or on epoll where the kernel forbids that
     Monoio,
+    /// The monoio runtime on epoll
+    Epoll,
 }
 
 /// `--format`.

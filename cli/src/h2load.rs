@@ -588,7 +588,6 @@ mod tests {
     fn what_is_not_built_yet_says_so() {
         for option in [
             "--qlog-file-base x",
-            "--io monoio",
             "--h3",
             "--alpn-list h3",
             "--no-udp-gso",

@@ -26,8 +26,10 @@ pub fn options(args: &MachineArgs) -> Result<(Options, Option<String>), Failure>
         format!("-t: warning: the number of threads is greater than hardware cores ({threads} on {cores})")
     });
     let io = match args.io {
-        Io::Auto | Io::Monoio => engine::Io::Auto,
+        Io::Auto => engine::Io::Auto,
         Io::Uring => engine::Io::Uring,
+        Io::Monoio => engine::Io::Monoio,
+        Io::Epoll => engine::Io::Epoll,
     };
     let options = Options {
         threads,

@@ -1,7 +1,7 @@
 //! What can be typed and is not built yet, in one table. A row goes away when its feature arrives. Beside it, what stays
 //! refused, with the reason.
 
-use crate::args::{Io, RunArgs};
+use crate::args::RunArgs;
 use crate::error::Failure;
 
 /// One option that is not built yet.
@@ -22,7 +22,6 @@ const fn h3_row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
 
 const ROWS: &[Row] = &[
     row("--qlog-file-base", |a| a.protocol.qlog_file_base.is_some()),
-    row("--io monoio", |a| a.machine.io == Io::Monoio),
     row("HTTP/3 (--h3)", |a| a.protocol.h3),
     h3_row("--no-udp-gso", |a| a.protocol.no_udp_gso),
     h3_row("--max-udp-payload-size", |a| a.protocol.max_udp_payload_size.is_some()),

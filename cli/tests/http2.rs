@@ -166,3 +166,13 @@ fn a_server_that_answers_badly_in_http2_brings_none() {
     assert_eq!(output.status.code(), Some(2));
     assert!(!stderr(&output).contains("hint"), "{}", stderr(&output));
 }
+
+#[test]
+fn all_of_this_over_monoio_on_io_uring() {
+    common::drivers::all_tests_over("monoio");
+}
+
+#[test]
+fn all_of_this_over_monoio_on_epoll() {
+    common::drivers::all_tests_over("epoll");
+}

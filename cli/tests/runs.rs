@@ -413,3 +413,13 @@ fn an_invalid_run_is_3_where_valid_ones_are_required() {
         stderr(&output)
     );
 }
+
+#[test]
+fn all_of_this_over_monoio_on_io_uring() {
+    common::drivers::all_tests_over("monoio");
+}
+
+#[test]
+fn all_of_this_over_monoio_on_epoll() {
+    common::drivers::all_tests_over("epoll");
+}

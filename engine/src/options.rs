@@ -87,9 +87,13 @@ pub enum Pacing {
 /// The I/O driver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Io {
-    /// The ring where the kernel allows it.
+    /// The ring where the kernel allows it, else epoll; where it is not the ring, a warning says so and why.
     #[default]
     Auto,
-    /// The raw ring.
+    /// The raw ring, or an error.
     Uring,
+    /// The monoio runtime: on io_uring where the kernel allows it, else on epoll, with a warning.
+    Monoio,
+    /// The monoio runtime on epoll.
+    Epoll,
 }

@@ -293,6 +293,11 @@ pub(crate) fn explain_ring(error: &io::Error) -> String {
     }
 }
 
+/// Why a core runs on epoll that might have run on io_uring.
+pub(crate) fn explain_fallback(refusal: &io::Error) -> String {
+    format!("running on epoll, which costs more CPU per request: {}", explain_ring(refusal))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,8 @@
 use crate::clock::Monotonic;
 use crate::core::{self, Core, CoreResult, Setup, Told};
 use crate::gate::{Gate, Place};
-use crate::io::uring::Uring;
+use crate::io::Driver;
+use crate::io::choice::{self, Chosen};
 use crate::request_log::{self, CoreLog, Ended};
 use crate::stats::{Cost, RunResult, Timeline, TlsFacts, cost};
 use crate::stock::{Snapshot, Stock};
@@ -203,21 +204,32 @@ fn run_core(
         core_affinity::set_for_current(core_affinity::CoreId { id });
     }
     let links = share.links * setup.targets.len() as u32;
-    // The ring belongs to the thread that made it. All threads reach the gate, also those whose ring failed.
-    let io = Uring::new(links, setup.tls.is_none());
+    // The driver belongs to the thread that made it. All threads reach the gate, also those that have none.
+    let chosen = choice::choose(setup.options.io, links, setup.tls.is_none());
     if !place.wait_for_start() {
         return Err(CALLED_OFF.into());
     }
-    let io = io.map_err(|e| prepare::explain_ring(&e))?;
-    let before = cost::of_thread();
-    let mut core = Core::new(setup, share, io, epoch);
-    core.watch(seat.log, seat.traced);
-    let result = core.run(control, &place, tell);
-    let cost = cost::since(before);
-    match result {
-        Ok(result) => Ok((result, cost)),
-        Err(error) => Err(format!("io_uring: {error}")),
+    let (io, refusal) = chosen.map_err(|e| prepare::explain_ring(&e))?;
+    if let Some(refusal) = refusal {
+        tell(Told::NoRing(prepare::explain_fallback(&refusal)));
     }
+    match io {
+        Chosen::Uring(io) => drive(Core::new(setup, share, io, epoch), seat, control, &place, tell),
+        Chosen::Monoio(io) => drive(Core::new(setup, share, io, epoch), seat, control, &place, tell),
+    }
+}
+
+fn drive<D: Driver>(
+    mut core: Core<'_, D, Monotonic>,
+    seat: Seat,
+    control: &Control,
+    place: &Place<'_>,
+    tell: &mut dyn FnMut(Told),
+) -> Outcome {
+    core.watch(seat.log, seat.traced);
+    let before = cost::of_thread();
+    let result = core.run(control, place, tell).map_err(|error| format!("the I/O driver failed: {error}"))?;
+    Ok((result, cost::since(before)))
 }
 
 /// What a core thread has to say.
@@ -251,8 +263,15 @@ fn relay(
     mut stock: Stock,
     observe: &mut dyn FnMut(Event),
 ) -> Option<Timeline> {
+    let mut warned = false;
     while let Ok((core, news)) = told.recv() {
         let snapshot = match news {
+            News::Told(Told::NoRing(why)) => {
+                if !std::mem::replace(&mut warned, true) {
+                    observe(Event::Warning(why));
+                }
+                None
+            }
             News::Told(Told::Connected(tls, application_protocol)) => {
                 observe(Event::Connected { core, tls, application_protocol });
                 None

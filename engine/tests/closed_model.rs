@@ -1,5 +1,7 @@
 //! The engine against the built-in server: what the client counted is what the server counted.
 
+mod support;
+
 use scenario::plan::*;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
@@ -107,8 +109,10 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
 
 fn run(plan: &Plan, threads: usize) -> engine::stats::RunResult {
     let options =
-        engine::Options { threads: NonZeroUsize::new(threads).unwrap(), ..engine::Options::default() };
-    engine::run(plan, &options, &engine::Control::default(), &mut |_| {}).unwrap()
+        engine::Options { threads: NonZeroUsize::new(threads).unwrap(), ..support::drivers::options() };
+    let result = engine::run(plan, &options, &engine::Control::default(), &mut |_| {}).unwrap();
+    support::drivers::assert_used(&result);
+    result
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn large_bodies_are_counted_to_the_byte() {
             stop: Stop::Iterations(NonZeroU64::new(200).unwrap()),
             ..Load::default()
         };
-        let options = engine::Options { discard_body: discard, ..engine::Options::default() };
+        let options = engine::Options { discard_body: discard, ..support::drivers::options() };
         let result =
             engine::run(&plan(&server, &load), &options, &engine::Control::default(), &mut |_| {}).unwrap();
         assert_eq!(
@@ -244,7 +248,7 @@ fn a_closed_port_is_one_clear_message() {
     let mut plan = plan(&server, &Load::default());
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     plan.targets[0].endpoint = Endpoint::Address(closed);
-    let error = engine::run(&plan, &engine::Options::default(), &engine::Control::default(), &mut |_| {})
+    let error = engine::run(&plan, &support::drivers::options(), &engine::Control::default(), &mut |_| {})
         .unwrap_err();
     assert!(error.0.contains("refused") && error.0.contains(&closed.to_string()), "{error}");
 }

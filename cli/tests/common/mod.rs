@@ -1,6 +1,8 @@
 //! The real binary, and a server for it to load.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub mod drivers;
+
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -8,7 +10,12 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 /// The binary with these arguments, without the environment's preferences.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-    command.args(args).env_remove("SSLKEYLOGFILE").env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+        .args(args)
+        .args(drivers::arguments(args))
+        .env_remove("SSLKEYLOGFILE")
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::null());
     command
 }
 

@@ -143,6 +143,8 @@ struct Queues {
 /// What a core tells the run while it goes.
 #[derive(Debug)]
 pub(crate) enum Told {
+    /// It does not run on io_uring, and why.
+    NoRing(String),
     /// The first connection is up.
     Connected(Option<TlsFacts>, &'static str),
     /// A phase began.

@@ -1,12 +1,16 @@
 //! Sockets, as a core sees them: operations go in, completions come out, in batches.
 //!
-//! [`Driver`] is what a core needs and no more; `uring` implements it on the kernel's ring. Tests implement it over a
-//! simulated network. A socket is named by a [`Sock`] that the driver hands out; what arrives for a socket that was
-//! released meanwhile is swallowed by the driver.
+//! [`Driver`] is what a core needs and no more; `uring` implements it on the kernel's ring, `monoio` on that runtime. Tests
+//! implement it over a simulated network. A socket is named by a [`Sock`] that the driver hands out; what arrives for a
+//! socket that was released meanwhile is swallowed by the driver.
 
 mod buffers;
+pub(crate) mod choice;
+mod monoio;
 pub(crate) mod socket;
-pub(crate) mod uring;
+#[cfg(test)]
+mod tests;
+mod uring;
 
 use proto::Time;
 use scenario::plan::Socket as SocketOptions;

@@ -4,11 +4,11 @@
 //! once, with the option's name, the value and the remedy. [`make`] then does the same for each connection.
 
 use scenario::plan::Socket as SocketOptions;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 /// Since Linux 6.3, not in `libc` yet: the local ports of one socket, the lowest in the lower half.
@@ -289,30 +289,68 @@ pub(crate) fn set_quickack(fd: RawFd) {
 
 /// Where a connected socket is bound; `None` for a Unix socket.
 #[allow(dead_code, reason = "see `Driver::local_address`")]
-pub(crate) fn local_address(fd: &OwnedFd) -> Option<SocketAddr> {
-    socket2::SockRef::from(fd).local_addr().ok()?.as_socket()
+pub(crate) fn local_address(fd: &impl AsFd) -> Option<SocketAddr> {
+    SockRef::from(fd).local_addr().ok()?.as_socket()
 }
 
 /// Sends FIN and ends receiving, so that operations in the kernel on this socket end.
-pub(crate) fn shutdown(fd: &OwnedFd) {
-    // SAFETY: the descriptor is owned by `fd` and stays open through the call.
+pub(crate) fn shutdown(fd: &impl AsRawFd) {
+    // SAFETY: no memory is passed; a closed descriptor only gives an error.
     unsafe {
         libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR);
     }
 }
 
 /// Sends FIN; receiving goes on.
-pub(crate) fn shutdown_write(fd: &OwnedFd) {
+pub(crate) fn shutdown_write(fd: &impl AsRawFd) {
     // SAFETY: as above.
     unsafe {
         libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR);
     }
 }
 
+/// Starts to connect. Whether it succeeded is known once the socket is writable: see [`take_error`].
+pub(crate) fn connect(fd: &OwnedFd, to: &Peer) -> io::Result<()> {
+    match SockRef::from(fd).connect(&to.address) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The error a socket has met, such as the reason why it is not connected.
+pub(crate) fn take_error(fd: BorrowedFd<'_>) -> io::Result<()> {
+    SockRef::from(&fd).take_error()?.map_or(Ok(()), Err)
+}
+
+/// Sends what the kernel takes now.
+#[inline]
+pub(crate) fn send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    // SAFETY: the slice lives through the call; a closed or wrong descriptor only gives an error.
+    count(unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })
+}
+
+/// Receives what is there. 0: the peer will send no more.
+#[inline]
+pub(crate) fn receive(fd: RawFd, memory: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the kernel writes at most `len` bytes into the slice, which lives through the call.
+    count(unsafe { libc::recv(fd, memory.as_mut_ptr().cast(), memory.len(), libc::MSG_DONTWAIT) })
+}
+
+/// Throws away what is there, at most so many bytes. 0: the peer will send no more.
+pub(crate) fn discard(fd: RawFd, most: usize) -> io::Result<usize> {
+    let nowhere = std::ptr::NonNull::<u8>::dangling().as_ptr();
+    // SAFETY: with MSG_TRUNC TCP drops the bytes and never writes to the pointer (tcp(7)).
+    count(unsafe { libc::recv(fd, nowhere.cast(), most, libc::MSG_DONTWAIT | libc::MSG_TRUNC) })
+}
+
+fn count(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use socket2::SockRef;
     use std::net::TcpListener;
 
     fn ip(text: &str) -> Peer {

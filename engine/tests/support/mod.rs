@@ -1,6 +1,7 @@
 //! What the tests of the engine share: a plan made in one line, a run that must end, and a server that misbehaves.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod drivers;
 pub mod h2;
 pub mod hostile;
 
@@ -125,13 +126,14 @@ pub fn try_run(plan: Plan) -> Result<RunResult, StartError> {
 pub fn run_with(plan: Plan, threads: usize, control: Arc<Control>) -> Result<RunResult, StartError> {
     let threads = NonZeroUsize::new(threads).unwrap();
     // An interrupted run that waits for the end of its drain where it need not meets the watchdog.
-    let options = Options { threads, drain: 2 * WATCHDOG, ..Options::default() };
+    let options = Options { threads, drain: 2 * WATCHDOG, ..drivers::options() };
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         let _ = tell.send(engine::run(&plan, &options, &control, &mut |_| {}));
     });
     let result = told.recv_timeout(WATCHDOG).expect("the run hangs, or panicked");
     if let Ok(result) = &result {
+        drivers::assert_used(result);
         result.phases.iter().for_each(|p| assert_balanced(&p.figures.books));
         assert_balanced(&result.totals.books);
     }
