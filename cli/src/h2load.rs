@@ -586,13 +586,9 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_says_so() {
-        for option in [
-            "--qlog-file-base x",
-            "--h3",
-            "--alpn-list h3",
-            "--no-udp-gso",
-            "--max-udp-payload-size 1200",
-        ] {
+        for option in
+            ["--qlog-file-base x", "--h3", "--alpn-list h3", "--no-udp-gso", "--max-udp-payload-size 1200"]
+        {
             let error = of(&format!("{option} http://a/")).unwrap_err();
             assert!(
                 error.starts_with("loadgen: error: ") && error.ends_with("is not supported yet"),
@@ -643,7 +639,7 @@ mod tests {
             ("--tls-min 1.1", &["--tls-min", "expected 1.2 or 1.3"]),
             ("--tls-min 1.3 --tls-max 1.2", &["--tls-min, --tls-max", "none is left"]),
             ("--cpus x", &["--cpus", "0-3,5"]),
-            ("--io epoll", &["--io", "epoll", "uring"]),
+            ("--io kqueue", &["--io", "epoll", "uring"]),
             ("--format xml", &["--format", "json"]),
             ("--compat-output 2", &["--compat-output", "classic"]),
             ("--no-such-option", &["--no-such-option"]),

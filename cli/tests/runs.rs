@@ -364,7 +364,8 @@ fn a_threshold_that_is_watched_ends_the_run_with_99_and_the_result_so_far() {
     let wall = result["wall_s"].as_f64().unwrap();
     let t = &result["thresholds"];
     let (at, by) = (t[1]["aborted_at_s"].as_f64().unwrap(), t[1]["aborted_by"].as_f64().unwrap());
-    assert!((0.7..=wall).contains(&at) && wall < 30.0 && by > 4000.0, "at {at} of {wall} s by {by} us");
+    // The wall time is that of the phases; what was watched began with the first core.
+    assert!((0.7..=wall + 0.3).contains(&at) && wall < 30.0 && by > 4000.0, "at {at} of {wall} s by {by} us");
     assert_eq!(
         (t[0]["holds"].as_bool(), t[1]["holds"].as_bool(), t[2]["holds"].as_bool()),
         (Some(true), Some(false), Some(true))

@@ -5,6 +5,7 @@
 
 mod support;
 
+use engine::{Io, Rows};
 use scenario::plan::Protocol;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{BufRead, BufReader, Read};
@@ -82,9 +83,9 @@ impl Drop for Server {
 }
 
 /// Allocations of the whole process in a run of so many requests.
-fn allocations(load: &Load, rows: engine::Rows) -> u64 {
+fn allocations(load: &Load, (io, rows): (Io, Rows)) -> u64 {
     // Snapshots, one an interval, allocate.
-    let options = engine::Options { interval: Duration::from_secs(3600), rows, ..Default::default() };
+    let options = engine::Options { io, interval: Duration::from_secs(3600), rows, ..Default::default() };
     let plan = load.plan();
     let before = ALLOCATIONS.load(Relaxed);
     let result = engine::run(&plan, &options, &Default::default(), &mut |_| {}).unwrap();
@@ -101,25 +102,24 @@ fn nothing_is_allocated_per_request() {
         return;
     }
     let server = Server::start();
-    use engine::Rows::{Kept, None};
-    for (protocol, streams, path, rows) in [
-        (Protocol::H1, 1, "/?s=100", None),
-        (Protocol::H1, 1, "/?s=100", Kept),
-        (Protocol::H1, 4, "/?s=100", None),
-        (Protocol::H1, 1, "/?s=64k", None),
-        (Protocol::H2c, 8, "/?s=100", None),
-        (Protocol::H2c, 2, "/?s=64k", None),
-    ] {
+    let drivers = [Io::Uring, Io::Monoio, Io::Epoll];
+    let cases = [
+        (Protocol::H1, 1, "/?s=100", Rows::None),
+        (Protocol::H1, 1, "/?s=100", Rows::Kept),
+        (Protocol::H1, 4, "/?s=100", Rows::None),
+        (Protocol::H1, 1, "/?s=64k", Rows::None),
+        (Protocol::H2c, 8, "/?s=100", Rows::None),
+        (Protocol::H2c, 2, "/?s=64k", Rows::None),
+    ];
+    for (io, case) in drivers.into_iter().flat_map(|io| cases.map(|case| (io, case))) {
+        let (protocol, streams, path, rows) = case;
         let (few, many) = if path == "/?s=64k" { (500, 5000) } else { (2000, 22_000) };
         let on = |n| Load::on(server.address, iterations(n));
         let load = |n| Load { protocol, streams, users: 4 * streams, paths: vec![path], ..on(n) };
-        allocations(&load(few), rows); // what a process allocates once
-        let (short, long) = (allocations(&load(few), rows), allocations(&load(many), rows));
+        let of = |n| allocations(&load(n), (io, rows));
+        of(few); // what a process allocates once
+        let (short, long) = (of(few), of(many));
         let more = long.saturating_sub(short);
-        assert!(
-            more < 200,
-            "{protocol:?} x{streams} {path} {rows:?}: {more} more for {} requests",
-            many - few
-        );
+        assert!(more < 200, "{io:?} {case:?}: {more} more for {} requests", many - few);
     }
 }

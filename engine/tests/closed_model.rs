@@ -6,6 +6,8 @@ use scenario::plan::*;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+support::drivers::over_all_drivers!();
+
 fn server() -> origin::Origin {
     let any = "127.0.0.1:0".parse().unwrap();
     origin::start(origin::Config { clear: Some(any), tls: Some(any), ..origin::Config::default() }).unwrap()

@@ -16,6 +16,8 @@ use std::time::Duration;
 use support::hostile::Hostile;
 use support::{Load, iterations, left, ms, run, run_with, try_run};
 
+support::drivers::over_all_drivers!();
+
 /// Waits for something to come true, within ten seconds.
 fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..10_000 {

@@ -15,6 +15,8 @@ use support::h2::{GOAWAY, HEADERS, NO_ERROR, SETTINGS, Server};
 use support::hostile::Hostile;
 use support::{Load, iterations, left, ms, run};
 
+support::drivers::over_all_drivers!();
+
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 
 /// Two connections of eight streams, all used.

@@ -13,6 +13,8 @@ use std::time::Duration;
 use support::hostile::{Hostile, Visit};
 use support::{Load, iterations, left, ms, run, try_run};
 
+support::drivers::over_all_drivers!();
+
 /// What is wrong with a certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Flaw {

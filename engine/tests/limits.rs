@@ -12,6 +12,8 @@ use support::h2::Server;
 use support::hostile::Hostile;
 use support::{Load, assert_balanced, iterations, left, ms, n32, phase, run, run_with};
 
+support::drivers::over_all_drivers!();
+
 fn plain() -> Hostile {
     Hostile::new(|visit| visit.serve())
 }

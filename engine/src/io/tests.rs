@@ -108,6 +108,11 @@ impl Scene {
     }
 }
 
+/// Bytes of which no two stretches are alike.
+fn noise(many: u32) -> Vec<u8> {
+    (0..many).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
 /// The peer has nothing to read, and is not at its end.
 fn assert_open(peer: &mut TcpStream) {
     peer.set_nonblocking(true).unwrap();
@@ -144,7 +149,7 @@ fn much_is_received_and_nothing_of_it_lost() {
     on_each(|scene| {
         let (sock, mut peer) = scene.connect(0);
         scene.io.receive(sock, Receive::Stream);
-        let sent: Vec<u8> = (0..3_000_000_u32).map(|i| (i * 7919 >> 8) as u8).collect();
+        let sent = noise(3_000_000);
         let copy = sent.clone();
         let writer = std::thread::spawn(move || peer.write_all(&copy).map(|()| peer));
         assert!(scene.receive(sent.len()) == sent);
@@ -156,7 +161,7 @@ fn much_is_received_and_nothing_of_it_lost() {
 fn a_send_larger_than_the_socket_takes_ends_when_all_of_it_is_taken() {
     on_each(|scene| {
         let (sock, mut peer) = scene.connect(0);
-        let sent: Vec<u8> = (0..20_000_000_u32).map(|i| (i * 7919 >> 8) as u8).collect();
+        let sent = noise(20_000_000);
         scene.io.send(sock, sent.clone());
         scene.nothing_more();
         let reader = std::thread::spawn(move || {

@@ -1,5 +1,5 @@
-//! The same tests over every I/O driver: each test binary runs its tests on the ring, and then runs itself again over the
-//! others, in a process of its own each.
+//! The same tests over every I/O driver: a test binary that says [`over_all_drivers`] runs its tests on the ring, and itself
+//! again over the others, in a process of its own each.
 
 use engine::stats::RunResult;
 use engine::{Io, Options};
@@ -30,7 +30,8 @@ pub fn assert_used(result: &RunResult) {
     assert_eq!(said.map(|(_, driver)| driver.as_str()), Some(name));
 }
 
-fn all_tests_over(driver: &str) {
+/// Runs all tests of this binary over a driver.
+pub fn all_tests_over(driver: &str) {
     if std::env::var_os(DRIVER).is_some() {
         return;
     }
@@ -41,12 +42,18 @@ fn all_tests_over(driver: &str) {
     assert!(text.contains("test result: ok"), "{text}");
 }
 
-#[test]
-fn all_tests_over_monoio_on_io_uring() {
-    all_tests_over("monoio");
-}
+/// The tests of a binary over the drivers that are not the default.
+macro_rules! over_all_drivers {
+    () => {
+        #[test]
+        fn all_of_this_over_monoio_on_io_uring() {
+            $crate::support::drivers::all_tests_over("monoio");
+        }
 
-#[test]
-fn all_tests_over_monoio_on_epoll() {
-    all_tests_over("epoll");
+        #[test]
+        fn all_of_this_over_monoio_on_epoll() {
+            $crate::support::drivers::all_tests_over("epoll");
+        }
+    };
 }
+pub(crate) use over_all_drivers;

@@ -1,5 +1,5 @@
 //! What the tests of the engine share: a plan made in one line, a run that must end, and a server that misbehaves.
-#![allow(dead_code, reason = "every test file uses a part of it")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "every test file uses a part of it")]
 
 pub mod drivers;
 pub mod h2;
