@@ -8,6 +8,8 @@ use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+common::drivers::over_all_drivers!();
+
 /// Runs with these flags in words against this URL, and gives the result.
 fn run(flags: &str, url: &str) -> Value {
     let mut args: Vec<&str> = flags.split_whitespace().collect();
@@ -165,14 +167,4 @@ fn a_server_that_answers_badly_in_http2_brings_none() {
     let output = loadgen(&["-n", "4", &format!("{}/?r=503", server.http)]);
     assert_eq!(output.status.code(), Some(2));
     assert!(!stderr(&output).contains("hint"), "{}", stderr(&output));
-}
-
-#[test]
-fn all_of_this_over_monoio_on_io_uring() {
-    common::drivers::all_tests_over("monoio");
-}
-
-#[test]
-fn all_of_this_over_monoio_on_epoll() {
-    common::drivers::all_tests_over("epoll");
 }

@@ -8,6 +8,8 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
+common::drivers::over_all_drivers!();
+
 fn scratch(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("loadgen-network-{}-{name}", std::process::id()))
 }

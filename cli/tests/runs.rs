@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+common::drivers::over_all_drivers!();
+
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
 }
@@ -413,14 +415,4 @@ fn an_invalid_run_is_3_where_valid_ones_are_required() {
         "{}",
         stderr(&output)
     );
-}
-
-#[test]
-fn all_of_this_over_monoio_on_io_uring() {
-    common::drivers::all_tests_over("monoio");
-}
-
-#[test]
-fn all_of_this_over_monoio_on_epoll() {
-    common::drivers::all_tests_over("epoll");
 }

@@ -9,6 +9,8 @@ use support::h2::Server;
 use support::hostile::Hostile;
 use support::{Load, iterations, left, ms, run};
 
+support::drivers::over_all_drivers!();
+
 const SHARES: [Share; 2] = [Share::PerUser, Share::Pool];
 
 #[test]

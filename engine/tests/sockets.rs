@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex};
 use support::hostile::Hostile;
 use support::{Load, iterations, ms, run, try_run};
 
+support::drivers::over_all_drivers!();
+
 /// An HTTP/1.1 server on a Unix socket that lives as long as the test; counts requests.
 fn on_unix_socket(name: &str) -> (PathBuf, Arc<AtomicU64>) {
     let path = std::env::temp_dir().join(format!("loadgen-{}-{name}.sock", std::process::id()));

@@ -24,3 +24,19 @@ pub fn all_tests_over(driver: &str) {
     assert!(output.status.success(), "{DRIVER}={driver} {}:\n{text}", binary.display());
     assert!(text.contains("test result: ok"), "{text}");
 }
+
+/// The tests of a binary over the drivers that are not the default.
+macro_rules! over_all_drivers {
+    () => {
+        #[test]
+        fn all_of_this_over_monoio_on_io_uring() {
+            $crate::common::drivers::all_tests_over("monoio");
+        }
+
+        #[test]
+        fn all_of_this_over_monoio_on_epoll() {
+            $crate::common::drivers::all_tests_over("epoll");
+        }
+    };
+}
+pub(crate) use over_all_drivers;

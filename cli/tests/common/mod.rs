@@ -1,5 +1,5 @@
 //! The real binary, and a server for it to load.
-#![allow(dead_code, reason = "each test file takes what it needs")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test file takes what it needs")]
 
 pub mod drivers;
 
