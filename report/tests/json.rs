@@ -213,3 +213,24 @@ fn what_an_http2_server_said_of_its_connections() {
     validate(&result, &schema, &schema, "result", &mut faults);
     assert!(faults.is_empty(), "{faults:#?}");
 }
+
+#[test]
+fn a_threshold_that_ended_the_run_says_when_and_the_plan_says_that_it_was_watched() {
+    let (mut plan, mut result) = (common::plan(), common::result());
+    plan.thresholds[0].abort_after = Some(std::time::Duration::from_secs(3));
+    (result.interrupted, result.timeline) = (true, None);
+    let mut outcomes = thresholds::judge(&plan, &result);
+    let at = std::time::Duration::from_millis(4_500);
+    thresholds::mark(&mut outcomes, 1, thresholds::Abort { at, actual: 60e6 });
+    let (exit_code, bodies_discarded, timeline) = (99, false, true);
+    let context = Context { plan: &plan, outcomes: &outcomes, exit_code, bodies_discarded, timeline };
+    let result = json::object(&result, &context);
+    assert_eq!((result["aborted"].as_bool(), result["interrupted"].as_bool()), (Some(true), Some(false)));
+    let ended = &result["thresholds"][1];
+    assert_eq!((ended["aborted_at_s"].as_f64(), ended["aborted_by"].as_f64()), (Some(4.5), Some(60_000.0)));
+    assert_eq!(result["plan"]["thresholds"][0]["abort_after_s"].as_f64(), Some(3.0));
+    assert!(result["timeline"].is_null() && result["plan"]["thresholds"][1].is_string());
+    let (mut faults, schema) = (Vec::new(), serde_json::from_str(SCHEMA).expect("the schema is JSON"));
+    validate(&result, &schema, &schema, "result", &mut faults);
+    assert!(faults.is_empty(), "{faults:#?}");
+}

@@ -3,7 +3,7 @@
 use scenario::Plan;
 use scenario::plan::{
     Arrivals, Check, Connections, Curve, Endpoint, Family, Http2, Load, Order, Phase, Protocol, Scenario,
-    Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
+    Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -25,8 +25,16 @@ pub fn object(plan: &Plan) -> Value {
         "timeouts": timeouts(&plan.timeouts),
         "scenarios": plan.scenarios.iter().map(|s| scenario(s, plan)).collect::<Value>(),
         "phases": plan.phases.iter().map(phase).collect::<Value>(),
-        "thresholds": plan.thresholds.iter().map(|t| json!(t.text)).collect::<Value>(),
+        "thresholds": plan.thresholds.iter().map(threshold).collect::<Value>(),
     })
+}
+
+/// Its text, or an object where it is watched: as plans are written.
+fn threshold(threshold: &Threshold) -> Value {
+    match threshold.abort_after {
+        None => json!(threshold.text),
+        Some(after) => json!({ "that": threshold.text, "abort_after_s": after.as_secs_f64() }),
+    }
 }
 
 /// `auto`, `h1`, `h2`, `h2c`, `h3`.
