@@ -11,7 +11,7 @@ use crate::gate::Gate;
 use crate::io::socket::Peer;
 use crate::io::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What};
 use crate::stats::{Books, Figures};
-use crate::{Control, Options, Rows, prepare};
+use crate::{Control, Options, Pacing, Rows, prepare};
 use proto::Time;
 use scenario::plan::*;
 use std::cell::{Cell, RefCell};
@@ -27,6 +27,9 @@ use std::time::Duration;
 const SEEDS: Range<u64> = 1..25;
 /// Iterations of each run.
 const ITERATIONS: u64 = 10_000;
+/// Worlds of the open model, and arrivals of the second phase of each: a million in all.
+const OPEN_SEEDS: Range<u64> = 1..21;
+const ARRIVALS: u64 = 50_000;
 
 /// Stands for a GOAWAY where a status is expected.
 const GONE: u16 = 0;
@@ -484,12 +487,66 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
     }
 }
 
-/// Runs the world of a seed. Returns the books, and all that two runs of it must agree on.
-fn simulate(seed: u64) -> (Books, String) {
+/// A plan of the open model: a ramp, then independent arrivals or bursts, at a rate the servers may or may not keep up with.
+fn open_plan(random: &mut Random, h2: bool) -> Plan {
+    let mut plan = plan(random, h2);
+    let rate = random.within(500..50_000) as f64;
+    let number = random.within(1..5_000);
+    let time = [None, Some(Duration::from_millis(random.within(1..400)))][random.within(0..2) as usize];
+    let backlog = Backlog { time, number };
+    let spread = match random.within(0..3) {
+        0 => Spread::Even,
+        1 => Spread::Poisson,
+        _ => Spread::Burst(NonZeroU32::new(random.within(1..200) as u32).unwrap()),
+    };
+    let over = Duration::from_millis(random.within(1..200));
+    plan.phases[0].stop = Stop::After(over);
+    let ramp = Curve::Ramp { from: 0.0, to: rate, over };
+    plan.phases[0].load = Load::Open(Arrivals { curve: ramp, spread: Spread::Even, backlog });
+    plan.phases[1].stop = Stop::Iterations(NonZeroU64::new(ARRIVALS).unwrap());
+    plan.phases[1].load = Load::Open(Arrivals { curve: Curve::Constant(rate), spread, backlog });
+    plan
+}
+
+/// A world that has ended.
+struct World {
+    figures: Figures,
+    /// Arrivals that came due and arrivals dropped, by phase, and iterations ended.
+    arrived: Vec<u64>,
+    dropped: Vec<u64>,
+    iterations: Vec<u64>,
+    /// All that two runs of it must agree on.
+    summary: String,
+}
+
+/// Runs the world of a seed in the closed model.
+fn simulate(seed: u64) -> World {
+    let world = simulate_plan(seed, plan, Pacing::Precise);
+    assert_eq!(world.iterations[1], ITERATIONS / 2, "{}", world.summary);
+    world
+}
+
+/// Runs the world of a seed in the open model.
+fn simulate_open(seed: u64) -> World {
+    // Spinning takes a turn a microsecond: some worlds do.
+    let pacing = if seed.is_multiple_of(5) { Pacing::Precise } else { Pacing::Sleep };
+    let world = simulate_plan(seed, open_plan, pacing);
+    let case = &world.summary;
+    assert_eq!(world.arrived[1], ARRIVALS, "{case}");
+    let [arrived, dropped, iterations] =
+        [&world.arrived, &world.dropped, &world.iterations].map(|counts| counts.iter().sum::<u64>());
+    assert_eq!(arrived, iterations + dropped, "every arrival was begun or dropped: {case}");
+    assert_eq!(world.figures.books.started, 2 * iterations, "two steps each: {case}");
+    world
+}
+
+/// Runs the world of a seed to its end, whatever happens in it: the books say what the network says.
+fn simulate_plan(seed: u64, plan: impl Fn(&mut Random, bool) -> Plan, pacing: Pacing) -> World {
     let mut random = Random(seed);
     let h2 = seed.is_multiple_of(2);
     let plan = plan(&mut random, h2);
-    let options = Options { interval: Duration::from_millis(250), rows: Rows::Told, ..Options::default() };
+    let interval = Duration::from_millis(250);
+    let options = Options { interval, rows: Rows::Told, pacing, seed, ..Options::default() };
     let setup: Setup = prepare::setup(&plan, &options, &mut |_| {}).unwrap();
     let (now, wire) = (Rc::new(Cell::new(MS)), Rc::new(RefCell::new(Wire::default())));
     let network = Network {
@@ -524,7 +581,6 @@ fn simulate(seed: u64) -> (Books, String) {
         |f: &Figures| [&f.response_time, &f.service_time, &f.send_lag].map(|s| (s.count(), s.mean_ns()));
     assert_eq!(lengths(&told), lengths(&all), "{case}");
     assert!(books.balance() && books.in_flight == 0 && books.abandoned == 0, "{case}");
-    assert_eq!(result.recorder.iterations[1], ITERATIONS / 2, "{case}");
     assert_eq!(books.started + books.retried - books.never_sent, wire.left, "what left: {case}");
     assert_eq!((books.succeeded, books.failed_status), (wire.good, wire.bad), "what came: {case}");
     let series = [&all.response_time, &all.service_time, &all.send_lag, &all.first_byte, &all.failed_time];
@@ -535,7 +591,13 @@ fn simulate(seed: u64) -> (Books, String) {
     let connections = &result.recorder.connections;
     let opened = (connections.attempted, connections.opened, connections.failed, connections.lost);
     assert!(opened.0 >= opened.1 + opened.2, "{case}");
-    (books, format!("{case} {times:?} {opened:?} {} turns, until {}", result.turns, now.get()))
+    let (arrived, dropped) = (result.recorder.arrived, result.recorder.dropped);
+    let summary = format!(
+        "{case} {times:?} {opened:?} {arrived:?} {dropped:?} {} turns, until {}",
+        result.turns,
+        now.get()
+    );
+    World { figures: all, arrived, dropped, iterations: result.recorder.iterations, summary }
 }
 
 #[test]
@@ -543,8 +605,8 @@ fn every_request_ends_exactly_once_and_as_the_network_says() {
     let mut all = Books::default();
     for seed in SEEDS {
         let run = std::panic::catch_unwind(|| simulate(seed));
-        let (books, _) = run.unwrap_or_else(|_| panic!("the world of seed {seed}"));
-        all.merge(&books);
+        let world = run.unwrap_or_else(|_| panic!("the world of seed {seed}"));
+        all.merge(&world.figures.books);
     }
     assert!(all.started > (SEEDS.end - SEEDS.start) * ITERATIONS, "{all:?}");
     // The worlds are as hostile as they should be.
@@ -555,9 +617,29 @@ fn every_request_ends_exactly_once_and_as_the_network_says() {
 }
 
 #[test]
+fn every_arrival_of_a_million_is_begun_or_dropped_and_every_request_ends_exactly_once() {
+    let (mut arrived, mut dropped, mut failed) = (0, 0, 0);
+    for seed in OPEN_SEEDS {
+        let run = std::panic::catch_unwind(|| simulate_open(seed));
+        let world = run.unwrap_or_else(|_| panic!("the open world of seed {seed}"));
+        arrived += world.arrived.iter().sum::<u64>();
+        dropped += world.dropped.iter().sum::<u64>();
+        failed += world.figures.books.failed;
+    }
+    assert!(arrived >= 1_000_000, "{arrived} arrivals");
+    // Some worlds could not keep up, and none was without faults.
+    assert!(
+        dropped > 10_000 && dropped < arrived / 10 * 9 && failed > 1000,
+        "{dropped} dropped, {failed} failed"
+    );
+}
+
+#[test]
 fn the_same_seed_is_the_same_run() {
     for seed in [SEEDS.start, SEEDS.start + 1] {
-        assert_eq!(simulate(seed).1, simulate(seed).1);
+        assert_eq!(simulate(seed).summary, simulate(seed).summary);
     }
-    assert_ne!(simulate(SEEDS.start).1, simulate(SEEDS.start + 2).1);
+    assert_ne!(simulate(SEEDS.start).summary, simulate(SEEDS.start + 2).summary);
+    assert_eq!(simulate_open(3).summary, simulate_open(3).summary);
+    assert_ne!(simulate_open(3).summary, simulate_open(4).summary);
 }
