@@ -169,6 +169,8 @@ fn cost(c: &Cost, ended: u64) -> Value {
         "switches_per_request": per_request((c.voluntary_switches + c.involuntary_switches) as f64),
         "peak_rss_bytes": c.peak_rss,
         "turns": c.turns,
+        "waited_s": c.waited.as_secs_f64(),
+        "spun_s": c.spun.as_secs_f64(),
     })
 }
 

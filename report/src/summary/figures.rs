@@ -19,6 +19,13 @@ pub(super) fn totals(result: &RunResult, ink: Ink) -> String {
         out += &format!("   iterations {} ({})", figures.iterations, rate(iterations));
     }
     out.push('\n');
+    if figures.arrived > 0 {
+        let f = figures;
+        out += &format!(
+            "arrivals      {} due, {} found every user busy, {} dropped\n",
+            f.arrived, f.waited, f.dropped
+        );
+    }
     out += &format!("measured      {} s", seconds(elapsed));
     if result.wall > elapsed + Duration::from_millis(1) {
         out += &format!(" of {} s", seconds(result.wall));
