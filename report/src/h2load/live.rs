@@ -1,8 +1,8 @@
 //! What h2load says while it runs, made from the engine's events. A [`Live`] returns lines; who prints them is `cli`.
 
-use super::{Format, Mode};
+use super::{Format, Mode, complete};
 use engine::Event;
-use engine::stats::{Books, RunResult, TlsFacts};
+use engine::stats::{RunResult, TlsFacts};
 use std::fmt::Write as _;
 
 /// Says what happens in h2load's words.
@@ -115,11 +115,6 @@ impl Live {
         }
         out
     }
-}
-
-/// Requests with a complete response. Those that never got one make no progress in h2load's eyes.
-fn complete(books: &Books) -> u64 {
-    books.succeeded + books.failed_status
 }
 
 fn tls_lines(facts: &TlsFacts, format: Format) -> String {

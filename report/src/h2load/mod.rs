@@ -1,7 +1,8 @@
 //! A result in the words of h2load, to the letter: what scripts written for h2load read.
 //!
 //! How its numbers come from ours:
-//! - `total` is what was asked for (`-n`); with `-D` it is what ended, as in h2load. `done` is what ended.
+//! - `total` is what was asked for (`-n`); with `-D` it is what ended. `done` are complete responses and streams
+//!   that the server reset: what was lost with its connection, timed out or never begun is not done in h2load's eyes.
 //! - `succeeded` are complete 2xx and 3xx responses. `failed` are all others: unexpected status, broken, timed out, never
 //!   begun although asked for. `errored` are those of them that never got a complete response.
 //! - `req/s` of the first line counts every complete response whatever its status, over the time measured (`-D`) or the
@@ -28,7 +29,8 @@ pub use exact::Exact;
 pub use format::Format;
 pub use live::Live;
 
-use engine::stats::{Figures, RunResult, Series};
+use engine::stats::{Books, ErrorCount, Figures, RunResult, Series};
+use proto::Kind;
 use row::Row;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -139,10 +141,12 @@ impl Totals {
         };
         let per_second = |n: u64| if measured > 0.0 { n as f64 / measured } else { 0.0 };
         let never_ended = total.saturating_sub(books.ended());
+        let is_reset = |e: &&ErrorCount| matches!(e.kind, Kind::StreamReset(_));
+        let reset: u64 = result.totals.errors.iter().filter(is_reset).map(|e| e.count).sum();
         // Where there was no connection h2load has started nothing.
         let (started, done) = match result.connections.opened {
             0 => (0, 0),
-            _ => (books.started, books.ended()),
+            _ => (books.started, complete(books) + reset),
         };
         Totals {
             total,
@@ -150,10 +154,15 @@ impl Totals {
             done,
             failed: books.failed + never_ended,
             errored: books.failed - books.failed_status + never_ended,
-            requests_per_second: per_second(books.succeeded + books.failed_status),
+            requests_per_second: per_second(complete(books)),
             bytes_per_second: per_second(result.totals.bytes.received),
         }
     }
+}
+
+/// Requests with a complete response.
+fn complete(books: &Books) -> u64 {
+    books.succeeded + books.failed_status
 }
 
 fn request_time(figures: &Figures) -> Series {
