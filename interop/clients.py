@@ -1,4 +1,4 @@
-"""Other people's clients against `loadgen serve`, and loadgen's text beside h2load's.
+"""Other people's clients against `loadgen serve`.
 
 h2load, wrk and curl put load on the built-in server, whose counters must agree with theirs.
 """
@@ -8,32 +8,6 @@ import re
 import urllib.request
 
 from harness import LOADGEN, Ledger, Process, check, free_ports, run, tool, wait_for
-
-
-def shapes(text, exact_headers):
-    """The classic text with what depends on time taken out: numbers as #, in the table with their width."""
-    out, table = [], False
-    for line in text.splitlines():
-        if table:
-            line = re.sub(r" *\b\d+(\.\d+)?(us|ms|s)?(?=[ %]|$)", lambda m: f"<{len(m[0])}>", line)
-        elif line.startswith("finished in ") or (line.startswith("traffic: ") and not exact_headers):
-            line = re.sub(r"\d+(\.\d+)?([KMG]?B|[um]?s)?\b", "#", line)
-        elif line.startswith("traffic: "):
-            total, _, rest = line.partition(" total, ")
-            line = re.sub(r"\d+(\.\d+)?([KMG]?B)?\b", "#", total) + " total, " + rest
-        table |= line.lstrip().startswith("min ")
-        out.append(line)
-    return out
-
-
-def beside_h2load(clear, tls):
-    """Our classic text is that of Debian's h2load, line by line."""
-    for name, port, scheme, flags in (("h2", tls, "https", []), ("h2c", clear, "http", []),
-                                      ("h1 clear", clear, "http", ["--h1"]), ("h1 tls", tls, "https", ["--h1"])):
-        args = ["-n", "2000", "-c", "8", "-m", "1" if flags else "4", *flags, f"{scheme}://127.0.0.1:{port}/?s=1k"]
-        theirs = shapes(run(tool("h2load"), *args).stdout, not flags)
-        ours = shapes(run(LOADGEN, "--compat-output", "classic", *args).stdout, not flags)
-        check(f"text beside h2load {name}", len(ours) > 15 and ours == theirs, f"{ours} is not {theirs}")
 
 
 def serve():
@@ -60,5 +34,4 @@ def serve():
         check("curl https on serve", done.stdout == "200 100", done.stdout)
         Ledger(count).exact("serve h2c m32", f"http://127.0.0.1:{clear}/?s=100", 20000, "-c", "4", "-m", "32", h2=True)
         Ledger(count).exact("serve h2 tls m32", f"https://127.0.0.1:{tls}/?s=100", 20000, "-c", "4", "-m", "32", h2=True)
-        beside_h2load(clear, tls)
         Ledger(count).exact("serve h1 tls", f"https://127.0.0.1:{tls}/?s=100", 5000, "-c", "8")
