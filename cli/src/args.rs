@@ -8,7 +8,7 @@ use crate::values::{self, CpuList, NoTlsProto};
 use crate::{strict, version};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use scenario::plan::TlsVersion;
+use scenario::plan::{ProxyVersion, TlsVersion};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -301,6 +301,15 @@ pub struct ConnectionArgs {
     /// Connect from these local addresses, in turn: addresses, ranges A-B, networks A/N
     #[arg(long, value_name = "LIST")]
     pub source_address: Vec<String>,
+    /// Go through this HTTP proxy: by a tunnel for https and HTTP/2 in clear, else by requests with the whole URL
+    #[arg(long, value_name = "http://[USER:PASSWORD@]HOST:PORT")]
+    pub proxy: Option<String>,
+    /// Begin each connection with the header of the PROXY protocol: v1 or v2
+    #[arg(long, value_name = "VERSION", value_parser = scenario::network::proxy_version)]
+    pub proxy_protocol: Option<ProxyVersion>,
+    /// Client addresses to name in it, in turn [default: the connection's own]
+    #[arg(long, value_name = "LIST", requires = "proxy_protocol")]
+    pub proxy_protocol_source: Vec<String>,
     /// Connect from local ports of this range
     #[arg(long, value_name = "LOW-HIGH", value_parser = scenario::network::local_ports)]
     pub local_ports: Option<(u16, u16)>,

@@ -66,6 +66,8 @@ fn refuse_flags_of_load(args: &RunArgs) -> Result<(), Failure> {
         ("-4 or -6", c.v4 || c.v6),
         ("--resolve", !c.resolve.is_empty()),
         ("--source-address", !c.source_address.is_empty()),
+        ("--proxy", c.proxy.is_some()),
+        ("--proxy-protocol", c.proxy_protocol.is_some()),
         ("--local-ports", c.local_ports.is_some()),
         ("--tcp-quickack", c.tcp_quickack),
         ("--no-tcp-nodelay", c.no_tcp_nodelay),

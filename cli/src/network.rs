@@ -5,21 +5,37 @@ use crate::error::Failure;
 use crate::values;
 use scenario::limits;
 use scenario::network;
-use scenario::plan::{Endpoint, Route, Socket, Target};
+use scenario::plan::{Endpoint, ProxyProtocol, Route, Socket, Target};
 use std::net::IpAddr;
 
-/// Where connections come from.
+/// Where connections come from, and what they pass through.
 pub fn route(args: &ConnectionArgs) -> Result<Route, Failure> {
-    let mut sources: Vec<IpAddr> = Vec::new();
-    for text in args.source_address.iter().flat_map(|list| values::list(list, ',')) {
-        let list =
-            network::sources(&text).map_err(|e| Failure::new(format!("--source-address: {text}: {e}")))?;
-        sources.extend(list);
+    let sources = addresses("--source-address", &args.source_address)?;
+    let proxy = match &args.proxy {
+        None => None,
+        // The value is not repeated: it may hold a password.
+        Some(text) => Some(network::proxy(text).map_err(|e| Failure::new(format!("--proxy: {e}")))?),
+    };
+    let proxy_protocol = match args.proxy_protocol {
+        None => None,
+        Some(version) => {
+            let sources = addresses("--proxy-protocol-source", &args.proxy_protocol_source)?;
+            Some(ProxyProtocol { version, sources })
+        }
+    };
+    Ok(Route { sources, proxy, proxy_protocol })
+}
+
+fn addresses(flag: &str, lists: &[String]) -> Result<Vec<IpAddr>, Failure> {
+    let mut all: Vec<IpAddr> = Vec::new();
+    for text in lists.iter().flat_map(|list| values::list(list, ',')) {
+        let list = network::sources(&text).map_err(|e| Failure::new(format!("{flag}: {text}: {e}")))?;
+        all.extend(list);
     }
-    if sources.len() > limits::MAX_SOURCES {
-        return Err(Failure::new(format!("--source-address: at most {} addresses", limits::MAX_SOURCES)));
+    if all.len() > limits::MAX_SOURCES {
+        return Err(Failure::new(format!("{flag}: at most {} addresses", limits::MAX_SOURCES)));
     }
-    Ok(Route { sources })
+    Ok(all)
 }
 
 /// Socket options.
@@ -153,5 +169,20 @@ mod tests {
         assert!(
             of("--source-address 10.0.0.0/21,10.9.0.0/21,10.8.0.0/28").unwrap_err().contains("at most 4096")
         );
+    }
+
+    #[test]
+    fn proxies() {
+        use scenario::plan::ProxyVersion;
+        let of = |line: &str| route(&args(line).connection).map_err(|e| e.to_string());
+        let proxy = of("--proxy http://u:p@a:3128").unwrap().proxy.unwrap();
+        assert_eq!((proxy.name.as_str(), proxy.authorization.unwrap().reveal()), ("a:3128", "Basic dTpw"));
+        let header =
+            of("--proxy-protocol v2 --proxy-protocol-source 192.0.2.0/30").unwrap().proxy_protocol.unwrap();
+        assert_eq!((header.version, header.sources.len()), (ProxyVersion::V2, 2));
+        let error = of("--proxy https://u:secret@a:3128").unwrap_err();
+        assert!(error.contains("--proxy: ") && !error.contains("secret"), "{error}");
+        assert!(typed("--proxy-protocol v3").unwrap_err().contains("expected v1 or v2"));
+        assert!(typed("--proxy-protocol-source 192.0.2.1").unwrap_err().contains("--proxy-protocol"));
     }
 }

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Server, json, loadgen, stderr};
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -172,4 +173,57 @@ fn tls_as_it_is_asked_for() {
     );
     assert_eq!(plan["connections"]["tls"]["version"], "TLSv1.2");
     assert!(plan["connections"]["resumed"].as_u64().unwrap() >= 40, "{plan}");
+}
+
+/// A proxy that passes tunnels on to this server whatever name is asked for, and refuses whoever gives no password.
+fn tunnel_to(server: &str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = listener.local_addr().unwrap().to_string();
+    let address = server.split_once("://").unwrap().1.to_owned();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let (mut near, address) = (near.unwrap(), address.clone());
+            std::thread::spawn(move || {
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") && near.read_exact(&mut byte).is_ok() {
+                    head.push(byte[0]);
+                }
+                let head = String::from_utf8(head).unwrap();
+                assert!(head.starts_with("CONNECT shop.example:443 HTTP/1.1\r\n"), "{head}");
+                if !head.contains("\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n") {
+                    let _ = near.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+                    return;
+                }
+                near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                let mut far = TcpStream::connect(address).unwrap();
+                let (mut from, mut to) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                let _ = std::io::copy(&mut near, &mut far);
+            });
+        }
+    });
+    proxy
+}
+
+#[test]
+fn a_proxy_with_credentials_that_nobody_sees() {
+    let server = Server::start();
+    let proxy = tunnel_to(&server.https);
+    let url = format!("http://user:secret@{proxy}");
+    let base = ["-n", "50", "-c", "4", "https://shop.example/"];
+    let output = loadgen(&[&base[..], &["--proxy", &url, "--format", "json"]].concat());
+    let flags = json(&output);
+    assert_eq!((succeeded(&flags), output.status.code()), (50, Some(0)), "{}", stderr(&output));
+    assert_eq!(flags["plan"]["connections"]["proxy"], format!("http://***@{proxy}"));
+    let lines =
+        format!("target: https://shop.example\ntls: {{ insecure: true }}\nconnections: {{ proxy: '{url}' }}");
+    let plan = run_plan("proxy.yaml", &lines);
+    assert_eq!(succeeded(&plan), 50);
+    for text in [flags.to_string(), plan.to_string(), stderr(&output)] {
+        assert!(!text.contains("secret") && !text.contains("dXNl"), "{text}");
+    }
+    let refused = loadgen(&[&base[..], &["--proxy", &format!("http://{proxy}")]].concat());
+    let message = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(message.contains("407 Proxy Authentication Required (give credentials: --proxy"), "{message}");
 }

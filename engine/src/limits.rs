@@ -21,6 +21,9 @@ pub const SPIN_MAX: Duration = Duration::from_micros(300);
 /// memory and the turn of all.
 pub const SEND_CHUNK: usize = 128 * 1024;
 
+/// Bytes of a proxy's answer to CONNECT: a status line and some fields.
+pub const PROXY_HEAD: usize = 16 * 1024;
+
 /// First pause before a connection that failed is opened again; doubled up to [`BACKOFF_MAX`].
 pub const BACKOFF_MIN: Duration = Duration::from_millis(1);
 /// Longest pause between attempts to open a connection: a restarted server is found again within this.

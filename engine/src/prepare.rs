@@ -2,9 +2,8 @@
 //!
 //! Each check that fails says what is wrong and the exact remedy.
 
-use crate::addresses::Ways;
 use crate::budget::{self, Churn, Demand, Ports};
-use crate::core::{ScenarioSetup, Setup, StepSetup, TargetSetup};
+use crate::core::{PreludeSetup, ScenarioSetup, Setup, StepSetup, TargetSetup};
 use crate::io::socket::{self, Peer};
 use crate::stats::interval::Keep;
 use crate::tls::{TlsSetup, server_name};
@@ -38,8 +37,8 @@ pub(crate) fn setup(
                 Scheme::Https => Some(server_name(sni).map_err(StartError)?),
                 Scheme::Http => None,
             };
-            let c = &plan.connections;
-            Ok(TargetSetup { ways: Ways::to(t, c.family, &c.route.sources)?, tls: name })
+            let (prelude, ways) = PreludeSetup::new(t, plan)?;
+            Ok(TargetSetup { ways, prelude, tls: name })
         })
         .collect::<Result<Vec<_>, StartError>>()?;
     let any_tls = targets.iter().any(|t| t.tls.is_some());

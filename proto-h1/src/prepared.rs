@@ -62,6 +62,15 @@ impl Prepared {
         // RFC 9112 section 3.2.3: the target of CONNECT is the authority alone.
         match method {
             Method::Connect => b.text(template.authority(), Place::Authority),
+            _ if template.is_absolute() => {
+                b.literal(template.scheme().as_str().as_bytes());
+                b.literal(b"://");
+                b.text(template.authority(), Place::Authority);
+                // `OPTIONS *` names the server alone (RFC 9112 section 3.2.4).
+                if template.path().as_literal().as_deref() != Some(b"*") {
+                    b.text(template.path(), Place::Path);
+                }
+            }
             _ => b.text(template.path(), Place::Path),
         }
         b.literal(b" HTTP/1.1\r\nHost: ");

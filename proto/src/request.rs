@@ -107,6 +107,7 @@ pub struct Template {
     fields: Vec<Field>,
     framing: Framing,
     expect_continue: bool,
+    absolute: bool,
 }
 
 /// What is wrong with a template.
@@ -173,6 +174,7 @@ impl Template {
             fields: Vec::new(),
             framing: Framing::None,
             expect_continue: false,
+            absolute: false,
         })
     }
 
@@ -199,6 +201,12 @@ impl Template {
         self
     }
 
+    /// HTTP/1: the request line names scheme and authority too, as a proxy wants it (RFC 9112 section 3.2.2).
+    pub fn absolute_form(mut self) -> Template {
+        self.absolute = true;
+        self
+    }
+
     /// The method.
     pub fn method(&self) -> &str {
         &self.method
@@ -222,6 +230,10 @@ impl Template {
     /// How the body travels.
     pub fn framing(&self) -> Framing {
         self.framing
+    }
+    /// Whether the request line of HTTP/1 names scheme and authority too.
+    pub fn is_absolute(&self) -> bool {
+        self.absolute
     }
     /// Whether the body waits for `100 Continue` (or a time of the connection's configuration).
     pub fn expect_continue(&self) -> bool {

@@ -3,7 +3,7 @@
 use crate::duration::show_duration;
 use crate::plan::{
     Arrivals, Check, Connections, Curve, Endpoint, Family, Http2, Load, Order, Phase, Plan, Protocol,
-    Scenario, Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
+    ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
 };
 use crate::rate::show_rate;
 use proto::{Field, Framing, Piece, Text};
@@ -109,6 +109,23 @@ fn write_connections(out: &mut String, plan: &Plan) -> fmt::Result {
         write!(out, ", source: [{}]", list.join(", "))?;
     }
     write_redirections(out, &plan.targets)?;
+    if let Some(proxy) = &c.route.proxy {
+        let user = if proxy.authorization.is_some() { "***@" } else { "" };
+        write!(out, ", proxy: {:?}", format!("http://{user}{}", proxy.name))?;
+    }
+    if let Some(p) = &c.route.proxy_protocol {
+        let version = match p.version {
+            ProxyVersion::V1 => "v1",
+            ProxyVersion::V2 => "v2",
+        };
+        let list: Vec<String> = p.sources.iter().map(|ip| plain(&ip.to_string())).collect();
+        match list.is_empty() {
+            true => write!(out, ", proxy_protocol: {version}")?,
+            false => {
+                write!(out, ", proxy_protocol: {{ version: {version}, source: [{}] }}", list.join(", "))?
+            }
+        }
+    }
     if c.socket != Socket::default() {
         write_socket(out, &c.socket)?;
     }

@@ -2,7 +2,9 @@
 //! Used for plans and by `cli` for flags; each error says what is expected.
 
 use crate::limits;
-use crate::plan::{Endpoint, Target};
+use crate::plan::{Endpoint, Proxy, ProxyVersion, Secret, Target};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -192,6 +194,68 @@ pub fn resolve_rule(text: &str) -> Result<(Whom, Vec<IpAddr>), String> {
     Ok((whom, addresses(list)?))
 }
 
+/// An HTTP proxy: `http://[USER:PASSWORD@]HOST:PORT`. No error repeats the text: it may hold a password.
+pub fn proxy(text: &str) -> Result<Proxy, String> {
+    let wrong = || "expected http://HOST:PORT or http://USER:PASSWORD@HOST:PORT".to_owned();
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    if !scheme.eq_ignore_ascii_case("http") {
+        return Err(
+            "a proxy is spoken to in clear: http://HOST:PORT; TLS to the proxy and SOCKS are not supported"
+                .into(),
+        );
+    }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (user, place) = match rest.rsplit_once('@') {
+        Some((user, place)) => (Some(user), place),
+        None => (None, rest),
+    };
+    let (host, port) = host_and_port(place).ok_or_else(wrong)?;
+    if host.is_empty() || host.contains(['/', ' ', '?', '#']) {
+        return Err(wrong());
+    }
+    let port = port.ok_or("the proxy's port is missing: http://HOST:PORT")?;
+    let authorization = user.map(|user| {
+        // RFC 7617, with the percent-encoding of the URL undone.
+        let mut plain = percent_decoded(user);
+        if !plain.contains(&b':') {
+            plain.push(b':');
+        }
+        Secret::new(format!("Basic {}", STANDARD.encode(plain)))
+    });
+    let endpoint = Endpoint::Name { host: host.to_owned(), port };
+    Ok(Proxy { endpoint, name: place.to_owned(), authorization })
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len()));
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = text
+            .get(at + 1..at + 3)
+            .filter(|h| bytes[at] == b'%' && h.bytes().all(|b| b.is_ascii_hexdigit()));
+        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// A version of the PROXY protocol: `v1`, `v2`.
+pub fn proxy_version(text: &str) -> Result<ProxyVersion, String> {
+    match text.to_ascii_lowercase().trim_start_matches('v') {
+        "1" => Ok(ProxyVersion::V1),
+        "2" => Ok(ProxyVersion::V2),
+        _ => Err("expected v1 or v2".into()),
+    }
+}
+
 /// A code point of differentiated services: 0 to 63, or its name.
 pub fn dscp(text: &str) -> Result<u8, String> {
     let name = text.to_ascii_lowercase();
@@ -299,6 +363,31 @@ mod tests {
             assert!(resolve_rule(bad).is_err(), "{bad}");
         }
         assert!(resolve_rule("[::1]:80:::2").is_ok());
+    }
+
+    #[test]
+    fn a_proxy_and_its_credentials() {
+        let known = |text: &str| proxy(text).unwrap();
+        let p = known("http://us%40er:p%C3%A4ss@proxy.example:3128/");
+        assert_eq!(p.authorization.as_ref().unwrap().reveal(), "Basic dXNAZXI6cMOkc3M=");
+        assert_eq!(p.endpoint, Endpoint::Name { host: "proxy.example".into(), port: 3128 });
+        assert!(!format!("{p:?}").contains("dXNA") && p.name == "proxy.example:3128");
+        assert_eq!(known("http://[::1]:8080").endpoint, Endpoint::Name { host: "::1".into(), port: 8080 });
+        assert_eq!(known("http://u@a:1").authorization.unwrap().reveal(), "Basic dTo=");
+        assert_eq!(known("HTTP://%zz:%@a:1").authorization.unwrap().reveal(), "Basic JXp6OiU=");
+        for (bad, part) in [
+            ("proxy:3128", "expected http://HOST:PORT"),
+            ("https://secret:secret@proxy:3128", "in clear"),
+            ("socks5://proxy:1080", "SOCKS"),
+            ("http://secret:secret@proxy", "port is missing"),
+            ("http://secret@proxy:80/path", "expected"),
+            ("http://:3128", "expected"),
+        ] {
+            let error = proxy(bad).unwrap_err();
+            assert!(error.contains(part) && !error.contains("secret"), "{bad}: {error}");
+        }
+        assert_eq!((proxy_version("v1"), proxy_version("2")), (Ok(ProxyVersion::V1), Ok(ProxyVersion::V2)));
+        assert!(proxy_version("3").is_err());
     }
 
     #[test]

@@ -72,10 +72,15 @@ pub(crate) const CONNECTIONS: Place = Place {
         "source",
         "connect_to",
         "resolve",
+        "proxy",
+        "proxy_protocol",
         "socket",
     ],
     later: &["mix", "lifetime", "rate"],
 };
+
+pub(crate) const PROXY_PROTOCOL: Place =
+    Place { name: "proxy_protocol", keys: &["version", "source"], later: &[] };
 
 pub(crate) const SOCKET: Place = Place {
     name: "socket",
@@ -231,6 +236,7 @@ const ALL: &[&Place] = &[
     &PLAN,
     &TLS,
     &CONNECTIONS,
+    &PROXY_PROTOCOL,
     &SOCKET,
     &HTTP2,
     &TIMEOUTS,

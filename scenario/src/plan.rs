@@ -208,7 +208,7 @@ pub struct Connections {
     pub ramp_step: NonZeroU32,
     /// `SO_RCVBUF`, `TCP_QUICKACK` and such.
     pub socket: Socket,
-    /// Where they come from.
+    /// Where they come from, and what they pass through.
     pub route: Route,
     /// Which address family to use where a name has both.
     pub family: Family,
@@ -262,11 +262,65 @@ impl Default for Http2 {
     }
 }
 
-/// Where connections come from.
+/// Where connections come from, and what they pass through.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Route {
     /// Local addresses, used in turn; empty: the kernel's choice.
     pub sources: Vec<IpAddr>,
+    /// The HTTP proxy that all connections go through.
+    pub proxy: Option<Proxy>,
+    /// The header that each connection begins with.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// An HTTP proxy. `https` and HTTP/2 in clear go through a tunnel (CONNECT), other requests name their whole URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Its host and port, as they were written, for people.
+    pub name: String,
+    /// The value of `proxy-authorization`.
+    pub authorization: Option<Secret>,
+}
+
+/// The PROXY protocol: tells a server behind a load balancer who the client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyProtocol {
+    /// Text or bytes.
+    pub version: ProxyVersion,
+    /// The client addresses to name, in turn; empty: the connection's own.
+    pub sources: Vec<IpAddr>,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Bytes.
+    V2,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the text.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+    /// The text, for the wire alone.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// Socket options. `None`: the kernel's default.

@@ -61,7 +61,7 @@ impl Source<'_> {
             file: self.name.to_owned(),
             line: self.text[..line_start].matches('\n').count() + 1,
             column: before.chars().count() + 1,
-            text,
+            text: without_passwords(&text),
             indent,
             width,
         }
@@ -102,6 +102,22 @@ fn crop(before: &str, marked: &str, after: &str) -> (String, usize, usize) {
         text.push_str("...");
     }
     (text, indent, width)
+}
+
+/// What stands before the `@` of a URL is not for a log; every column stays where it was.
+fn without_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        let end = after.find(|c: char| c.is_whitespace() || "/\"',}]".contains(c)).unwrap_or(after.len());
+        out.push_str(before);
+        let user = after[..end].rfind('@').unwrap_or(0);
+        out.extend(after[..user].chars().map(|_| '*'));
+        rest = &after[user..];
+    }
+    out.push_str(rest);
+    out
 }
 
 fn push_visible(out: &mut String, text: &str) {
@@ -167,6 +183,14 @@ mod tests {
         assert_eq!(e.column, 1001);
         assert_eq!(e.text.chars().nth(e.indent), Some('X'));
         assert!(e.text.len() < 200 && e.text.starts_with("...") && e.text.ends_with("..."));
+    }
+
+    #[test]
+    fn passwords_in_urls_are_not_shown() {
+        let text = "p: http://u:sü@cret@a:1/@x, q: https://b/, r: 'http://u@c'";
+        let shown = excerpt(text, 0, 1).text;
+        assert_eq!(shown, "p: http://*********@a:1/@x, q: https://b/, r: 'http://*@c'");
+        assert_eq!(shown.chars().count(), text.chars().count());
     }
 
     #[test]

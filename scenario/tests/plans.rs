@@ -313,3 +313,27 @@ fn tls() {
     let plan = with("target: https://a\ntls: { max_version: TLSv1.2 }");
     assert_eq!((plan.tls.min, plan.tls.max), (TlsVersion::V1_2, TlsVersion::V1_2));
 }
+
+#[test]
+fn proxies() {
+    use scenario::plan::ProxyVersion;
+    let plan = with(
+        "target: https://a\nconnections: { proxy: 'http://user:secret@proxy:3128', proxy_protocol: { version: v2, source: \
+         [192.0.2.1, 192.0.2.2] } }",
+    );
+    let proxy = plan.connections.route.proxy.as_ref().unwrap();
+    assert_eq!(proxy.endpoint, Endpoint::Name { host: "proxy".into(), port: 3128 });
+    assert_eq!(proxy.authorization.as_ref().unwrap().reveal(), "Basic dXNlcjpzZWNyZXQ=");
+    let header = plan.connections.route.proxy_protocol.as_ref().unwrap();
+    assert_eq!((header.version, header.sources.len()), (ProxyVersion::V2, 2));
+    let shown = scenario::describe(&plan);
+    assert!(
+        shown.contains("proxy: \"http://***@proxy:3128\", proxy_protocol: { version: v2, source: ["),
+        "{shown}"
+    );
+    for text in [shown, format!("{plan:?}")] {
+        assert!(!text.contains("secret") && !text.contains("dXNlcjpz"), "{text}");
+    }
+    let plan = with("target: http://a\nconnections: { proxy_protocol: v1 }");
+    assert_eq!(plan.connections.route.proxy_protocol.unwrap().version, ProxyVersion::V1);
+}

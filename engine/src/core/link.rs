@@ -1,5 +1,6 @@
 //! A link: one place of a pool, its socket, its TLS and its HTTP connection, over and over as connections come and go.
 
+use super::prelude::Prelude;
 use crate::io::Sock;
 use crate::tls::TlsSession;
 use proto::{ByteInput, ClientConn, CloseReason, ConnStats, Error, Refused, Sink, Template, Time, Token};
@@ -11,6 +12,8 @@ pub(super) enum LinkState {
     Down,
     /// TCP is connecting.
     Connecting,
+    /// A proxy was asked for a tunnel.
+    Tunnelling,
     /// TLS is shaking hands.
     Handshaking,
     /// HTTP.
@@ -41,6 +44,8 @@ pub(super) struct Link {
     pub(super) target: u16,
     pub(super) sock: Option<Sock>,
     pub(super) http: Option<Http>,
+    /// What is said before TLS and HTTP, until it is said. Boxed: most connections have none.
+    pub(super) prelude: Option<Box<Prelude>>,
     pub(super) tls: Option<Box<TlsSession>>,
     pub(super) tidings: Tidings,
     /// When it may be opened (again).
@@ -91,6 +96,7 @@ impl Link {
             target,
             sock: None,
             http: None,
+            prelude: None,
             tls: None,
             tidings: Tidings::default(),
             reopen_at,
@@ -126,7 +132,7 @@ impl Link {
     pub(super) fn is_quiet(&self) -> bool {
         match self.state {
             LinkState::Down => true,
-            LinkState::Connecting | LinkState::Handshaking => false,
+            LinkState::Connecting | LinkState::Tunnelling | LinkState::Handshaking => false,
             LinkState::Open => self.http.as_ref().is_none_or(|http| http.in_flight() == 0),
         }
     }

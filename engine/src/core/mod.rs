@@ -7,6 +7,7 @@
 mod arrivals;
 mod link;
 mod notes;
+mod prelude;
 #[cfg(test)]
 mod simulation;
 mod traffic;
@@ -28,6 +29,7 @@ use crate::trace::{Exchange, Trace};
 use crate::{Control, Options, Pacing};
 use arrivals::{Open, Until};
 use link::{Link, Prepared};
+pub(crate) use prelude::PreludeSetup;
 use proto::{Field, Template, Text, Time, Want};
 use scenario::Plan;
 use scenario::plan::{Load, Order, Protocol, Share, Step};
@@ -77,6 +79,8 @@ pub(crate) struct StepSetup {
 /// Where connections of a target go.
 pub(crate) struct TargetSetup {
     pub(crate) ways: Ways,
+    /// What its connections say first.
+    pub(crate) prelude: PreludeSetup,
     /// The server name where it is `https`.
     pub(crate) tls: Option<ServerName<'static>>,
 }
@@ -105,6 +109,7 @@ impl StepSetup {
             Some(1) => closing(&step.template),
             _ => step.template.clone(),
         };
+        let template = by_proxy(template, step, plan);
         let timeout = step.timeout.or(plan.timeouts.request);
         StepSetup {
             target: step.target as u16,
@@ -115,6 +120,23 @@ impl StepSetup {
             checks: step.checks.len() as u32,
             timeout: timeout.map_or(u64::MAX, |d| d.as_nanos() as u64),
         }
+    }
+}
+
+/// A proxy that passes requests on in clear must be told the whole URL, and who asks.
+fn by_proxy(template: Template, step: &Step, plan: &Plan) -> Template {
+    let Some(proxy) = &plan.connections.route.proxy else { return template };
+    if prelude::tunnels(plan.targets[step.target].scheme, plan.protocol) {
+        return template;
+    }
+    let template = template.absolute_form();
+    let name = "proxy-authorization";
+    match &proxy.authorization {
+        Some(value) if !template.fields().iter().any(|f| f.name.eq_ignore_ascii_case(name)) => {
+            let value = Text::literal(value.reveal());
+            template.field(Field { name: name.into(), value, secret: true }).expect("base64 is a legal value")
+        }
+        _ => template,
     }
 }
 

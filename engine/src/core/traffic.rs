@@ -101,19 +101,47 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.recorder.connections.connect.record(now.nanos_since(link.since));
         let target = &self.setup.targets[usize::from(link.target)];
         let sock = link.sock.expect("a connecting link has a socket");
+        let n = link.next_way.wrapping_sub(1);
+        let peer = target.ways.take(n).0.socket_addr();
+        let Some(prelude) = target.prelude.of(n, || self.io.local_address(sock), peer) else {
+            return self.secure(index, false, now);
+        };
+        let tunnels = prelude.tunnels;
+        link.prelude = Some(Box::new(prelude));
+        self.touch(index);
+        if !tunnels {
+            return self.secure(index, false, now);
+        }
+        let link = &mut self.links[index as usize];
+        (link.state, link.since) = (LinkState::Tunnelling, now);
+        self.io.receive(sock, Receive::Stream);
+        if let Some(limit) = self.setup.plan.timeouts.connect {
+            self.arm_link(index, now.after(limit));
+        }
+    }
+
+    /// The way to the server stands: TLS, or HTTP at once. `receiving`: a receive is armed already.
+    fn secure(&mut self, index: u32, receiving: bool, now: Time) {
+        let link = &mut self.links[index as usize];
+        let target = &self.setup.targets[usize::from(link.target)];
+        let sock = link.sock.expect("a connected link has a socket");
         let session = match (&self.setup.tls, &target.tls) {
             (Some(setup), Some(name)) => Some(setup.session(name)),
             _ => None,
         };
         match session {
             None => {
-                self.receive(index);
+                if !receiving {
+                    self.receive(index);
+                }
                 self.open_http(index, now);
             }
             Some(Ok(session)) => {
                 link.tls = Some(Box::new(session));
                 (link.state, link.since) = (LinkState::Handshaking, now);
-                self.io.receive(sock, Receive::Stream);
+                if !receiving {
+                    self.io.receive(sock, Receive::Stream);
+                }
                 if let Some(limit) = self.setup.plan.timeouts.handshake {
                     self.arm_link(index, now.after(limit));
                 }
@@ -121,6 +149,51 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             }
             Some(Err(detail)) => self.open_failed(index, TLS_BROKEN, detail, now),
         }
+    }
+
+    /// Bytes from a proxy that was asked for a tunnel.
+    fn tunnel_answered(&mut self, index: u32, chunk: Chunk, now: Time) {
+        let link = &mut self.links[index as usize];
+        let Some(prelude) = link.prelude.as_mut().filter(|_| link.state == LinkState::Tunnelling) else {
+            return self.io.release(chunk);
+        };
+        let bytes = self.io.bytes(&chunk);
+        let answer = prelude.answered(bytes);
+        // A server that speaks first (HTTP/2) may do so in the segment that ends the answer.
+        let rest = match answer {
+            Ok(Some(n)) => bytes[n..].to_vec(),
+            _ => vec![],
+        };
+        self.io.release(chunk);
+        match answer {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                link.prelude = None;
+                let over_tls = self.setup.targets[usize::from(link.target)].tls.is_some();
+                if over_tls && !rest.is_empty() {
+                    return self.tunnel_failed(index, "it says more than its answer", now);
+                }
+                self.secure(index, true, now);
+                if !rest.is_empty() {
+                    self.with_http(index, now, |http, notes| {
+                        http.handle_input(now, ByteInput::Bytes(&rest), notes);
+                    });
+                    self.after_events(index, now);
+                }
+            }
+            Err(why) => self.tunnel_failed(index, &why, now),
+        }
+    }
+
+    fn tunnel_failed(&mut self, index: u32, why: &str, now: Time) {
+        let detail = format!("{}: {why}", self.tunnel_of(index));
+        self.open_failed(index, Error::network(Kind::Connect, "no tunnel through the proxy"), detail, now);
+    }
+
+    /// The tunnel of a link, for people.
+    fn tunnel_of(&self, index: u32) -> String {
+        let target = &self.setup.targets[usize::from(self.links[index as usize].target)];
+        format!("CONNECT through the proxy {} to {}", self.way_of(index).0, target.prelude.authority())
     }
 
     fn open_http(&mut self, index: u32, now: Time) {
@@ -209,7 +282,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn connect_failed(&mut self, index: u32, error: &io::Error, now: Time) {
         let (peer, source) = self.way_of(index);
         let from = source.map(|s| format!(" from {s}")).unwrap_or_default();
-        let detail = format!("connect to {peer}{from}: {}", explain(error));
+        let target = &self.setup.targets[usize::from(self.links[index as usize].target)];
+        let proxy = if target.prelude.by_proxy { "the proxy " } else { "" };
+        let detail = format!("connect to {proxy}{peer}{from}: {}", explain(error));
         self.open_failed(index, Error::network(Kind::Connect, "connect failed"), detail, now);
     }
 
@@ -327,7 +402,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 self.after_events(index, now);
             }
             (Some(_), _) => self.received_tls(index, chunk, now),
-            (None, None) => self.io.release(chunk),
+            (None, None) => self.tunnel_answered(index, chunk, now),
         }
     }
 
@@ -397,6 +472,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn eof(&mut self, index: u32, now: Time) {
         match self.links[index as usize].state {
             LinkState::Down => {}
+            LinkState::Tunnelling => {
+                self.tunnel_failed(index, "it closed the connection instead of answering CONNECT", now);
+            }
             LinkState::Connecting | LinkState::Handshaking => {
                 let detail = "the server closed the connection during the TLS handshake".to_owned();
                 self.open_failed(index, Error::peer(Kind::Tls, "the TLS handshake failed"), detail, now);
@@ -422,6 +500,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         match self.links[index as usize].state {
             LinkState::Down => {}
             LinkState::Connecting => self.connect_failed(index, error, now),
+            LinkState::Tunnelling => self.tunnel_failed(index, &explain(error), now),
             LinkState::Handshaking => {
                 let detail = format!("TLS handshake: {}", explain(error));
                 self.open_failed(index, Error::network(Kind::Tls, "the TLS handshake failed"), detail, now);
@@ -566,6 +645,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         link.fresh = 0;
         let mut out = self.io.buffer();
+        if let Some(prelude) = &mut link.prelude {
+            out.append(&mut prelude.out);
+            if link.state != LinkState::Tunnelling {
+                link.prelude = None;
+            }
+        }
         match (&mut link.tls, &mut link.http) {
             (None, Some(http)) => {
                 let mut notes = notes!(self, link, now);
@@ -715,7 +800,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if let Some(sock) = link.sock.take() {
             self.io.retire(sock, now, farewell);
         }
-        (link.http, link.tls) = (None, None);
+        (link.http, link.tls, link.prelude) = (None, None, None);
         (link.state, link.since, link.reopen_at) = (LinkState::Down, now, reopen_at);
         (link.sending, link.unarmed, link.held, link.fresh) = (false, false, false, 0);
         link.stuck_since = Time::NEVER;
@@ -761,7 +846,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let (state, since) = (link.state, link.since);
         let limit = match state {
             LinkState::Down => return self.start_link(index, now),
-            LinkState::Connecting => timeouts.connect,
+            LinkState::Connecting | LinkState::Tunnelling => timeouts.connect,
             LinkState::Handshaking => timeouts.handshake,
             LinkState::Open => return self.open_timer(index, now),
         };
@@ -770,10 +855,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.arm_link(index, since.after(limit));
             return;
         }
-        let what = if state == LinkState::Connecting { "connect to" } else { "TLS handshake with" };
+        let what = match state {
+            LinkState::Tunnelling => self.tunnel_of(index),
+            LinkState::Connecting => format!("connect to {}", self.way_of(index).0),
+            _ => format!("TLS handshake with {}", self.way_of(index).0),
+        };
         let error = Error::local(Kind::Timeout, "no connection within the connect or handshake timeout");
-        let peer = self.way_of(index).0;
-        self.open_failed(index, error, format!("{what} {peer}: no answer within {limit:?}"), now);
+        self.open_failed(index, error, format!("{what}: no answer within {limit:?}"), now);
     }
 
     /// The limit that an open connection has passed. Arms the timer for those it has not.

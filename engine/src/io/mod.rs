@@ -117,7 +117,6 @@ pub trait Driver {
     /// Acknowledges what was received at once (`TCP_QUICKACK`): the kernel leaves that mode by itself.
     fn set_quickack(&mut self, sock: Sock);
     /// Where a connected socket is bound; `None` for a Unix socket.
-    #[allow(dead_code, reason = "what names it to the peer is built on it")]
     fn local_address(&self, sock: Sock) -> Option<SocketAddr>;
     /// At most so many retired sockets wait for the peer to close; beyond that the oldest is closed at once.
     fn set_lingering_max(&mut self, most: usize);

@@ -288,7 +288,6 @@ pub(crate) fn set_quickack(fd: RawFd) {
 }
 
 /// Where a connected socket is bound; `None` for a Unix socket.
-#[allow(dead_code, reason = "see `Driver::local_address`")]
 pub(crate) fn local_address(fd: &impl AsFd) -> Option<SocketAddr> {
     SockRef::from(fd).local_addr().ok()?.as_socket()
 }

@@ -2,8 +2,8 @@
 
 use scenario::Plan;
 use scenario::plan::{
-    Arrivals, Check, Connections, Curve, Endpoint, Family, Http2, Load, Order, Phase, Protocol, Scenario,
-    Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
+    Arrivals, Check, Connections, Curve, Endpoint, Family, Http2, Load, Order, Phase, Protocol, ProxyVersion,
+    Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -84,6 +84,16 @@ fn connections(c: &Connections) -> Value {
         "ramp_up_s": c.ramp_up.as_secs_f64(),
         "family": match c.family { Family::Any => "any", Family::V4 => "v4", Family::V6 => "v6" },
         "source": c.route.sources.iter().map(|ip| json!(ip.to_string())).collect::<Value>(),
+        "proxy": c.route.proxy.as_ref().map(|p| {
+            let user = if p.authorization.is_some() { format!("{MASK}@") } else { String::new() };
+            format!("http://{user}{}", p.name)
+        }),
+        "proxy_protocol": c.route.proxy_protocol.as_ref().map(|p| {
+            json!({
+                "version": match p.version { ProxyVersion::V1 => "v1", ProxyVersion::V2 => "v2" },
+                "source": p.sources.iter().map(|ip| json!(ip.to_string())).collect::<Value>(),
+            })
+        }),
         "socket": socket(&c.socket),
     })
 }

@@ -1,17 +1,47 @@
-//! What `connections` says about the network: `source`, `connect_to`, `resolve` and `socket`.
+//! What `connections` says about the network: `source`, `proxy`, `connect_to`, `resolve`, `socket` and so on.
 
 use crate::limits;
 use crate::network::{self, Whom};
 use crate::place;
-use crate::plan::{Route, Socket, Target};
+use crate::plan::{Proxy, ProxyProtocol, Route, Socket, Target};
 use crate::reader::{Fields, Reader};
 use crate::source::quote;
 use crate::tree::{Entry, Kind, Node};
 use std::net::IpAddr;
 
-/// Reads `source`.
+/// Reads `source`, `proxy` and `proxy_protocol`.
 pub(crate) fn route(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Route {
-    Route { sources: fields.get("source").map(|entry| sources(reader, entry)).unwrap_or_default() }
+    Route {
+        sources: fields.get("source").map(|entry| sources(reader, entry)).unwrap_or_default(),
+        proxy: fields.get("proxy").and_then(|entry| proxy(reader, entry)),
+        proxy_protocol: fields.get("proxy_protocol").and_then(|entry| proxy_protocol(reader, entry)),
+    }
+}
+
+/// The value is not repeated: it may hold a password.
+fn proxy(reader: &mut Reader<'_>, entry: &Entry) -> Option<Proxy> {
+    match network::proxy(reader.text(entry)?) {
+        Ok(proxy) => Some(proxy),
+        Err(expected) => reader.fail(entry.key_span, "this is no proxy that can be used", expected),
+    }
+}
+
+/// A version, or a map with the version and the addresses to name.
+fn proxy_protocol(reader: &mut Reader<'_>, entry: &Entry) -> Option<ProxyProtocol> {
+    if let Kind::Scalar { .. } = entry.value.kind {
+        let version = parsed(reader, entry, network::proxy_version)?;
+        return Some(ProxyProtocol { version, sources: vec![] });
+    }
+    let fields = reader.map(entry, &place::PROXY_PROTOCOL)?;
+    let sources = fields.get("source").map(|entry| sources(reader, entry)).unwrap_or_default();
+    match fields.get("version") {
+        Some(entry) => {
+            let version = parsed(reader, entry, network::proxy_version)?;
+            Some(ProxyProtocol { version, sources })
+        }
+        None if !fields.lacks("version") => None,
+        None => reader.fail(entry.key_span, "`proxy_protocol` has no `version`", "add `version: v1` or `v2`"),
+    }
 }
 
 fn sources(reader: &mut Reader<'_>, entry: &Entry) -> Vec<IpAddr> {
