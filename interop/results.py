@@ -50,6 +50,16 @@ def tables():
                     check(f"{kind} written", False, done.stderr[-300:])
                     return
         check_rows("jsonl in pandas", pandas.read_json(TMP / "x.jsonl", lines=True), JSONL, 3000)
+        # At a rate: 4 connections, 50 requests per second each.
+        path = TMP / "rate.jsonl"
+        done = run(LOADGEN, "-n", "200", "--rps", "50", "-c", "4", "--h1", "-o", str(path), f"http://127.0.0.1:{clear}/?s=100")
+        if done.returncode:
+            check("jsonl at a rate written", False, done.stderr[-300:])
+            return
+        row = pandas.read_json(path, lines=True).iloc[0]
+        achieved = 100 * row.started_rps / row.rps_target
+        check("jsonl at a rate", row.rps_target == 200 and abs(row.rps_target_achieved_pct - achieved) < 0.01
+              and achieved > 0, row.to_dict())
         rows = pandas.read_csv(TMP / "x.csv")
         check("csv has loadgen-rs's columns in its order", list(rows.columns) == CSV, list(rows.columns))
         check_rows("csv in pandas", rows, CSV, 3000)

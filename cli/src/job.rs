@@ -7,7 +7,7 @@ use engine::Options;
 use proto::Scheme;
 use report::h2load::Mode;
 use scenario::Plan;
-use scenario::plan::{Protocol, Stop};
+use scenario::plan::{Arrivals, Curve, Load, Protocol, Stop};
 use std::time::Duration;
 
 /// A job.
@@ -53,6 +53,17 @@ impl Job {
             Stop::After(main) => Mode::Timed { warm_up: self.warm_up(), main },
             Stop::Iterations(n) => Mode::Count(n.get()),
             Stop::IterationsPerUser(n) => Mode::Count(n.get() * u64::from(last.users.get())),
+        }
+    }
+
+    /// The requests per second that flags asked for, over all clients. A plan's rates are of iterations, whatever number of
+    /// requests each makes.
+    pub fn rate(&self) -> Option<f64> {
+        match &self.plan.phases.last()?.load {
+            Load::Open(Arrivals { curve: Curve::Constant(rate), .. }) if self.front == Front::Flags => {
+                Some(*rate)
+            }
+            _ => None,
         }
     }
 

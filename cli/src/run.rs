@@ -193,6 +193,7 @@ impl Finished {
                 Mode::Count(n) => Some(n),
                 Mode::Timed { .. } => None,
             },
+            rps_target: self.job.rate(),
         }
     }
 }

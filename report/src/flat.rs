@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub max_streams: u32,
     /// Requests asked for, if the run was by count.
     pub requests_target: Option<u64>,
+    /// Requests per second asked for, over all connections, if the run was by rate.
+    pub rps_target: Option<f64>,
 }
 
 /// The columns of CSV, in loadgen-rs's order.
@@ -85,7 +87,7 @@ const COLUMNS: &[&str] = &[
 pub fn object(result: &RunResult, context: &Context<'_>) -> Map<String, Value> {
     let mut out = Map::new();
     what_was_run(&mut out, result, context);
-    requests(&mut out, result);
+    requests(&mut out, result, context);
     for (name, series) in [
         ("latency", &result.totals.service_time),
         ("ttfb", &result.totals.first_byte),
@@ -150,10 +152,10 @@ fn what_was_run(out: &mut Map<String, Value>, result: &RunResult, context: &Cont
     put(out, "duration_s", json!(result.elapsed.as_secs_f64()));
     put(out, "metrics_sample", json!(1));
     put(out, "requests_target", json!(context.requests_target.unwrap_or(0)));
-    put(out, "rps_target", Value::Null);
+    put(out, "rps_target", json!(context.rps_target));
 }
 
-fn requests(out: &mut Map<String, Value>, result: &RunResult) {
+fn requests(out: &mut Map<String, Value>, result: &RunResult, context: &Context<'_>) {
     let (books, bytes) = (&result.totals.books, &result.totals.bytes);
     let megabits = |n: u64| per_second(n, result.elapsed) * 8.0 / 1e6;
     put(out, "requests_started", json!(books.started));
@@ -167,7 +169,8 @@ fn requests(out: &mut Map<String, Value>, result: &RunResult) {
     }
     put(out, "rps", json!(per_second(books.succeeded, result.elapsed)));
     put(out, "started_rps", json!(per_second(books.started, result.elapsed)));
-    put(out, "rps_target_achieved_pct", Value::Null);
+    let achieved = |target: f64| per_second(books.started, result.elapsed) / target * 100.0;
+    put(out, "rps_target_achieved_pct", json!(context.rps_target.map(achieved)));
     put(out, "bytes_in", json!(bytes.received));
     put(out, "bytes_out", json!(bytes.sent));
     put(out, "mbps_in", json!(megabits(bytes.received)));

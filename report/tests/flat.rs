@@ -10,6 +10,7 @@ const CONTEXT: Context<'_> = Context {
     threads: 1,
     max_streams: 1,
     requests_target: Some(10),
+    rps_target: None,
 };
 
 #[test]
@@ -35,6 +36,13 @@ fn a_line_of_json_has_the_fields_of_loadgen_rs() {
     assert_eq!(
         (object["connect_v4_count"].as_u64(), object["connect_v6_count"].as_u64()),
         (Some(3), Some(1))
+    );
+    assert!(object["rps_target"].is_null() && object["rps_target_achieved_pct"].is_null());
+    let at_a_rate = flat::object(&common::result(), &Context { rps_target: Some(2.0), ..CONTEXT });
+    assert_eq!(at_a_rate["rps_target"].as_f64(), Some(2.0));
+    assert_eq!(
+        at_a_rate["rps_target_achieved_pct"].as_f64(),
+        at_a_rate["started_rps"].as_f64().map(|r| r * 50.0)
     );
     let line = flat::jsonl(&common::result(), &CONTEXT);
     assert!(
