@@ -57,32 +57,60 @@ pub struct Tls {
     pub server: Arc<QuicServerConfig>,
 }
 
+fn server_tls(identity: &Identity, early: u32) -> QuicServerConfig {
+    let mut server = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.certificate.clone()], identity.key.clone_key())
+        .unwrap();
+    server.alpn_protocols = vec![b"h3".to_vec()];
+    server.max_early_data_size = early;
+    server.session_storage = identity.sessions.clone();
+    QuicServerConfig::try_from(server).unwrap()
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+struct Identity {
+    certificate: rustls_pki_types::CertificateDer<'static>,
+    key: rustls_pki_types::PrivateKeyDer<'static>,
+    /// All servers of a process resume each other's sessions.
+    sessions: Arc<dyn rustls::server::StoresServerSessions>,
+}
+
+fn identity() -> &'static Identity {
+    static IDENTITY: OnceLock<Identity> = OnceLock::new();
+    IDENTITY.get_or_init(|| {
+        let certified = rcgen::generate_simple_self_signed(vec!["peer.test".into()]).unwrap();
+        Identity {
+            certificate: certified.cert.der().clone(),
+            key: rustls_pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()).into(),
+            sessions: rustls::server::ServerSessionMemoryCache::new(256),
+        }
+    })
+}
+
 pub fn tls() -> &'static Tls {
     static TLS: OnceLock<Tls> = OnceLock::new();
     TLS.get_or_init(|| {
-        let certified = rcgen::generate_simple_self_signed(vec!["peer.test".into()]).unwrap();
-        let der = certified.cert.der().clone();
-        let key = rustls_pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let versions = &[&rustls::version::TLS13];
-        let mut server = rustls::ServerConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![der.clone()], key.into())
-            .unwrap();
-        server.alpn_protocols = vec![b"h3".to_vec()];
-        server.max_early_data_size = u32::MAX;
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(der).unwrap();
-        let mut client = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
+        roots.add(identity().certificate.clone()).unwrap();
+        let mut client = rustls::ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
         client.alpn_protocols = vec![b"h3".to_vec()];
-        Tls { client: Arc::new(client), server: Arc::new(QuicServerConfig::try_from(server).unwrap()) }
+        Tls { client: Arc::new(client), server: Arc::new(server_tls(identity(), u32::MAX)) }
     })
+}
+
+/// A server's TLS that resumes sessions and takes no early data.
+pub fn without_early_data() -> QuicServerConfig {
+    server_tls(identity(), 0)
 }
 
 /// The moment that time zero stands for in tests. Any will do.
@@ -121,6 +149,10 @@ impl Asked {
 /// A server over `quinn_proto` that reads requests and says what a test tells it to say.
 pub struct Server {
     endpoint: Endpoint,
+    pub endpoint_config: Arc<EndpointConfig>,
+    pub config: Arc<ServerConfig>,
+    /// The first packet is answered with a Retry.
+    pub retry: bool,
     pub quic: Option<(ConnectionHandle, quinn_proto::Connection)>,
     pub remote: SocketAddr,
     /// What is said when the handshake is over, on which new unidirectional streams.
@@ -136,6 +168,8 @@ pub struct Server {
     pub resets: BTreeMap<u64, u64>,
     pub stops: BTreeMap<u64, u64>,
     pub lost: Option<quinn_proto::ConnectionError>,
+    /// Datagrams of the endpoint itself.
+    said: Vec<Vec<u8>>,
 }
 
 /// The server's control stream with these settings.
@@ -156,10 +190,13 @@ impl Server {
         transport.initial_rtt(Duration::from_millis(20));
         adjust(&mut transport);
         config.transport_config(Arc::new(transport));
-        let endpoint =
-            Endpoint::new(Arc::new(EndpointConfig::default()), Some(Arc::new(config)), true, Some([2; 32]));
+        let (endpoint_config, config) = (Arc::new(EndpointConfig::default()), Arc::new(config));
+        let endpoint = Endpoint::new(endpoint_config.clone(), Some(config.clone()), true, Some([2; 32]));
         Server {
             endpoint,
+            endpoint_config,
+            config,
+            retry: false,
             quic: None,
             remote: client_address(),
             greeting: vec![control_stream(&[])],
@@ -171,7 +208,21 @@ impl Server {
             resets: BTreeMap::new(),
             stops: BTreeMap::new(),
             lost: None,
+            said: Vec::new(),
         }
+    }
+
+    /// The same server with another endpoint configuration. To be called before anything came.
+    pub fn rebuild(&mut self, endpoint: EndpointConfig) {
+        self.endpoint_config = Arc::new(endpoint);
+        self.endpoint =
+            Endpoint::new(self.endpoint_config.clone(), Some(self.config.clone()), true, Some([2; 32]));
+    }
+
+    /// The same with another server configuration.
+    pub fn reconfigure(&mut self, config: ServerConfig) {
+        self.config = Arc::new(config);
+        self.endpoint.set_server_config(Some(self.config.clone()));
     }
 
     pub fn conn(&mut self) -> &mut quinn_proto::Connection {
@@ -189,6 +240,12 @@ impl Server {
         let mut answer = Vec::new();
         let (at, ecn) = (instant(now), EcnCodepoint::from_bits(ecn));
         match self.endpoint.handle(at, self.remote, None, ecn, BytesMut::from(datagram), &mut answer) {
+            Some(DatagramEvent::NewConnection(incoming)) if self.retry => {
+                answer.clear();
+                let _ = self.endpoint.retry(incoming, &mut answer).expect("it has no token yet");
+                self.retry = false;
+                self.said.push(answer);
+            }
             Some(DatagramEvent::NewConnection(incoming)) if self.quic.is_none() => {
                 answer.clear();
                 self.quic = self.endpoint.accept(incoming, at, &mut answer, None).ok();
@@ -315,7 +372,7 @@ impl Server {
 
     /// Datagrams that go out now, and the timers that are due before.
     pub fn transmit(&mut self, now: Time) -> Vec<(Vec<u8>, u8)> {
-        let mut out = Vec::new();
+        let mut out: Vec<(Vec<u8>, u8)> = self.said.drain(..).map(|bytes| (bytes, 0)).collect();
         if self.quic.is_none() {
             return out;
         }
