@@ -104,6 +104,8 @@ pub fn tls() -> &'static Tls {
             .with_root_certificates(roots)
             .with_no_client_auth();
         client.alpn_protocols = vec![b"h3".to_vec()];
+        // What one test did must not change another's.
+        client.resumption = rustls::client::Resumption::disabled();
         Tls { client: Arc::new(client), server: Arc::new(server_tls(identity(), u32::MAX)) }
     })
 }
