@@ -10,7 +10,7 @@ use crate::tls::{TlsSetup, server_name};
 use crate::{Event, Options, StartError, limits};
 use proto::Scheme;
 use scenario::Plan;
-use scenario::plan::{Protocol, Share, Stop};
+use scenario::plan::{Endpoint, Protocol, Share, Stop};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -46,9 +46,14 @@ pub(crate) fn setup(
         true => Some(TlsSetup::new(&plan.tls, alpn, options.key_log.is_some()).map_err(StartError)?),
         false => None,
     };
-    let discard = options.discard_body && !any_tls && matches!(plan.protocol, Protocol::Auto | Protocol::H1);
+    let unix = plan.targets.iter().any(|t| matches!(t.endpoint, Endpoint::Unix(_)));
+    let in_clear = !any_tls && matches!(plan.protocol, Protocol::Auto | Protocol::H1);
+    let discard = options.discard_body && in_clear && !unix;
     if options.discard_body && !discard {
-        let text = "--discard-body has no effect over TLS and HTTP/2: records and frames must be read";
+        let text = match in_clear {
+            true => "--discard-body has no effect on Unix sockets: only TCP can throw bytes away unread",
+            false => "--discard-body has no effect over TLS and HTTP/2: records and frames must be read",
+        };
         observe(Event::Warning(text.into()));
     }
     sockets(plan, &targets, observe)?;

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use support::hostile::Hostile;
 use support::{Load, iterations, ms, n32, phase, run, run_with};
 
+support::drivers::over_all_drivers!();
+
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// Answers everything, each after this time.

@@ -38,9 +38,10 @@ fn serve(mut stream: UnixStream, count: &AtomicU64) {
     while let Ok(n @ 1..) = stream.read(&mut piece) {
         unread.extend_from_slice(&piece[..n]);
         while let Some(at) = unread.windows(4).position(|w| w == b"\r\n\r\n") {
+            let body = "k".repeat(if unread.starts_with(b"GET /large ") { 100_000 } else { 2 });
             unread.drain(..at + 4);
             count.fetch_add(1, SeqCst);
-            if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_err() {
+            if write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).is_err() {
                 return;
             }
         }
@@ -58,6 +59,27 @@ fn a_server_on_a_unix_socket() {
     let result = run(plan);
     assert_eq!((result.totals.books.succeeded, requests.load(SeqCst)), (500, 500));
     assert_eq!((result.connections.opened, result.connections.by_address.len()), (4, 0));
+    std::fs::remove_file(&path).unwrap();
+}
+
+/// The kernel throws away what TCP has received (`MSG_TRUNC`), and nothing else.
+#[test]
+fn bodies_from_a_unix_socket_are_read_where_they_were_to_be_discarded() {
+    let (path, requests) = on_unix_socket("discard");
+    let on = Load::on("127.0.0.1:1".parse().unwrap(), iterations(20));
+    let mut plan = Load { paths: vec!["/large"], ..on }.plan();
+    plan.targets[0].endpoint = Endpoint::Unix(path.clone());
+    let options = engine::Options { discard_body: true, ..support::drivers::options() };
+    let mut warnings = Vec::new();
+    let result = engine::run(&plan, &options, &Default::default(), &mut |event| {
+        if let engine::Event::Warning(text) = event {
+            warnings.push(text);
+        }
+    });
+    let totals = result.unwrap().totals;
+    assert_eq!((totals.books.succeeded, requests.load(SeqCst)), (20, 20), "{:?}", totals.errors);
+    assert_eq!(totals.bytes.data, 20 * 100_000);
+    assert!(warnings.len() == 1 && warnings[0].contains("--discard-body has no effect"), "{warnings:?}");
     std::fs::remove_file(&path).unwrap();
 }
 

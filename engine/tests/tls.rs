@@ -15,6 +15,8 @@ use std::sync::Arc;
 use support::hostile::{Hostile, Visit};
 use support::{Load, iterations, run, try_run};
 
+support::drivers::over_all_drivers!();
+
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
 fn issuer(name: &str) -> Issuer {
