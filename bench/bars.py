@@ -61,6 +61,10 @@ def ours(c, m, url, more="--h1", name="loadgen"):
     return name, f"{LOADGEN} -c {c} -m {m} {more} {url}"
 
 
+def drivers(c, m, url, more="--h1"):
+    return [ours(c, m, url, f"{more} --io {io}", io) for io in ("uring", "monoio", "epoll")]
+
+
 small, large = args.clear + args.small, args.clear + args.large
 tsmall, tlarge = args.tls + args.small, args.tls + args.large
 close = "--h1 -H 'connection: close'"
@@ -82,6 +86,10 @@ ROWS = {
     "h2c 256k c16 m8": [h2load(16, 8, large), ours(16, 8, large, "")],
     "h2 tls 256k c16 m8": [h2load(16, 8, tlarge), shb(16, 8, tlarge, "--http2"), ours(16, 8, tlarge, "")],
     "h2 tls 100B c1000 m1": [h2load(1000, 1, tsmall), ours(1000, 1, tsmall, "")],
+    "drivers h1 100B c64": [wrk(64, small), *drivers(64, 1, small)],
+    "drivers h1 100B c512": [wrk(512, small), *drivers(512, 1, small)],
+    "drivers h1 256k c64": [wrk(64, large), *drivers(64, 1, large)],
+    "drivers h2c 100B c16 m8": [h2load(16, 8, small), *drivers(16, 8, small, "")],
 }
 
 
