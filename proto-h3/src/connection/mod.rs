@@ -200,6 +200,7 @@ impl Connection {
             let error =
                 Error::peer(Kind::Closed, "the server did not take early data (RFC 9001 section 4.6.2)");
             self.ready.clear();
+            self.unsent.clear();
             self.decoder_stream = None;
             for slot in self.http.streams.select(|_| true) {
                 self.fail(slot, error, true, sink);
