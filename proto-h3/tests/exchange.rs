@@ -350,4 +350,20 @@ fn a_certificate_that_is_not_trusted() {
     assert!(
         matches!(p.log.events.last(), Some(Event::Closed(CloseReason::Error(e))) if e.kind == Kind::Tls && e.fault == Fault::Peer)
     );
+    let why = p.client.why_lost().unwrap_or_default();
+    assert!(why.contains("certificate") && why.contains("other.test"), "{why}");
+}
+
+#[test]
+fn a_server_without_h3() {
+    let mut p = Pair::new(config(1), Server::new());
+    let mut other = (*tls().client).clone();
+    other.alpn_protocols = vec![b"hq-interop".to_vec()];
+    let setup = proto_h3::Setup::new(config(1), std::sync::Arc::new(other)).unwrap();
+    p.client = Connection::new(&setup, server_address(), "peer.test", epoch(), p.now).unwrap();
+    p.run();
+    let Some(Event::Closed(CloseReason::Error(e))) = p.log.events.last() else {
+        panic!("{:?}", p.log.events)
+    };
+    assert_eq!((e.kind, e.fault), (Kind::Tls, Fault::Peer), "{e}");
 }

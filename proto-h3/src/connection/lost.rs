@@ -17,6 +17,15 @@ const REFUSED: u64 = 0x2;
 /// FLOW_CONTROL_ERROR.
 const FLOW_CONTROL: u64 = 0x3;
 
+/// What failed in TLS, by its alert (RFC 8446 section 6.2, RFC 7301 section 3.2).
+fn alert(code: u64) -> &'static str {
+    match code - CRYPTO.start {
+        42..=46 | 48 => "the server's certificate does not hold",
+        120 => "the server does not speak h3 (ALPN)",
+        _ => "the TLS handshake failed",
+    }
+}
+
 /// Sorts the reason; `connected`: the handshake was over, `idle`: no request was in flight.
 pub(super) fn sort(reason: &ConnectionError, connected: bool, idle: bool) -> Lost {
     let error = match reason {
@@ -24,9 +33,7 @@ pub(super) fn sort(reason: &ConnectionError, connected: bool, idle: bool) -> Los
             Error::peer(Kind::Connect, "the server speaks no QUIC version of ours (RFC 9000 section 6)")
         }
         ConnectionError::TransportError(e) => match u64::from(e.code) {
-            code if CRYPTO.contains(&code) => {
-                Error::peer(Kind::Tls, "TLS failed; is the certificate trusted and h3 offered?")
-            }
+            code if CRYPTO.contains(&code) => Error::peer(Kind::Tls, alert(code)),
             FLOW_CONTROL => {
                 Error::peer(Kind::FlowControl, "a QUIC flow-control rule broken (RFC 9000 section 4)")
             }

@@ -82,6 +82,8 @@ pub struct Connection {
     unsent: Vec<(u32, StreamId)>,
     decoder_stream: Option<StreamId>,
     control_stream: Vec<u8>,
+    /// QUIC's words for why it gave up.
+    why: Option<Box<str>>,
     /// A scratch for datagrams.
     response: Vec<u8>,
     /// Something happened since `poll_transmit` last had nothing.
@@ -141,6 +143,7 @@ impl Connection {
             unsent: Vec::new(),
             decoder_stream: None,
             control_stream: config.control_stream(),
+            why: None,
             response: Vec::new(),
             dirty: true,
             may_hold: false,
@@ -162,6 +165,12 @@ impl Connection {
     pub fn early_data_accepted(&self) -> Option<bool> {
         let known = !self.quic.is_handshaking() && self.quic.has_0rtt();
         known.then(|| self.quic.accepted_0rtt())
+    }
+
+    /// Why QUIC gave up the connection, in its own words, with what TLS or the server said: for people, beside the class of
+    /// the error.
+    pub fn why_lost(&self) -> Option<&str> {
+        self.why.as_deref()
     }
 
     /// Whether QUIC's handshake goes on.

@@ -113,6 +113,7 @@ impl Connection {
             Event::Stream(StreamEvent::Stopped { id, error_code }) => self.stopped(now, id, error_code, sink),
             Event::Connected => self.connected(sink),
             Event::ConnectionLost { reason } => {
+                self.why = Some(reason.to_string().into());
                 let lost = lost::sort(&reason, self.state != State::Handshake, self.http.streams.live() == 0);
                 self.bury(lost.error, lost.reason, sink);
             }

@@ -250,7 +250,11 @@ impl Server {
             }
             Some(DatagramEvent::NewConnection(incoming)) if self.quic.is_none() => {
                 answer.clear();
-                self.quic = self.endpoint.accept(incoming, at, &mut answer, None).ok();
+                match self.endpoint.accept(incoming, at, &mut answer, None) {
+                    Ok(accepted) => self.quic = Some(accepted),
+                    // It says why.
+                    Err(_) => self.said.push(answer),
+                }
             }
             Some(DatagramEvent::ConnectionEvent(_, event)) => {
                 if let Some((_, conn)) = &mut self.quic {
