@@ -30,12 +30,13 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
     if !args.set.is_empty() {
         return Err(Failure::new("--set changes a plan: give one with -f PLAN"));
     }
-    let (options, warning) = machine::options(&args.machine)?;
+    let (mut options, warning) = machine::options(&args.machine)?;
     let script = args.load.timing_script_file.as_deref().map(script::read).transpose()?;
     let urls = match &script {
         Some(script) => script.urls.clone(),
         None => urls::of(args)?,
     };
+    options.by_step = urls.len() <= urls::APART;
     let load = Amount::of(args, options.threads.get() as u64, script.as_ref())?;
     notes.extend(warning);
     if args.load.warm_up_time.is_some_and(|t| !t.is_zero()) && load.duration.is_none() {

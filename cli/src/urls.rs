@@ -5,8 +5,11 @@ use crate::error::Failure;
 use std::io::Read as _;
 use std::path::Path;
 
-/// Most URLs of a file: each costs some KB, prepared for both protocols and measured on its own.
+/// Most URLs of a file: each costs some KB, prepared for both protocols.
 const MOST: usize = 1_000_000;
+
+/// Up to so many URLs have figures of their own: each costs tens of KB a core where it was requested often.
+pub const APART: usize = 1000;
 
 /// The URLs, at least one.
 pub fn of(args: &RunArgs) -> Result<Vec<String>, Failure> {

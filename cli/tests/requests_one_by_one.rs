@@ -206,3 +206,18 @@ fn places_that_cannot_be_written_are_said_before_the_run() {
     assert!(stdout(&output).contains("5 succeeded"), "the results are shown all the same");
     assert!(stderr(&output).contains("--log-file: cannot write /dev/full"), "{}", stderr(&output));
 }
+
+#[test]
+fn so_many_urls_have_figures_together() {
+    let server = Server::start();
+    for (n, steps) in [(1000, 1000), (1001, 1)] {
+        let urls: String = (0..n).map(|i| format!("{}/any/{i}\n", server.http)).collect();
+        let file = Scratch::new(&format!("many-{n}"), &urls);
+        let result = json(&loadgen(&["--h1", "-n", &n.to_string(), "-i", file.path(), "--format", "json"]));
+        assert_eq!(result["succeeded"], n);
+        let of_steps = result["steps"].as_array().unwrap();
+        assert_eq!(of_steps.len(), steps);
+        let sum: u64 = of_steps.iter().map(|s| s["succeeded"].as_u64().unwrap()).sum();
+        assert_eq!(sum, n);
+    }
+}

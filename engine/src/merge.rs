@@ -98,19 +98,25 @@ fn never_opened(connections: &ConnectionFigures) -> StartError {
 /// Figures by phase, by step, and by both.
 type Merged = (Vec<PhaseFigures>, Vec<StepFigures>, Vec<Vec<Figures>>);
 
+/// Empty figures of each step, or of all together.
+fn step_figures(setup: &Setup) -> Vec<StepFigures> {
+    let figures = |scenario: &str, name: String| StepFigures {
+        scenario: scenario.to_owned(),
+        name,
+        figures: Figures::default(),
+    };
+    if !setup.options.by_step {
+        let scenario = setup.plan.scenarios.first().expect("a plan has a scenario");
+        return vec![figures(&scenario.name, format!("all {} steps", setup.steps.len()))];
+    }
+    setup.plan.steps().map(|(scenario, step)| figures(&scenario.name, step.name.clone())).collect()
+}
+
 fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
     let both = setup.plan.thresholds.iter().any(|t| t.of_steps() && t.phase.is_some());
     let phases = if both { setup.plan.phases.len() } else { 0 };
     let mut phase_steps = vec![vec![Figures::default(); setup.steps.len()]; phases];
-    let mut steps: Vec<StepFigures> = setup
-        .plan
-        .steps()
-        .map(|(scenario, step)| StepFigures {
-            scenario: scenario.name.clone(),
-            name: step.name.clone(),
-            figures: Figures::default(),
-        })
-        .collect();
+    let mut steps = step_figures(setup);
     let mut phases: Vec<PhaseFigures> = setup
         .plan
         .phases

@@ -32,6 +32,8 @@ pub struct Options {
     pub live: bool,
     /// What becomes of the rows of the time series (some ten ns per request, unless there are none).
     pub rows: Rows,
+    /// Figures of each step. False: all steps are one; for so many that their histograms would not fit into memory.
+    pub by_step: bool,
     /// A run in which no connection could be opened has a result like any other, as h2load's have.
     pub unopened_is_result: bool,
     /// Told of every request of a recorded phase that ended.
@@ -55,6 +57,7 @@ impl Default for Options {
             key_log: None,
             live: false,
             rows: Rows::None,
+            by_step: true,
             unopened_is_result: false,
             request_log: None,
             trace: 0,

@@ -298,7 +298,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         Core {
             recorder: Recorder::new(
                 setup.plan.phases.iter().map(|p| p.record),
-                setup.steps.len(),
+                if setup.options.by_step { setup.steps.len() } else { 1 },
                 &setup.keep,
             ),
             wheel: Wheel::new(setup.plan.scenarios.iter().map(|s| s.weight.get())),

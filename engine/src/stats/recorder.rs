@@ -16,6 +16,8 @@ const STATUSES: usize = 1000;
 /// The record of one core.
 pub(crate) struct Recorder {
     steps: usize,
+    /// Of a step's index. Zero where there is one cell for all steps.
+    mask: u32,
     cells: Vec<Cell>,
     /// Bytes by phase.
     pub(crate) bytes: Vec<Bytes>,
@@ -100,6 +102,7 @@ impl Recorder {
             .collect();
         Recorder {
             steps,
+            mask: if steps == 1 { 0 } else { u32::MAX },
             cells,
             bytes: vec![Bytes::default(); phases],
             iterations: vec![0; phases],
@@ -119,7 +122,7 @@ impl Recorder {
 
     #[inline]
     pub(crate) fn cell(&mut self, phase: u16, step: u32) -> &mut Cell {
-        &mut self.cells[usize::from(phase) * self.steps + step as usize]
+        &mut self.cells[usize::from(phase) * self.steps + (step & self.mask) as usize]
     }
 
     /// A request ended well. True where its phase is recorded.
