@@ -10,9 +10,11 @@ mod monoio;
 pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
+mod udp;
 mod uring;
 
 use proto::Time;
+use proto_h3::{Received, Transmit};
 use scenario::plan::Socket as SocketOptions;
 use socket::Peer;
 use std::io;
@@ -44,6 +46,8 @@ pub enum What {
     Skipped(u64),
     /// The peer will send no more.
     Eof,
+    /// Datagrams are there: take them with [`Driver::receive_datagrams`].
+    Readable,
     /// Receiving failed.
     ReceiveFailed(io::Error),
     /// The send ended: all bytes are the kernel's. The buffer comes back.
@@ -108,6 +112,32 @@ pub trait Driver {
         from: Option<IpAddr>,
         options: &SocketOptions,
     ) -> io::Result<Sock>;
+    /// Makes a UDP socket connected to a peer, from that local address if there is one, and tells of datagrams from now on.
+    fn open_datagrams(
+        &mut self,
+        tag: u32,
+        to: &Arc<Peer>,
+        from: Option<IpAddr>,
+        options: &SocketOptions,
+    ) -> io::Result<Sock> {
+        let _ = (tag, to, from, options);
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this I/O driver has no datagrams: use --io uring"))
+    }
+    /// Takes what is there. More than fits in a turn is told of again.
+    fn receive_datagrams(&mut self, sock: Sock, into: &mut Vec<Received>) -> io::Result<()> {
+        let _ = (sock, into);
+        Ok(())
+    }
+    /// Sends datagrams at once. `WouldBlock`: none was sent.
+    fn send_datagrams(&mut self, sock: Sock, bytes: &[u8], transmit: Transmit) -> io::Result<()> {
+        let _ = (sock, bytes, transmit);
+        Ok(())
+    }
+    /// Datagrams the kernel could not keep for this socket.
+    fn datagram_drops(&self, sock: Sock) -> u64 {
+        let _ = sock;
+        0
+    }
     /// Arms receiving.
     fn receive(&mut self, sock: Sock, how: Receive);
     /// Sends all of `bytes`. One send at a time per socket.

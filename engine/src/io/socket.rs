@@ -85,6 +85,85 @@ pub(crate) fn make(to: &Peer, from: Option<IpAddr>, options: &SocketOptions) -> 
     Ok(unsafe { OwnedFd::from_raw_fd(socket.into_raw_fd()) })
 }
 
+/// Buffers of a UDP socket where the plan says nothing: bursts of all streams of a connection fit. What the kernel does not
+/// give is told by [`check_datagrams`].
+pub(crate) const DATAGRAM_BUFFER: u32 = 4 * 1024 * 1024;
+
+/// A non-blocking UDP socket connected to this peer, from `from` if there is one, that receives many datagrams at a time
+/// with their ECN bits and never lets the kernel fragment.
+pub(crate) fn make_datagram(to: &Peer, from: Option<IpAddr>, options: &SocketOptions) -> io::Result<OwnedFd> {
+    let Place::Ip(address) = to.place else {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "HTTP/3 needs UDP, not a Unix socket"));
+    };
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    let v6 = domain == Domain::IPV6;
+    for (name, force, wanted) in [
+        (libc::SO_SNDBUF, libc::SO_SNDBUFFORCE, options.send_buffer),
+        (libc::SO_RCVBUF, libc::SO_RCVBUFFORCE, options.receive_buffer),
+    ] {
+        let wanted = wanted.unwrap_or(DATAGRAM_BUFFER) as libc::c_int;
+        // With CAP_NET_ADMIN beyond the kernel's limit, else up to it.
+        if set_int(&socket, libc::SOL_SOCKET, force, wanted).is_err() {
+            set_int(&socket, libc::SOL_SOCKET, name, wanted)?;
+        }
+    }
+    // Without GRO (before Linux 5.0) each datagram comes alone: slower, and nothing else.
+    let _ = set_int(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+    want_ecn(&socket, v6)?;
+    let (level, discover, probe) = match v6 {
+        true => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
+        false => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
+    };
+    // QUIC finds the size by itself (RFC 9000 section 14).
+    set_int(&socket, level, discover, probe)?;
+    if let Some(us) = options.busy_poll_us {
+        set_int(&socket, libc::SOL_SOCKET, libc::SO_BUSY_POLL, us as libc::c_int)?;
+    }
+    if let Some(name) = &options.device {
+        socket.bind_device(Some(name.as_bytes()))?;
+    }
+    if let Some(mark) = options.mark {
+        set_int(&socket, libc::SOL_SOCKET, libc::SO_MARK, mark as libc::c_int)?;
+    }
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
+    socket.connect(&to.address)?;
+    // SAFETY: `into_raw_fd` gave up the only ownership of the descriptor, which is taken over here.
+    Ok(unsafe { OwnedFd::from_raw_fd(socket.into_raw_fd()) })
+}
+
+/// Has the ECN bits of each datagram told.
+pub(crate) fn want_ecn(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
+    match v6 {
+        true => set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1),
+        false => set_int(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1),
+    }
+}
+
+/// Tries a UDP socket to each peer. Errors name what is refused; a buffer that the kernel cuts is a warning.
+pub(crate) fn check_datagrams(
+    peers: &[&Peer],
+    sources: &[IpAddr],
+    options: &SocketOptions,
+) -> Result<Vec<String>, String> {
+    let mut warnings = Vec::new();
+    for peer in peers {
+        let from = sources.first().copied();
+        let fd = make_datagram(peer, from, options).map_err(|e| format!("no UDP socket to {peer}: {e}"))?;
+        let wanted = SocketOptions {
+            send_buffer: options.send_buffer.or(Some(DATAGRAM_BUFFER)),
+            receive_buffer: options.receive_buffer.or(Some(DATAGRAM_BUFFER)),
+            ..options.clone()
+        };
+        if warnings.is_empty() {
+            warnings = buffers_cut(&Socket::from(fd), &wanted);
+        }
+    }
+    Ok(warnings)
+}
+
 /// Binds to an address and leaves the port to `connect`, which then only needs one that is free towards this peer: the
 /// number of connections is bounded per peer and not in all (ip(7), `IP_BIND_ADDRESS_NO_PORT`).
 fn bind(socket: &Socket, from: IpAddr) -> io::Result<()> {

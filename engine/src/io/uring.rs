@@ -3,15 +3,16 @@
 
 use super::buffers::Buffers;
 use super::socket::{self, Peer};
-use super::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What};
+use super::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What, udp};
 use crate::limits;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use proto::Time;
+use proto_h3::{Received, Transmit};
 use scenario::plan::Socket as SocketOptions;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ enum Op {
     Send = 4,
     Timeout = 5,
     Ignore = 6,
+    /// Datagrams may be there.
+    Poll = 7,
 }
 
 impl Op {
@@ -69,6 +72,8 @@ struct Slot {
     how: Receive,
     /// Receives into the large buffers.
     bulk: bool,
+    /// A UDP socket to an IPv6 address (`Some(true)`) or an IPv4 one.
+    datagrams: Option<bool>,
     /// The buffer group of the receive in the kernel.
     group: u16,
     sending: Vec<u8>,
@@ -96,6 +101,11 @@ pub(crate) struct Uring {
     lingering_max: usize,
     /// Timeouts in the kernel, earliest last.
     armed: Vec<Time>,
+    datagrams: udp::Receiver,
+    /// Sockets (and their generations) that were not read empty.
+    again: Vec<(u32, u16)>,
+    /// Those of the wait before.
+    told_again: Vec<(u32, u16)>,
     timeout: Box<types::Timespec>,
     spare: Vec<Vec<u8>>,
     queued_sends: u32,
@@ -132,6 +142,9 @@ impl Uring {
             lingering_open: 0,
             lingering_max: limits::LINGERING_MAX,
             armed: Vec::new(),
+            datagrams: udp::Receiver::default(),
+            again: Vec::new(),
+            told_again: Vec::new(),
             timeout: Box::new(types::Timespec::new()),
             spare: Vec::new(),
             queued_sends: 0,
@@ -149,6 +162,40 @@ impl Uring {
                 assert!(is_transient(&error), "io_uring_enter failed: {error}");
             }
         }
+    }
+
+    /// A place for a socket.
+    fn take_slot(&mut self, tag: u32, fd: OwnedFd) -> Sock {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                fd: None,
+                tag: 0,
+                generation: 0,
+                pending: 0,
+                retired: false,
+                finish: false,
+                lingers: false,
+                how: Receive::Stream,
+                bulk: false,
+                datagrams: None,
+                group: SMALL,
+                sending: Vec::new(),
+                sent: 0,
+            });
+            self.slots.len() as u32 - 1
+        });
+        let slot = &mut self.slots[index as usize];
+        debug_assert_eq!(slot.pending, 0);
+        (slot.fd, slot.tag, slot.how) = (Some(fd), tag, Receive::Stream);
+        (slot.retired, slot.finish, slot.bulk, slot.datagrams) = (false, false, false, None);
+        Sock(index)
+    }
+
+    /// Has the kernel tell whenever datagrams come.
+    fn arm_poll(&mut self, sock: Sock) {
+        let (fd, data) = (self.fd(sock), self.data(sock, Op::Poll));
+        self.slot(sock).pending |= Op::Poll.bit();
+        self.push(opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build().user_data(data));
     }
 
     fn slot(&mut self, sock: Sock) -> &mut Slot {
@@ -287,6 +334,14 @@ impl Uring {
             Some(What::Connected(if result < 0 { Err(os_error(result)) } else { Ok(()) }))
         } else if op == Op::Send as u64 {
             self.translate_send(index, result)
+        } else if op == Op::Poll as u64 {
+            if !cqueue::more(flags) {
+                slot.pending &= !Op::Poll.bit();
+                if !slot.retired && result >= 0 {
+                    self.arm_poll(Sock(index));
+                }
+            }
+            Some(if result < 0 { What::ReceiveFailed(os_error(result)) } else { What::Readable })
         } else if op == Op::Discard as u64 {
             slot.pending &= !Op::Discard.bit();
             Some(match result {
@@ -381,34 +436,45 @@ impl Driver for Uring {
         options: &SocketOptions,
     ) -> io::Result<Sock> {
         let fd = socket::make(to, from, options)?;
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                fd: None,
-                tag: 0,
-                generation: 0,
-                pending: 0,
-                retired: false,
-                finish: false,
-                lingers: false,
-                how: Receive::Stream,
-                bulk: false,
-                group: SMALL,
-                sending: Vec::new(),
-                sent: 0,
-            });
-            self.slots.len() as u32 - 1
-        });
-        let sock = Sock(index);
-        let raw = fd.as_raw_fd();
-        let slot = self.slot(sock);
-        debug_assert_eq!(slot.pending, 0);
-        (slot.fd, slot.tag, slot.how) = (Some(fd), tag, Receive::Stream);
-        (slot.retired, slot.finish, slot.bulk) = (false, false, false);
-        slot.pending = Op::Connect.bit();
+        let sock = self.take_slot(tag, fd);
+        self.slot(sock).pending = Op::Connect.bit();
         let (address, len) = self.address(to);
-        let data = self.data(sock, Op::Connect);
-        self.push(opcode::Connect::new(types::Fd(raw), address, len).build().user_data(data));
+        let (fd, data) = (self.fd(sock), self.data(sock, Op::Connect));
+        self.push(opcode::Connect::new(fd, address, len).build().user_data(data));
         Ok(sock)
+    }
+
+    fn open_datagrams(
+        &mut self,
+        tag: u32,
+        to: &Arc<Peer>,
+        from: Option<IpAddr>,
+        options: &SocketOptions,
+    ) -> io::Result<Sock> {
+        let fd = socket::make_datagram(to, from, options)?;
+        let sock = self.take_slot(tag, fd);
+        self.slot(sock).datagrams = Some(to.socket_addr().is_some_and(|a| a.is_ipv6()));
+        self.arm_poll(sock);
+        Ok(sock)
+    }
+
+    fn receive_datagrams(&mut self, sock: Sock, into: &mut Vec<Received>) -> io::Result<()> {
+        let fd = self.fd(sock).0;
+        if self.datagrams.receive(fd, into)? {
+            // The kernel tells of what comes, not of what is left.
+            self.again.push((sock.0, self.slots[sock.0 as usize].generation));
+        }
+        Ok(())
+    }
+
+    fn send_datagrams(&mut self, sock: Sock, bytes: &[u8], transmit: Transmit) -> io::Result<()> {
+        let slot = &self.slots[sock.0 as usize];
+        let fd = slot.fd.as_ref().expect("a socket in use is open");
+        udp::send(fd.as_fd(), bytes, transmit, slot.datagrams == Some(true))
+    }
+
+    fn datagram_drops(&self, sock: Sock) -> u64 {
+        udp::drops(self.fd(sock).0)
     }
 
     fn receive(&mut self, sock: Sock, how: Receive) {
@@ -449,7 +515,13 @@ impl Driver for Uring {
         let slot = self.slot(sock);
         slot.retired = true;
         let (pending, generation) = (slot.pending, slot.generation);
-        if pending & Op::Connect.bit() != 0 {
+        if slot.datagrams.is_some() {
+            let poll = self.data(sock, Op::Poll);
+            if pending & Op::Poll.bit() != 0 {
+                let cancel = opcode::AsyncCancel::new(poll).build();
+                self.push(cancel.user_data(u64::from(Op::Ignore as u8) << 56));
+            }
+        } else if pending & Op::Connect.bit() != 0 {
             let cancel = opcode::AsyncCancel::new(connect).build();
             self.push(cancel.user_data(u64::from(Op::Ignore as u8) << 56));
         } else if farewell == Farewell::Abort {
@@ -493,7 +565,8 @@ impl Driver for Uring {
         self.arm_timeout(now, wait.deadline);
         let want = wait.want.max(1) as usize + self.queued_sends as usize;
         self.queued_sends = 0;
-        let result = if wait.deadline <= now {
+        std::mem::swap(&mut self.again, &mut self.told_again);
+        let result = if wait.deadline <= now || !self.told_again.is_empty() {
             self.poll()
         } else if wait.nap.is_zero() {
             self.ring.submit_and_wait(want)
@@ -516,10 +589,16 @@ impl Driver for Uring {
 
     fn is_idle(&self) -> bool {
         // The end of a timeout is news to nobody.
-        self.batch.iter().all(|(data, ..)| data >> 56 == Op::Timeout as u64)
+        self.told_again.is_empty() && self.batch.iter().all(|(data, ..)| data >> 56 == Op::Timeout as u64)
     }
 
     fn next(&mut self) -> Option<Completion> {
+        while let Some((index, generation)) = self.told_again.pop() {
+            let slot = &self.slots[index as usize];
+            if slot.generation == generation && slot.fd.is_some() && !slot.retired {
+                return Some(Completion { tag: slot.tag, what: What::Readable });
+            }
+        }
         while let Some((data, result, flags)) = self.batch.pop_front() {
             if let Some(completion) = self.translate(data, result, flags) {
                 return Some(completion);
