@@ -232,6 +232,12 @@ pub struct ProtocolArgs {
     /// HTTP/3: largest datagram to send
     #[arg(long, value_name = "SIZE", value_parser = values::udp_payload)]
     pub max_udp_payload_size: Option<u64>,
+    /// HTTP/3: how QUIC finds its sending rate
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Congestion::Cubic)]
+    pub quic_congestion: Congestion,
+    /// HTTP/3: round-trip time assumed before one was measured [default: 1ms to near targets, else 333ms]
+    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    pub initial_rtt: Option<Duration>,
     /// HTTP/3: write a qlog per connection
     #[arg(long, value_name = "PATH")]
     pub qlog_file_base: Option<PathBuf>,
@@ -388,6 +394,17 @@ pub struct MachineArgs {
     /// Accepted for loadgen-rs; connections are served in turn anyway
     #[arg(long, hide = true)]
     pub tail_friendly: bool,
+}
+
+/// QUIC's congestion controllers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Congestion {
+    /// RFC 9438.
+    Cubic,
+    /// BBR.
+    Bbr,
+    /// RFC 9002.
+    Newreno,
 }
 
 /// How exactly a schedule is kept.

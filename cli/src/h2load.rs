@@ -6,7 +6,7 @@ use crate::error::Failure;
 use crate::headers::Headers;
 use crate::job::{Front, Job};
 use crate::script::{self, Script};
-use crate::{http2, machine, network, smoke, tls, urls};
+use crate::{http2, http3, machine, network, smoke, tls, urls};
 use bytes::Bytes;
 use proto::{Field, Framing, Scheme, Template, TemplateError, Text, Want};
 use scenario::Plan;
@@ -53,7 +53,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         name: format!("{}://{}", target.scheme.as_str(), target.authority),
         targets: vec![target],
         protocol: choice.protocol,
-        tls: tls::settings(&args.tls, choice.alpn)?,
+        tls: tls::settings(&args.tls, choice)?,
         connections: connections(args, &load, streams)?,
         timeouts: timeouts(args),
         scenarios: vec![Scenario {
@@ -64,6 +64,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         }],
         phases: load.phases(args.load.warm_up_time, streams)?,
         http2: http2::settings(args)?,
+        http3: http3::settings(args),
         thresholds: vec![],
     };
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
@@ -587,16 +588,8 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_says_so() {
-        for option in
-            ["--qlog-file-base x", "--h3", "--alpn-list h3", "--no-udp-gso", "--max-udp-payload-size 1200"]
-        {
-            let error = of(&format!("{option} http://a/")).unwrap_err();
-            assert!(
-                error.starts_with("loadgen: error: ") && error.ends_with("is not supported yet"),
-                "{error}"
-            );
-        }
-        assert!(of("--h1 --no-udp-gso --max-udp-payload-size 1200 http://a/").is_ok());
+        let error = of("--qlog-file-base x http://a/").unwrap_err();
+        assert!(error.starts_with("loadgen: error: ") && error.ends_with("is not supported yet"), "{error}");
     }
 
     #[test]

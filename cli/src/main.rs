@@ -15,6 +15,7 @@ mod h2load;
 mod headers;
 mod hint;
 mod http2;
+mod http3;
 mod job;
 mod machine;
 mod man;

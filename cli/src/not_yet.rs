@@ -8,24 +8,13 @@ use crate::error::Failure;
 struct Row {
     option: &'static str,
     given: fn(&RunArgs) -> bool,
-    /// An option of HTTP/3 that changes nothing elsewhere.
-    ignored_on_h1: bool,
 }
 
 const fn row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
-    Row { option, given, ignored_on_h1: false }
+    Row { option, given }
 }
 
-const fn h3_row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
-    Row { option, given, ignored_on_h1: true }
-}
-
-const ROWS: &[Row] = &[
-    row("--qlog-file-base", |a| a.protocol.qlog_file_base.is_some()),
-    row("HTTP/3 (--h3)", |a| a.protocol.h3),
-    h3_row("--no-udp-gso", |a| a.protocol.no_udp_gso),
-    h3_row("--max-udp-payload-size", |a| a.protocol.max_udp_payload_size.is_some()),
-];
+const ROWS: &[Row] = &[row("--qlog-file-base", |a| a.protocol.qlog_file_base.is_some())];
 
 /// An option of h2load's that stays refused, and why.
 struct Never {
@@ -51,14 +40,8 @@ pub fn refuse(args: &RunArgs) -> Result<(), Failure> {
     if let Some(never) = NEVER.iter().find(|never| (never.given)(args)) {
         return Err(Failure::new(never.why));
     }
-    let forced_h1 = args.protocol.h1;
-    match ROWS.iter().find(|row| (row.given)(args) && !(row.ignored_on_h1 && forced_h1)) {
+    match ROWS.iter().find(|row| (row.given)(args)) {
         None => Ok(()),
-        Some(row) => Err(unsupported(row.option)),
+        Some(row) => Err(Failure::new(format!("{} is not supported yet", row.option))),
     }
-}
-
-/// The one wording.
-pub fn unsupported(what: &str) -> Failure {
-    Failure::new(format!("{what} is not supported yet"))
 }

@@ -2,7 +2,6 @@
 
 use crate::args::{ProtocolArgs, TlsArgs};
 use crate::error::Failure;
-use crate::not_yet::unsupported;
 use crate::values::{NoTlsProto, list};
 use proto::Scheme;
 use scenario::plan::{Identity, Protocol, Tls, TlsVersion};
@@ -19,7 +18,7 @@ const TLS12: &[&str] = &[
 ];
 
 /// How TLS behaves in flag mode: no verification unless asked for, as h2load.
-pub fn settings(args: &TlsArgs, alpn: Vec<String>) -> Result<Tls, Failure> {
+pub fn settings(args: &TlsArgs, choice: Choice) -> Result<Tls, Failure> {
     let (min, max) = (args.tls_min.unwrap_or(TlsVersion::V1_2), args.tls_max.unwrap_or(TlsVersion::V1_3));
     if min > max {
         return Err(Failure::new(
@@ -34,9 +33,9 @@ pub fn settings(args: &TlsArgs, alpn: Vec<String>) -> Result<Tls, Failure> {
         verify: args.verify || args.tls_ca.is_some(),
         ca: args.tls_ca.clone(),
         sni: args.sni.clone(),
-        ciphers: ciphers(args),
+        ciphers: ciphers(args, choice.protocol),
         groups: args.groups.as_deref().map_or(vec![], |g| list(g, ':')),
-        alpn,
+        alpn: choice.alpn,
         resumption: args.tls_resumption,
         identity,
         min,
@@ -45,7 +44,7 @@ pub fn settings(args: &TlsArgs, alpn: Vec<String>) -> Result<Tls, Failure> {
 }
 
 /// One list for all versions; the half that was not given keeps its defaults.
-fn ciphers(args: &TlsArgs) -> Vec<String> {
+fn ciphers(args: &TlsArgs, protocol: Protocol) -> Vec<String> {
     if let Some(all) = &args.tls_ciphers {
         return list(&all.replace(',', ":"), ':');
     }
@@ -57,7 +56,9 @@ fn ciphers(args: &TlsArgs) -> Vec<String> {
         None => default.iter().map(|s| (*s).to_owned()).collect(),
     };
     let mut both = half(&args.tls13_ciphers, TLS13);
-    both.extend(half(&args.ciphers, TLS12));
+    // QUIC has no use for the older ones; who asks for one by name is told so.
+    let older = if protocol == Protocol::H3 { &[] } else { TLS12 };
+    both.extend(half(&args.ciphers, older));
     both
 }
 
@@ -75,10 +76,16 @@ pub fn protocol(args: &ProtocolArgs, scheme: Scheme) -> Result<Choice, Failure> 
     if args.h1 {
         return Ok(Choice { protocol: Protocol::H1, alpn: vec![] });
     }
+    if args.h3 {
+        return over_quic(vec![], scheme);
+    }
     let alpn = match args.alpn_list.as_ref().or(args.npn_list.as_ref()) {
         Some(text) => alpn_list(text)?,
         None => vec![],
     };
+    if alpn.first().is_some_and(|first| first == "h3") {
+        return over_quic(alpn, scheme);
+    }
     let protocol = match (scheme, args.no_tls_proto) {
         (Scheme::Http, None | Some(NoTlsProto::H2c)) => Protocol::H2c,
         (Scheme::Http, Some(NoTlsProto::Http11)) => Protocol::H1,
@@ -93,7 +100,9 @@ fn alpn_list(text: &str) -> Result<Vec<String>, Failure> {
     let names = list(text, ',');
     match names.first() {
         None => Err(Failure::new("--alpn-list: empty: expected names like h2,http/1.1")),
-        Some(first) if first.starts_with("h3") => Err(unsupported("HTTP/3 (--alpn-list h3)")),
+        Some(first) if first.starts_with("h3-") => Err(Failure::new(format!(
+            "--alpn-list: {first} is a draft of HTTP/3 that nothing speaks any more: give h3"
+        ))),
         Some(_) => match names.iter().find(|n| n.len() > LONGEST) {
             Some(long) => {
                 let start: String = long.chars().take(20).collect();
@@ -101,6 +110,13 @@ fn alpn_list(text: &str) -> Result<Vec<String>, Failure> {
             }
             None => Ok(names),
         },
+    }
+}
+
+fn over_quic(alpn: Vec<String>, scheme: Scheme) -> Result<Choice, Failure> {
+    match scheme {
+        Scheme::Https => Ok(Choice { protocol: Protocol::H3, alpn }),
+        Scheme::Http => Err(Failure::new("--h3: HTTP/3 is spoken over TLS only: give an https:// URL")),
     }
 }
 
@@ -152,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn quic_is_spoken_where_h3_comes_first() {
+        let h3 = |alpn: &str| Ok(Choice { protocol: Protocol::H3, alpn: list(alpn, ' ') });
+        assert_eq!(choice("--h3", Scheme::Https), h3(""));
+        assert_eq!(choice("--alpn-list h3,h2", Scheme::Https), h3("h3 h2"));
+        assert_eq!(choice("--h1 --h3 --no-udp-gso", Scheme::Https).unwrap().protocol, Protocol::H1);
+        assert!(choice("--h3", Scheme::Http).unwrap_err().contains("https://"));
+    }
+
+    #[test]
     fn blanks_around_names_are_no_part_of_them() {
         let args =
             ProtocolArgs { alpn_list: Some(" h2 , http/1.1,".into()), ..typed("").unwrap().run.protocol };
@@ -165,7 +190,7 @@ mod tests {
         for (line, part) in [
             ("--alpn-list ,", "empty"),
             ("--alpn-list spdy/3,foo", "nothing of spdy/3,foo is spoken here"),
-            ("--alpn-list h3,h2", "HTTP/3 (--alpn-list h3) is not supported yet"),
+            ("--alpn-list h3-29,h2", "h3-29 is a draft of HTTP/3"),
             (long.as_str(), "at most 255 bytes"),
         ] {
             let error = choice(line, Scheme::Https).unwrap_err();

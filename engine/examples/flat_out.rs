@@ -68,6 +68,7 @@ fn main() {
             record: true,
         }],
         http2: Default::default(),
+        http3: Default::default(),
         thresholds: vec![],
     };
     let options = engine::Options {

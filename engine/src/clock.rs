@@ -36,6 +36,12 @@ impl Clock for Monotonic {
     }
 }
 
+/// A moment of the standard library's clock, for those who need their time in that form; the same clock as [`Monotonic`]'s.
+#[expect(clippy::disallowed_methods, reason = "this is the file where clocks are read")]
+pub(crate) fn instant() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 #[inline]
 fn read(clock: libc::clockid_t) -> u64 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -17,6 +17,9 @@ pub const SPIN_MIN: Duration = Duration::from_micros(30);
 /// See [`SPIN_MIN`].
 pub const SPIN_MAX: Duration = Duration::from_micros(300);
 
+/// Bytes of datagrams handed to the kernel at once: what UDP segmentation takes (udp(7), 64 KiB with the headers).
+pub const DATAGRAM_BATCH: usize = 65_000;
+
 /// Most bytes handed to the kernel in one send. Larger uploads go in pieces, so that one connection cannot hold the
 /// memory and the turn of all.
 pub const SEND_CHUNK: usize = 128 * 1024;

@@ -3,6 +3,8 @@
 //! Each check that fails says what is wrong and the exact remedy.
 
 use crate::budget::{self, Churn, Demand, Ports};
+use crate::clock;
+use crate::core::QuicSetup;
 use crate::core::{PreludeSetup, ScenarioSetup, Setup, StepSetup, TargetSetup};
 use crate::io::socket::{self, Peer};
 use crate::stats::interval::Keep;
@@ -10,10 +12,11 @@ use crate::tls::{TlsSetup, server_name};
 use crate::{Event, Options, StartError, limits};
 use proto::Scheme;
 use scenario::Plan;
-use scenario::plan::{Endpoint, Protocol, Share, Stop};
+use scenario::plan::{Congestion, Endpoint, Protocol, Share, Stop, Tls, TlsVersion};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// Makes what all cores share.
 pub(crate) fn setup(
@@ -26,7 +29,7 @@ pub(crate) fn setup(
         Protocol::H1 => &["http/1.1"],
         Protocol::H2 => &["h2"],
         Protocol::H2c => &[],
-        Protocol::H3 => return Err(StartError("HTTP/3 is not supported yet: use h1 or h2".into())),
+        Protocol::H3 => &["h3"],
     };
     let targets = plan
         .targets
@@ -42,9 +45,20 @@ pub(crate) fn setup(
         })
         .collect::<Result<Vec<_>, StartError>>()?;
     let any_tls = targets.iter().any(|t| t.tls.is_some());
+    let wanted = if plan.protocol == Protocol::H3 { quic_tls(&plan.tls)? } else { plan.tls.clone() };
     let tls = match any_tls {
-        true => Some(TlsSetup::new(&plan.tls, alpn, options.key_log.is_some()).map_err(StartError)?),
+        true => Some(TlsSetup::new(&wanted, alpn, options.key_log.is_some()).map_err(StartError)?),
         false => None,
+    };
+    let quic = match (plan.protocol, &tls) {
+        (Protocol::H3, Some(tls)) if targets.iter().all(|t| t.tls.is_some()) => {
+            let setup = tls.quic(h3_config(plan, &targets)).map_err(StartError)?;
+            Some(QuicSetup { setup, epoch: clock::instant() })
+        }
+        (Protocol::H3, _) => {
+            return Err(StartError("HTTP/3 is spoken over TLS only: use an https:// URL".into()));
+        }
+        _ => None,
     };
     let unix = plan.targets.iter().any(|t| matches!(t.endpoint, Endpoint::Unix(_)));
     let in_clear = !any_tls && matches!(plan.protocol, Protocol::Auto | Protocol::H1);
@@ -78,6 +92,7 @@ pub(crate) fn setup(
         lingering,
         h1: proto_h1::Config { depth: pipelining(plan), ..proto_h1::Config::default() },
         h2: h2_config(plan),
+        quic,
         discard,
         keep: Keep::of(plan, options),
         options: options.clone(),
@@ -104,11 +119,56 @@ fn h2_config(plan: &Plan) -> proto_h2::Config {
     }
 }
 
+/// QUIC's TLS is 1.3 (RFC 9001 section 4.2): what asks for less is refused by name.
+fn quic_tls(tls: &Tls) -> Result<Tls, StartError> {
+    if tls.max < TlsVersion::V1_3 {
+        return Err(StartError("HTTP/3 needs TLS 1.3: raise tls: max_version (--tls-max)".into()));
+    }
+    if let Some(old) = tls.ciphers.iter().find(|name| !is_tls13(name)) {
+        return Err(StartError(format!(
+            "HTTP/3 needs TLS 1.3, and {old} is a cipher of TLS 1.2: name ciphers that begin with TLS_AES or TLS_CHACHA20"
+        )));
+    }
+    Ok(Tls { min: TlsVersion::V1_3, ..tls.clone() })
+}
+
+/// The names of TLS 1.3's suites say no key exchange (RFC 8446 appendix B.4).
+fn is_tls13(name: &str) -> bool {
+    let name = name.trim().to_ascii_uppercase().replace('-', "_");
+    (name.starts_with("TLS_AES") || name.starts_with("TLS_CHACHA20")) && !name.contains("_WITH_")
+}
+
+/// On this machine and beside it a packet is back within a millisecond; what is assumed before one was measured decides how
+/// long a lost first packet is waited for.
+const NEAR_RTT: Duration = Duration::from_millis(1);
+
+fn h3_config(plan: &Plan, targets: &[TargetSetup]) -> proto_h3::Config {
+    let near = targets.iter().flat_map(|t| &t.ways.peers).all(|p| p.is_near());
+    let h3 = &plan.http3;
+    let defaults = proto_h3::Config::default();
+    proto_h3::Config {
+        max_streams: plan.connections.streams.get(),
+        stream_window_bits: h3.stream_window_bits,
+        connection_window_bits: h3.connection_window_bits,
+        header_table_size: h3.header_table_size,
+        congestion: match h3.congestion {
+            Congestion::Cubic => proto_h3::Congestion::Cubic,
+            Congestion::Bbr => proto_h3::Congestion::Bbr,
+            Congestion::NewReno => proto_h3::Congestion::NewReno,
+        },
+        initial_rtt: h3.initial_rtt.unwrap_or(if near { NEAR_RTT } else { defaults.initial_rtt }),
+        max_udp_payload: h3.max_udp_payload.unwrap_or(defaults.max_udp_payload),
+        segments: if h3.segmentation { defaults.segments } else { 1 },
+        ..defaults
+    }
+}
+
 /// Sockets as the plan wants them can be made here.
 fn sockets(plan: &Plan, targets: &[TargetSetup], observe: &mut dyn FnMut(Event)) -> Result<(), StartError> {
     let peers: Vec<&Peer> = targets.iter().flat_map(|t| &t.ways.peers).map(|p| &**p).collect();
     let c = &plan.connections;
-    let warnings = socket::check(&peers, &c.route.sources, &c.socket).map_err(StartError)?;
+    let check = if plan.protocol == Protocol::H3 { socket::check_datagrams } else { socket::check };
+    let warnings = check(&peers, &c.route.sources, &c.socket).map_err(StartError)?;
     warnings.into_iter().for_each(|text| observe(Event::Warning(text)));
     Ok(())
 }

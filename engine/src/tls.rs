@@ -70,6 +70,12 @@ impl TlsSetup {
         Ok(TlsSetup { config: Arc::new(config) })
     }
 
+    /// The same for QUIC. TLS 1.3 is all it knows (RFC 9001 section 4.2).
+    pub(crate) fn quic(&self, config: proto_h3::Config) -> Result<proto_h3::Setup, String> {
+        proto_h3::Setup::new(config, self.config.clone())
+            .map_err(|e| format!("TLS: {e} (RFC 9001 section 5.2)"))
+    }
+
     /// The TLS of a new connection to this server name.
     pub(crate) fn session(&self, name: &ServerName<'static>) -> Result<TlsSession, String> {
         let mut tls = ClientConnection::new(self.config.clone(), name.clone()).map_err(|e| e.to_string())?;

@@ -105,6 +105,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
             record: true,
         }],
         http2: Default::default(),
+        http3: Default::default(),
         thresholds: vec![],
     }
 }

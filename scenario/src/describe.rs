@@ -2,8 +2,8 @@
 
 use crate::duration::show_duration;
 use crate::plan::{
-    Arrivals, Check, Connections, Curve, Endpoint, Family, Http2, Load, Order, Phase, Plan, Protocol,
-    ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
+    Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Order, Phase,
+    Plan, Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
 };
 use crate::rate::show_rate;
 use proto::{Field, Framing, Piece, Text};
@@ -28,6 +28,9 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     write_tls(out, &plan.tls)?;
     write_connections(out, plan)?;
     write_http2(out, &plan.http2)?;
+    if plan.protocol == Protocol::H3 {
+        write_http3(out, &plan.http3)?;
+    }
     write_timeouts(out, &plan.timeouts)?;
     writeln!(out, "scenarios:")?;
     for scenario in &plan.scenarios {
@@ -193,6 +196,34 @@ fn write_http2(out: &mut String, h: &Http2) -> fmt::Result {
         h.header_table_size,
         h.encoder_header_table_size
     )
+}
+
+fn write_http3(out: &mut String, h: &Http3) -> fmt::Result {
+    write!(
+        out,
+        "http3: {{ stream_window_bits: {}, connection_window_bits: {}, header_table_size: {}, congestion: {}, \
+         segmentation: {}",
+        h.stream_window_bits,
+        h.connection_window_bits,
+        h.header_table_size,
+        congestion(h.congestion),
+        h.segmentation
+    )?;
+    if let Some(rtt) = h.initial_rtt {
+        write!(out, ", initial_rtt: {}", show_duration(rtt))?;
+    }
+    if let Some(size) = h.max_udp_payload {
+        write!(out, ", max_udp_payload: {size}")?;
+    }
+    writeln!(out, " }}")
+}
+
+fn congestion(congestion: Congestion) -> &'static str {
+    match congestion {
+        Congestion::Cubic => "cubic",
+        Congestion::Bbr => "bbr",
+        Congestion::NewReno => "newreno",
+    }
 }
 
 fn write_timeouts(out: &mut String, t: &Timeouts) -> fmt::Result {

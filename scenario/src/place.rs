@@ -21,6 +21,7 @@ pub(crate) const PLAN: Place = Place {
         "tls",
         "connections",
         "http2",
+        "http3",
         "timeouts",
         "defaults",
         "scenarios",
@@ -109,6 +110,20 @@ pub(crate) const HTTP2: Place = Place {
         "encoder_header_table_size",
     ],
     later: &[],
+};
+
+pub(crate) const HTTP3: Place = Place {
+    name: "http3",
+    keys: &[
+        "stream_window_bits",
+        "connection_window_bits",
+        "header_table_size",
+        "congestion",
+        "initial_rtt",
+        "max_udp_payload",
+        "segmentation",
+    ],
+    later: &["early_data", "idle_timeout", "qlog"],
 };
 
 pub(crate) const TIMEOUTS: Place = Place {
@@ -239,6 +254,7 @@ const ALL: &[&Place] = &[
     &PROXY_PROTOCOL,
     &SOCKET,
     &HTTP2,
+    &HTTP3,
     &TIMEOUTS,
     &DEFAULTS,
     &SCENARIO,

@@ -27,6 +27,8 @@ pub struct Plan {
     pub connections: Connections,
     /// What HTTP/2 connections announce and keep to.
     pub http2: Http2,
+    /// The same of HTTP/3 connections, and of QUIC.
+    pub http3: Http3,
     /// The time limits of a connection and of a request.
     pub timeouts: Timeouts,
     /// What users do. Never empty, no scenario without a step.
@@ -321,6 +323,51 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
+}
+
+/// What HTTP/3 connections and their QUIC announce and keep to. The defaults are h2load's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http3 {
+    /// A stream's receive window is 2^n - 1 bytes, n up to 30.
+    pub stream_window_bits: u8,
+    /// The connection's receive window likewise.
+    pub connection_window_bits: u8,
+    /// Bytes of the table the server's header fields are decompressed with.
+    pub header_table_size: u32,
+    /// How QUIC finds its sending rate.
+    pub congestion: Congestion,
+    /// Round-trip time assumed before one was measured; `None`: a millisecond to near targets, else QUIC's 333 ms.
+    pub initial_rtt: Option<Duration>,
+    /// Largest UDP payload to send, 1200 to 65527 bytes; `None`: 1452, found out on the way.
+    pub max_udp_payload: Option<u16>,
+    /// Many datagrams a system call (UDP GSO).
+    pub segmentation: bool,
+}
+
+impl Default for Http3 {
+    fn default() -> Http3 {
+        Http3 {
+            stream_window_bits: 24,
+            connection_window_bits: 30,
+            header_table_size: 4_096,
+            congestion: Congestion::Cubic,
+            initial_rtt: None,
+            max_udp_payload: None,
+            segmentation: true,
+        }
+    }
+}
+
+/// A congestion controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Congestion {
+    /// RFC 9438, h2load's default.
+    #[default]
+    Cubic,
+    /// BBR.
+    Bbr,
+    /// RFC 9002 section 7.
+    NewReno,
 }
 
 /// Socket options. `None`: the kernel's default.

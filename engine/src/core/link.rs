@@ -29,6 +29,8 @@ pub(super) struct Tidings {
     /// complete.
     pub(super) cut: Option<Error>,
     pub(super) body_seen: bool,
+    /// The kernel says that nobody listens at the other end.
+    pub(super) refused: bool,
     pub(super) opened_at: Time,
     /// This connection has brought an answer.
     pub(super) served: bool,
@@ -153,12 +155,15 @@ pub(super) enum Http {
     H1(proto_h1::Connection),
     /// Boxed: it is twice as large, and thousands of idle HTTP/1 links should not pay for it.
     H2(Box<proto_h2::Connection>),
+    /// Boxed likewise; over datagrams.
+    H3(Box<proto_h3::Connection>),
 }
 
 /// A step's request in the wire form of each version.
 pub(crate) struct Prepared {
     h1: proto_h1::Prepared,
     h2: proto_h2::Prepared,
+    h3: proto_h3::Prepared,
 }
 
 impl Prepared {
@@ -167,6 +172,7 @@ impl Prepared {
         Prepared {
             h1: proto_h1::Connection::prepare(index, template),
             h2: proto_h2::Connection::prepare(index, template),
+            h3: proto_h3::Connection::prepare(index, template),
         }
     }
 }
@@ -176,6 +182,7 @@ macro_rules! each {
         match $self {
             Http::H1($conn) => $call,
             Http::H2($conn) => $call,
+            Http::H3($conn) => $call,
         }
     };
 }
@@ -197,6 +204,9 @@ impl Http {
             Http::H2(conn) => {
                 conn.submit(now, token, proto::Request { prepared: &prepared.h2, values: &[], body, want })
             }
+            Http::H3(conn) => {
+                conn.submit(now, token, proto::Request { prepared: &prepared.h3, values: &[], body, want })
+            }
         }
     }
     pub(super) fn cancel(&mut self, now: Time, token: Token, sink: &mut impl Sink) {
@@ -207,7 +217,11 @@ impl Http {
     }
     #[inline]
     pub(super) fn handle_input(&mut self, now: Time, input: ByteInput<'_>, sink: &mut impl Sink) {
-        each!(self, conn => conn.handle_input(now, input, sink));
+        match self {
+            Http::H1(conn) => conn.handle_input(now, input, sink),
+            Http::H2(conn) => conn.handle_input(now, input, sink),
+            Http::H3(_) => debug_assert!(false, "QUIC is fed datagrams"),
+        }
     }
     pub(super) fn handle_timeout(&mut self, now: Time, sink: &mut impl Sink) {
         each!(self, conn => conn.handle_timeout(now, sink));
@@ -220,7 +234,12 @@ impl Http {
         out: &mut Vec<u8>,
         sink: &mut impl Sink,
     ) -> Option<()> {
-        each!(self, conn => conn.poll_transmit(now, limit, out, sink))
+        match self {
+            Http::H1(conn) => conn.poll_transmit(now, limit, out, sink),
+            Http::H2(conn) => conn.poll_transmit(now, limit, out, sink),
+            // See `flush_quic`: datagrams go out with what belongs to them.
+            Http::H3(_) => None,
+        }
     }
     pub(super) fn poll_timeout(&mut self) -> Option<Time> {
         each!(self, conn => conn.poll_timeout())
@@ -249,11 +268,12 @@ impl Http {
             Http::H1(_) => "http/1.1",
             Http::H2(_) if over_tls => "h2",
             Http::H2(_) => "h2c",
+            Http::H3(_) => "h3",
         }
     }
     /// Whether several requests are in flight at a time as a rule.
     #[inline]
     pub(super) fn multiplexes(&self) -> bool {
-        matches!(self, Http::H2(_))
+        matches!(self, Http::H2(_) | Http::H3(_))
     }
 }

@@ -4,10 +4,25 @@
 //! The turn: wait for completions, read the clock once, handle the completions, fire timers, let users go on, flush each
 //! touched link once.
 
+/// The parts of a core that the events of one link concern, borrowed side by side.
+macro_rules! notes {
+    ($core:expr, $link:ident, $now:expr) => {
+        Notes {
+            now: $now,
+            users: &mut $core.users,
+            steps: &$core.setup.steps,
+            recorder: &mut $core.recorder,
+            queues: &mut $core.queues,
+            tidings: &mut $link.tidings,
+        }
+    };
+}
+
 mod arrivals;
 mod link;
 mod notes;
 mod prelude;
+mod quic;
 #[cfg(test)]
 mod simulation;
 mod traffic;
@@ -31,6 +46,7 @@ use arrivals::{Open, Until};
 use link::{Link, Prepared};
 pub(crate) use prelude::PreludeSetup;
 use proto::{Field, Template, Text, Time, Want};
+pub(crate) use quic::QuicSetup;
 use scenario::Plan;
 use scenario::plan::{Load, Order, Protocol, Share, Step};
 use std::collections::VecDeque;
@@ -51,6 +67,8 @@ pub(crate) struct Setup {
     pub(crate) lingering: usize,
     pub(crate) h1: proto_h1::Config,
     pub(crate) h2: proto_h2::Config,
+    /// Where connections are QUIC.
+    pub(crate) quic: Option<QuicSetup>,
     /// Bodies nobody looks at are thrown away by the kernel: HTTP/1 in clear only.
     pub(crate) discard: bool,
     /// What of each interval somebody asked for.
@@ -253,7 +271,9 @@ pub(crate) struct Core<'a, D, C> {
     phases: Vec<Option<(Time, Time)>>,
     /// Links to flush at the end of the turn.
     touched: Vec<u32>,
-    /// Plaintext on its way into TLS.
+    /// Received and not yet read.
+    datagrams: Vec<proto_h3::Received>,
+    /// Plaintext on its way into TLS, or datagrams on theirs to the kernel.
     scratch: Vec<u8>,
     told: Vec<Told>,
     /// Users in an iteration.
@@ -323,6 +343,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             timers: Timers::default(),
             batch,
             touched: Vec::new(),
+            datagrams: Vec::new(),
             scratch: Vec::new(),
             told: Vec::new(),
             running: 0,
@@ -495,6 +516,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO, limit: Duration::ZERO })?;
         self.close_open_model();
         self.abandon_all();
+        (0..self.links.len() as u32).for_each(|link| self.harvest_path(link));
         self.tell_traced(true);
         let log_waits = self.recorder.log.take().map_or(0, CoreLog::end);
         let end = self.snapshot(now, run.grid.number());
@@ -535,6 +557,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             match completion.what {
                 What::Received(chunk) => self.received(link, chunk, now),
                 What::Skipped(n) => self.skipped(link, n, now),
+                What::Readable => self.readable(link, now),
                 What::Sent(buffer) => self.sent(link, buffer, now),
                 What::Connected(Ok(())) => self.connected(link, now),
                 What::Connected(Err(error)) => self.connect_failed(link, &error, now),

@@ -465,6 +465,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             route: Route::default(),
         },
         http2: Http2::default(),
+        http3: Default::default(),
         timeouts: Timeouts {
             connect: Some(Duration::from_millis(100)),
             handshake: None,

@@ -17,20 +17,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The parts of a core that the events of one link concern, borrowed side by side.
-macro_rules! notes {
-    ($core:expr, $link:ident, $now:expr) => {
-        Notes {
-            now: $now,
-            users: &mut $core.users,
-            steps: &$core.setup.steps,
-            recorder: &mut $core.recorder,
-            queues: &mut $core.queues,
-            tidings: &mut $link.tidings,
-        }
-    };
-}
-
 const NO_CONNECTION: Error = Error::network(Kind::Connect, "no connection could be opened");
 const TLS_BROKEN: Error = Error::peer(Kind::Tls, "a TLS record that cannot be read");
 const TLS_CUT: Error =
@@ -59,6 +45,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let (peer, source) = self.setup.targets[usize::from(link.target)].ways.take(link.next_way);
         link.next_way = link.next_way.wrapping_add(1);
         self.recorder.connections.attempted += 1;
+        if self.setup.quic.is_some() {
+            return self.start_quic(index, &peer.clone(), source, now);
+        }
         match self.io.open(index, peer, source, &self.setup.plan.connections.socket) {
             Ok(sock) => {
                 link.sock = Some(sock);
@@ -215,6 +204,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             true => Http::H2(Box::new(proto_h2::Connection::new(self.setup.h2))),
             false => Http::H1(proto_h1::Connection::new(self.setup.h1)),
         };
+        link.http = Some(http);
+        self.installed(index, now);
+    }
+
+    /// A link's HTTP connection can take requests.
+    pub(super) fn installed(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        let Some(http) = &link.http else { return };
         let first = self.recorder.connections.opened == 0;
         if first {
             let facts = link.tls.as_ref().map(|t| t.facts());
@@ -223,7 +220,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.recorder.connections.application_protocol = Some(name);
             self.told.push(Told::Connected(facts, name));
         }
-        link.http = Some(http);
         (link.state, link.since, link.stirred, link.failures) = (LinkState::Open, now, now, 0);
         (link.low_water, link.harvested) = (1, ConnStats::default());
         link.budget = self.setup.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get());
@@ -289,13 +285,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     /// Address and source of a link's present or last attempt.
-    fn way_of(&self, index: u32) -> (&Arc<Peer>, Option<IpAddr>) {
+    pub(super) fn way_of(&self, index: u32) -> (&Arc<Peer>, Option<IpAddr>) {
         let link = &self.links[index as usize];
         self.setup.targets[usize::from(link.target)].ways.take(link.next_way.wrapping_sub(1))
     }
 
     /// An attempt to open a link failed: whoever waited for it fails, and the link tries again later.
-    fn open_failed(&mut self, index: u32, error: Error, detail: String, now: Time) {
+    pub(super) fn open_failed(&mut self, index: u32, error: Error, detail: String, now: Time) {
         let connections = &mut self.recorder.connections;
         connections.failed += 1;
         note_connection_error(connections, error, detail);
@@ -639,6 +635,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     fn flush_link(&mut self, index: u32, now: Time) {
         let link = &mut self.links[index as usize];
+        if let Some(Http::H3(_)) = &link.http {
+            return self.flush_quic(index, now);
+        }
         let Some(sock) = link.sock else { return };
         if link.sending || link.state == LinkState::Connecting {
             return;
@@ -793,6 +792,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Forgets the socket and everything above it.
     fn reset(&mut self, index: u32, now: Time, reopen_at: Time, farewell: Farewell) {
         self.harvest(index);
+        self.harvest_path(index);
         if let Some(code) = self.links[index as usize].harvested.goaway_code {
             *self.recorder.connections.goaways.entry(code).or_default() += 1;
         }
@@ -821,7 +821,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     // ---- timers ----
 
-    fn arm_link(&mut self, index: u32, at: Time) {
+    pub(super) fn arm_link(&mut self, index: u32, at: Time) {
         let link = &mut self.links[index as usize];
         if at < link.timer_at {
             link.timer_at = at;
@@ -843,6 +843,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return;
         }
         link.timer_at = Time::NEVER;
+        if self.setup.quic.is_some() && self.quic_timer(index, now) {
+            return;
+        }
+        let link = &mut self.links[index as usize];
         let (state, since) = (link.state, link.since);
         let limit = match state {
             LinkState::Down => return self.start_link(index, now),
@@ -886,7 +890,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let timeouts = self.setup.plan.timeouts;
         let link = &mut self.links[index as usize];
         let Some(http) = &mut link.http else { return };
-        if let Some(at) = http.poll_timeout() {
+        // QUIC's own were looked at already.
+        if let Some(at) = http.poll_timeout().filter(|_| self.setup.quic.is_none()) {
             if at > now {
                 self.arm_link(index, at);
                 return;

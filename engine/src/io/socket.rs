@@ -55,6 +55,14 @@ impl Peer {
         self.socket_addr().is_none_or(|a| a.ip().is_loopback())
     }
 
+    /// Whether it is on this machine or in a private network (RFC 1918, RFC 4193, link-local).
+    pub(crate) fn is_near(&self) -> bool {
+        self.socket_addr().is_none_or(|a| match a.ip() {
+            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        })
+    }
+
     /// In the kernel's form.
     pub(crate) fn raw(&self) -> (*const libc::sockaddr, libc::socklen_t) {
         (self.address.as_ptr().cast(), self.address.len())

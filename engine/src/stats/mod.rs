@@ -7,6 +7,7 @@ mod books;
 pub(crate) mod cost;
 pub(crate) mod environment;
 pub(crate) mod interval;
+mod quic;
 pub(crate) mod recorder;
 mod result;
 mod series;
@@ -14,6 +15,7 @@ mod timeline;
 
 pub use books::Books;
 pub use interval::Part;
+pub use quic::QuicFigures;
 pub use result::{
     Batching, Bytes, ConnectionFigures, Cost, Environment, ErrorCount, Figures, PhaseFigures, RunResult,
     StepFigures, TlsFacts, Verdict, VerdictLevel,

@@ -1,6 +1,6 @@
 //! The result of a run, as `report` renders it.
 
-use super::{Books, Series, Timeline};
+use super::{Books, QuicFigures, Series, Timeline};
 use proto::{Fault, Kind};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -161,6 +161,8 @@ pub struct ConnectionFigures {
     pub peer_max_streams: Option<u32>,
     /// Connections that ended after a GOAWAY, by its code.
     pub goaways: BTreeMap<u32, u64>,
+    /// What QUIC knows of its paths; of HTTP/3 alone.
+    pub quic: QuicFigures,
     /// Connect and handshake failures by cause.
     pub errors: Vec<ErrorCount>,
 }
@@ -315,6 +317,7 @@ impl ConnectionFigures {
             *self.goaways.entry(code).or_default() += n;
         }
         self.resumed += other.resumed;
+        self.quic.merge(&other.quic);
         for (&addr, &n) in &other.by_address {
             *self.by_address.entry(addr).or_default() += n;
         }

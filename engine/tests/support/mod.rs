@@ -85,6 +85,7 @@ impl Load {
                 route: Route::default(),
             },
             http2: Http2::default(),
+            http3: Default::default(),
             timeouts: Timeouts::default(),
             scenarios: vec![Scenario {
                 name: "main".into(),

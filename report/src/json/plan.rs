@@ -2,8 +2,8 @@
 
 use scenario::Plan;
 use scenario::plan::{
-    Arrivals, Check, Connections, Curve, Endpoint, Family, Http2, Load, Order, Phase, Protocol, ProxyVersion,
-    Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
+    Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Order, Phase,
+    Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -22,6 +22,7 @@ pub fn object(plan: &Plan) -> Value {
         "tls": tls(&plan.tls),
         "connections": connections(&plan.connections),
         "http2": http2(&plan.http2),
+        "http3": http3(&plan.http3),
         "timeouts": timeouts(&plan.timeouts),
         "scenarios": plan.scenarios.iter().map(|s| scenario(s, plan)).collect::<Value>(),
         "phases": plan.phases.iter().map(phase).collect::<Value>(),
@@ -120,6 +121,22 @@ fn http2(h: &Http2) -> Value {
         "max_frame_size": h.max_frame_size,
         "header_table_size": h.header_table_size,
         "encoder_header_table_size": h.encoder_header_table_size,
+    })
+}
+
+fn http3(h: &Http3) -> Value {
+    json!({
+        "stream_window_bits": h.stream_window_bits,
+        "connection_window_bits": h.connection_window_bits,
+        "header_table_size": h.header_table_size,
+        "congestion": match h.congestion {
+            Congestion::Cubic => "cubic",
+            Congestion::Bbr => "bbr",
+            Congestion::NewReno => "newreno",
+        },
+        "initial_rtt_s": seconds(h.initial_rtt),
+        "max_udp_payload": h.max_udp_payload,
+        "segmentation": h.segmentation,
     })
 }
 

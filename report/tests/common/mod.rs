@@ -94,6 +94,7 @@ pub fn plan() -> Plan {
             },
         ],
         http2: Default::default(),
+        http3: Default::default(),
         thresholds: vec![
             threshold("error_rate < 10%", Metric::ErrorRate, Op::Less, 0.1),
             threshold(
@@ -150,6 +151,7 @@ fn error(fault: Fault, kind: Kind, detail: &str, count: u64) -> ErrorCount {
 
 fn connections() -> ConnectionFigures {
     ConnectionFigures {
+        quic: Default::default(),
         attempted: 5,
         opened: 4,
         failed: 1,

@@ -5,6 +5,7 @@ mod body;
 mod connections;
 mod headers;
 mod http2;
+mod http3;
 mod network;
 mod phases;
 mod scenarios;
@@ -44,6 +45,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         connections::check_alpn(reader, &fields, tls, protocol);
     }
     let http2 = http2::http2(reader, &fields);
+    let http3 = http3::http3(reader, &fields);
     let timeouts = connections::timeouts(reader, &fields);
     let defaults = headers::defaults(reader, &fields);
 
@@ -79,6 +81,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         scenarios: scenarios?,
         phases: phases?,
         http2: http2?,
+        http3: http3?,
         thresholds: thresholds?,
     })
 }

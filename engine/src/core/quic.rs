@@ -1,0 +1,171 @@
+//! Links that are QUIC connections: datagrams in and out, QUIC's own timers, and how such a link comes up. What an HTTP
+//! connection says is the affair of `traffic`, for all versions.
+
+use super::Core;
+use super::link::{Http, LinkState, Tidings};
+use super::notes::Notes;
+use crate::clock::Clock;
+use crate::io::Driver;
+use crate::io::socket::Peer;
+use crate::limits;
+use proto::{ClientConn, CloseReason, Error, Kind, Time};
+use proto_h3::Input;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What QUIC connections of a run are made with.
+pub(crate) struct QuicSetup {
+    pub(crate) setup: proto_h3::Setup,
+    /// The moment that the clock's zero stands for; only differences matter.
+    pub(crate) epoch: std::time::Instant,
+}
+
+const BROKEN: Error = Error::network(Kind::Closed, "the QUIC connection broke");
+
+impl<D: Driver, C: Clock> Core<'_, D, C> {
+    /// Begins a QUIC connection: there is nothing to wait for before its own handshake.
+    pub(super) fn start_quic(&mut self, index: u32, peer: &Arc<Peer>, source: Option<IpAddr>, now: Time) {
+        let quic = self.setup.quic.as_ref().expect("made for HTTP/3");
+        let options = &self.setup.plan.connections.socket;
+        let sock = match self.io.open_datagrams(index, peer, source, options) {
+            Ok(sock) => sock,
+            Err(error) => return self.connect_failed(index, &error, now),
+        };
+        let link = &mut self.links[index as usize];
+        link.sock = Some(sock);
+        (link.state, link.since) = (LinkState::Handshaking, now);
+        let succeeded = link.tidings.succeeded;
+        link.tidings = Tidings { opened_at: now, succeeded, ..Tidings::default() };
+        let target = &self.setup.targets[usize::from(link.target)];
+        let name = target.tls.as_ref().map(|n| n.to_str()).unwrap_or_default();
+        let remote = peer.socket_addr().expect("UDP goes to an address");
+        match proto_h3::Connection::new(&quic.setup, remote, &name, quic.epoch, now) {
+            Ok(connection) => {
+                link.http = Some(Http::H3(Box::new(connection)));
+                if let Some(limit) = self.setup.plan.timeouts.handshake {
+                    self.arm_link(index, now.after(limit));
+                }
+                self.touch(index);
+                self.after_datagrams(index, now);
+            }
+            Err(error) => self.open_failed(index, error, error.detail.to_owned(), now),
+        }
+    }
+
+    /// Datagrams are there.
+    pub(super) fn readable(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        let (Some(sock), Some(Http::H3(connection))) = (link.sock, &mut link.http) else { return };
+        let mut batch = std::mem::take(&mut self.datagrams);
+        let received = self.io.receive_datagrams(sock, &mut batch);
+        link.stirred = now;
+        let mut notes = notes!(self, link, now);
+        if !batch.is_empty() {
+            self.bytes.received += batch.iter().map(|r| r.bytes.len() as u64).sum::<u64>();
+            connection.handle_input(now, Input::Datagrams(&mut batch), &mut notes);
+        }
+        if received.is_err_and(|e| is_refusal(&e)) {
+            connection.handle_input(now, Input::Unreachable, &mut notes);
+        }
+        self.datagrams = batch;
+        self.after_datagrams(index, now);
+    }
+
+    /// What follows from what a QUIC connection said, also before it is open.
+    fn after_datagrams(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        if link.state == LinkState::Open {
+            return self.after_events(index, now);
+        }
+        let Some(http) = &mut link.http else { return };
+        if let Some(reason) = link.tidings.closed {
+            let error = match reason {
+                CloseReason::Error(error) => error,
+                CloseReason::Graceful => BROKEN,
+            };
+            let peer = self.way_of(index).0;
+            let detail = format!("QUIC handshake with {peer}: {}", error.detail);
+            return self.open_failed(index, error, detail, now);
+        }
+        // Ready, or early data may go out before the handshake is over.
+        if http.capacity() > 0 {
+            self.recorder.connections.handshake.record(now.nanos_since(link.since));
+            return self.installed(index, now);
+        }
+        if http.wants_transmit() {
+            self.touch(index);
+        }
+        let link = &mut self.links[index as usize];
+        if let Some(at) = link.http.as_mut().and_then(Http::poll_timeout) {
+            self.arm_link(index, at);
+        }
+    }
+
+    /// Sends what a QUIC connection has to send, many datagrams a call.
+    pub(super) fn flush_quic(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        let (Some(sock), Some(Http::H3(connection))) = (link.sock, &mut link.http) else { return };
+        link.fresh = 0;
+        let mut refused = false;
+        loop {
+            self.scratch.clear();
+            let mut notes = notes!(self, link, now);
+            let sent = connection.poll_transmit(now, limits::DATAGRAM_BATCH, &mut self.scratch, &mut notes);
+            let Some(transmit) = sent else { break };
+            match self.io.send_datagrams(sock, &self.scratch, transmit) {
+                Ok(()) => self.bytes.sent += self.scratch.len() as u64,
+                Err(error) if is_refusal(&error) => refused = true,
+                // Lost on the way: QUIC sends it again. A probe of the path that is too large is meant to be.
+                Err(_) => self.recorder.connections.quic.unsent += 1,
+            }
+        }
+        let at = connection.poll_timeout();
+        if refused {
+            // Not from here: who flushes may be in the middle of closing this link.
+            link.tidings.refused = true;
+            self.arm_link(index, now);
+        } else if let Some(at) = at {
+            self.arm_link(index, at);
+        }
+    }
+
+    /// A timer of a QUIC link fired. True: there is no more to be done.
+    pub(super) fn quic_timer(&mut self, index: u32, now: Time) -> bool {
+        let link = &mut self.links[index as usize];
+        let Some(Http::H3(connection)) = &mut link.http else { return false };
+        let due = connection.poll_timeout();
+        let mut notes = notes!(self, link, now);
+        if std::mem::take(&mut notes.tidings.refused) {
+            connection.handle_input(now, Input::Unreachable, &mut notes);
+        } else if due.is_some_and(|at| at <= now) {
+            connection.handle_timeout(now, &mut notes);
+        } else {
+            if let Some(at) = due {
+                self.arm_link(index, at);
+            }
+            return false;
+        }
+        let before = link.tidings.opened_at;
+        self.after_datagrams(index, now);
+        let link = &self.links[index as usize];
+        link.http.is_none() || link.tidings.opened_at != before || link.state == LinkState::Down
+    }
+
+    /// Adds what QUIC knows of a connection that ends to the record.
+    pub(super) fn harvest_path(&mut self, index: u32) {
+        let link = &self.links[index as usize];
+        let (Some(sock), Some(Http::H3(connection))) = (link.sock, &link.http) else { return };
+        let Some(path) = connection.path() else { return };
+        let quic = &mut self.recorder.connections.quic;
+        quic.add(&path, self.io.datagram_drops(sock));
+        if connection.early_data_accepted() == Some(true) {
+            quic.early += 1;
+        }
+    }
+}
+
+/// Nobody listens there, says the kernel (ICMP port unreachable).
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH))
+}
