@@ -128,6 +128,7 @@ fn a_server_may_stop_an_upload_and_still_answer() {
     assert_eq!(p.client.in_flight(), 1);
     answer(&mut p, 0, &headers(OK), true);
     assert_eq!(p.log.events.last(), Some(&Event::Done(Token(1))));
+    assert!(!p.log.events.contains(&Event::Sent(Token(1))), "the body was cut short");
 }
 
 #[test]

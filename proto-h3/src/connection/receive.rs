@@ -221,6 +221,8 @@ impl Connection {
             let stream = self.http.streams.at(slot);
             stream.unwritten = Default::default();
             stream.hold = Time::ZERO;
+            // What was cut short is never told as sent.
+            stream.sent |= !stream.written;
             stream.written = true;
         }
     }
