@@ -464,7 +464,7 @@ pub struct OutputArgs {
     /// Write h2load's JSON, with every sample
     #[arg(long, value_name = "PATH")]
     pub output_file: Option<PathBuf>,
-    /// Show the first N requests and responses on stderr; values of credentials and cookies are masked
+    /// Show the first N (at most 1000) requests and responses on stderr; values of credentials and cookies are masked
     #[arg(long, value_name = "N", value_parser = values::uint)]
     pub trace: Option<u64>,
 }
