@@ -72,6 +72,9 @@ def nginx(crt, key, folder):
         ledger.exact("nginx h1 clear 256k", f"http://127.0.0.1:{clear}/256k", 1000, "-c", "8")
         ledger.exact("nginx h1 tls 256k", f"https://127.0.0.1:{tls}/256k", 500, "-c", "8")
         ledger.exact("nginx h1 tls verified", f"https://localhost:{tls}/100", 1000, "-c", "4", "-4", "--tls-ca", str(crt))
+        for flag, version in (("--tls-max", "1.2"), ("--tls-min", "1.3")):
+            ledger.exact(f"nginx offers both, {flag} {version}", f"https://127.0.0.1:{tls}/100", 1000, "-c", "4", flag, version,
+                         tls=f"TLSv{version}")
         ledger.exact("nginx h1 no keep-alive", f"http://127.0.0.1:{clear}/100", 2000, "-c", "8", "-H", "connection: close")
         ledger.exact("nginx h1 pipelining", f"http://127.0.0.1:{clear}/100", 10000, "-c", "4", "-m", "8")
         ledger.exact("nginx h2 256k", f"https://127.0.0.1:{tls}/256k", 500, "-c", "4", "-m", "4", h2=True)
