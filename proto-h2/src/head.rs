@@ -29,7 +29,7 @@ pub enum Malformed {
     Length,
     /// `content-length` twice, with different values.
     LengthTwice,
-    /// Larger than [`limits::HEADER_LIST`].
+    /// Larger than `HEADER_LIST` of `limits.rs`.
     TooLarge,
 }
 
@@ -42,7 +42,7 @@ pub struct Head {
     pub length: u64,
     /// Bytes of all names and values.
     pub decoded: u64,
-    /// The list is larger than [`limits::HEADER_LIST`].
+    /// The list is larger than `HEADER_LIST` of `limits.rs`.
     pub too_large: bool,
     /// The first rule broken.
     pub malformed: Option<Malformed>,

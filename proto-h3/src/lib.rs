@@ -4,6 +4,13 @@
 //! [`Connection`] implements [`proto::ClientConn`]; datagrams and the time go in, datagrams and events come out. It owns a
 //! QUIC endpoint of its own, so it is one value for one connected UDP socket.
 //!
+//! # Driving it
+//! One [`Setup`] per run, from the configuration and TLS; one [`Connection`] per connected socket. Per turn: all datagrams
+//! of a receive call go in as one batch ([`Input::Datagrams`]), requests are submitted, `poll_transmit` is called until it
+//! has nothing (each time one `sendmsg`, with [`Transmit::segment_size`] as its GSO size), then `poll_timeout`. Flushing per
+//! datagram instead costs half as much again and more. A receive buffer is a `BytesMut` with room, whose filled front is
+//! split off: nothing is copied, and the room is used again once the connection has let go of the pieces.
+//!
 //! # Where to look
 //! - `connection/`: the coordinator. `mod.rs` commands and endings, `receive.rs` what arrives, `http.rs` what it means,
 //!   `transmit.rs` output, `lost.rs` why QUIC gave up.
