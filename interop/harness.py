@@ -160,17 +160,17 @@ class Ledger:
             last, now = now, self.read()
         return now - self.seen
 
-    def exact(self, name, url, count, *flags, h2=False, tls=None):
+    def exact(self, name, url, count, *flags, h2=False, h3=False, tls=None):
         """A count run: loadgen says that `count` succeeded and none failed, and the server counted as many."""
         late = self.read() - self.seen
         self.seen += late
-        done, result = loadgen("-n", str(count), *([] if h2 else ["--h1"]), *flags, url)
+        done, result = loadgen("-n", str(count), *(["--h3"] if h3 else [] if h2 else ["--h1"]), *flags, url)
         seen = self.wait(count)
         self.seen += seen
         spoken = result.get("connections") or {}
         protocol = spoken.get("application_protocol")
         version = (spoken.get("tls") or {}).get("version")
-        wanted = ("h2" if url.startswith("https:") else "h2c") if h2 else "http/1.1"
+        wanted = "h3" if h3 else ("h2" if url.startswith("https:") else "h2c") if h2 else "http/1.1"
         good = (done.returncode == 0 and result.get("succeeded") == count and result.get("failed") == 0
                 and seen == count and late == 0 and protocol == wanted and (tls is None or version == tls))
         check(name, good, f"exit {done.returncode}, client {result.get('succeeded')}, failed {result.get('failed')}, "

@@ -4,10 +4,9 @@
     interop/run.py LOADGEN_BINARY [PART...]
 
 Parts, all of them by default: nginx, caddy, apache, lighttpd, haproxy and nghttpd (in count mode they must have counted
-exactly the requests that loadgen says it made, in clear, over TLS 1.2 and 1.3, with HTTP/1.1 and HTTP/2); clients (h2load,
-wrk and curl on `loadgen serve`); tables (flat results in pandas). Loopback only;
-everything it starts it also ends, by process id. A tool that is missing fails the run: nothing is skipped. Exit code 0:
-all passed. Python needs pandas.
+exactly the requests that loadgen says it made, in clear, over TLS 1.2 and 1.3, with HTTP/1.1, HTTP/2 and Caddy with HTTP/3);
+clients (h2load, wrk and curl on `loadgen serve`); tables (flat results in pandas). Loopback only; everything it starts it also
+ends, by process id. A tool that is missing fails the run: nothing is skipped. Exit code 0: all passed. Python needs pandas.
 """
 
 import signal

@@ -87,7 +87,7 @@ def caddy(crt, key, _folder):
     for port, versions in ((tls, "tls1.2 tls1.3"), (tls12, "tls1.2 tls1.2"), (tls13, "tls1.3 tls1.3")):
         # Without a name: a policy with one would not apply to a client that asks for an address.
         sites.append(f"https://:{port} {{\n  tls {crt} {key} {{\n    protocols {versions}\n  }}")
-    conf.write_text("{\n  admin off\n  default_bind 127.0.0.1\n  auto_https off\n  persist_config off\n  servers {\n    protocols h1 h2 h2c\n  }\n}\n"
+    conf.write_text("{\n  admin off\n  default_bind 127.0.0.1\n  auto_https off\n  persist_config off\n  servers {\n    protocols h1 h2 h2c h3\n  }\n}\n"
                     + "".join(f"{site}\n  log {{\n    output file {log}\n  }}\n  respond \"{'x' * 100}\"\n}}\n"
                               for site in sites))
     home = {**os.environ, "HOME": str(TMP), "XDG_DATA_HOME": str(TMP)}
@@ -97,6 +97,9 @@ def caddy(crt, key, _folder):
             wait_for(port, child)
         ledger = Ledger(Lines(log))
         common(Server("caddy", ledger, "/", clear, tls12, tls13, count=5000))
+        for name, flags in (C7, C64):
+            ledger.exact(f"caddy h3 {name} m8", f"https://127.0.0.1:{tls13}/", 5000, *flags, "-m", "8", h3=True)
+        ledger.ten_seconds("caddy h3 ten seconds", f"https://127.0.0.1:{tls13}/", "--h3", "-c", "8", "-m", "8")
         ledger.exact("caddy h1 tls verified", f"https://localhost:{tls}/", 500, "-c", "4", "-4", "--tls-ca", str(crt))
 
 
