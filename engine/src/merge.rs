@@ -56,6 +56,7 @@ pub(crate) fn result(
         broken: &broken,
         totals: &totals,
         phases: &phases,
+        quic: &connections.quic,
     });
     Ok(RunResult {
         began,

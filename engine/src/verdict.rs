@@ -2,7 +2,7 @@
 //!
 //! A pure function of what the cores found out; `merge` calls it.
 
-use crate::stats::{Cost, Figures, PhaseFigures, Verdict, VerdictLevel};
+use crate::stats::{Cost, Figures, PhaseFigures, QuicFigures, Verdict, VerdictLevel};
 use scenario::Plan;
 use scenario::plan::{Load, Stop};
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub(crate) struct Evidence<'a> {
     pub(crate) broken: &'a [String],
     pub(crate) totals: &'a Figures,
     pub(crate) phases: &'a [PhaseFigures],
+    pub(crate) quic: &'a QuicFigures,
 }
 
 /// What one core has to say about itself.
@@ -54,6 +55,7 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
     } else {
         little(e, &mut verdict);
     }
+    datagrams(e, &mut verdict);
     if e.totals.books.started > 0 && e.totals.books.succeeded == 0 {
         say(&mut verdict, VerdictLevel::Invalid, "no request succeeded".into());
     }
@@ -117,6 +119,23 @@ fn core_load(e: &Evidence<'_>, verdict: &mut Verdict) {
             );
             say(verdict, VerdictLevel::Suspect, reason);
         }
+    }
+}
+
+/// What the kernel threw away here was no loss of the network.
+fn datagrams(e: &Evidence<'_>, verdict: &mut Verdict) {
+    let quic = e.quic;
+    if quic.drops > 0 {
+        let reason = format!(
+            "{} datagrams were dropped here because a receive buffer was full: raise it with sysctl -w \
+             net.core.rmem_max=8388608, or use more threads (-t)",
+            quic.drops
+        );
+        say(verdict, VerdictLevel::Suspect, reason);
+    }
+    if quic.unsent > 0 {
+        let reason = format!("{} sends were refused by the kernel and had to be repeated", quic.unsent);
+        say(verdict, VerdictLevel::Suspect, reason);
     }
 }
 
@@ -231,7 +250,8 @@ mod tests {
     fn judged(plan: &Plan, core: CoreFacts<'_>, totals: &Figures) -> Verdict {
         let phase =
             PhaseFigures { name: "main".into(), record: true, elapsed: 10 * S, figures: totals.clone() };
-        judge(&Evidence { plan, cores: &[core], broken: &[], totals, phases: &[phase] })
+        let quic = &QuicFigures::default();
+        judge(&Evidence { plan, cores: &[core], broken: &[], totals, phases: &[phase], quic })
     }
 
     fn busy(cpu: Duration, spun: Duration, waited: Duration) -> CoreFacts<'static> {

@@ -62,7 +62,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         link.stirred = now;
         let mut notes = notes!(self, link, now);
         if !batch.is_empty() {
-            self.bytes.received += batch.iter().map(|r| r.bytes.len() as u64).sum::<u64>();
+            for received in &batch {
+                self.bytes.received += received.bytes.len() as u64;
+                let datagrams = received.bytes.len().div_ceil(received.stride.max(1));
+                notes.recorder.connections.quic.received_together.record(datagrams as u64);
+            }
             connection.handle_input(now, Input::Datagrams(&mut batch), &mut notes);
         }
         if received.is_err_and(|e| is_refusal(&e)) {

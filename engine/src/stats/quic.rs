@@ -22,6 +22,8 @@ pub struct QuicFigures {
     pub packets_received: Series,
     /// QUIC packets deemed lost, by connection.
     pub packets_lost: Series,
+    /// Datagrams that came in one piece from the kernel (GRO), by receive. Numbers.
+    pub received_together: Series,
     /// Sends that the kernel refused.
     pub unsent: u64,
     /// Datagrams the kernel threw away because a receive buffer was full.
@@ -54,6 +56,7 @@ impl QuicFigures {
         self.packets_sent.merge(&other.packets_sent);
         self.packets_received.merge(&other.packets_received);
         self.packets_lost.merge(&other.packets_lost);
+        self.received_together.merge(&other.received_together);
         self.unsent += other.unsent;
         self.drops += other.drops;
         self.early += other.early;

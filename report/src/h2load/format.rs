@@ -51,7 +51,23 @@ impl Format {
 
     /// One row and, where there is one, its histogram.
     pub(super) fn row(self, out: &mut String, label: &str, row: &Row, show: fn(f64) -> String) {
-        let (min, max, mean, sd) = (show(row.min), show(row.max), show(row.mean), show(row.sd));
+        self.row_of(out, label, row, show, show);
+    }
+
+    /// The same of numbers: the mean and the deviation alone have decimals.
+    pub(super) fn row_of_numbers(self, out: &mut String, label: &str, row: &Row) {
+        self.row_of(out, label, row, |n| format!("{n:.0}"), units::decimal);
+    }
+
+    fn row_of(
+        self,
+        out: &mut String,
+        label: &str,
+        row: &Row,
+        show: fn(f64) -> String,
+        show_mean: fn(f64) -> String,
+    ) {
+        let (min, max, mean, sd) = (show(row.min), show(row.max), show_mean(row.mean), show_mean(row.sd));
         let (median, p95, p99) = (show(row.median), show(row.p95), show(row.p99));
         let within = units::decimal(row.within);
         let done = match self {

@@ -54,9 +54,15 @@ fn write(out: &mut String, result: &RunResult, mode: Mode, exact: Option<&Exact>
     )?;
     write!(
         out,
-        "\"traffic\":{{\"total\":{},\"headers\":{},\"headers_decompressed\":{},\"data\":{}}},\"performance\":{{",
+        "\"traffic\":{{\"total\":{},\"headers\":{},\"headers_decompressed\":{},\"data\":{}}},",
         bytes.received, bytes.headers, bytes.headers_decoded, bytes.data
     )?;
+    let quic = &result.connections.quic;
+    if quic.connections > 0 {
+        let (sent, received) = (quic.datagrams_sent, quic.datagrams_received);
+        write!(out, "\"udp_datagram\":{{\"sent\":{sent},\"recv\":{received}}},")?;
+    }
+    out.push_str("\"performance\":{");
     match exact {
         Some(exact) => series(out, "request", &Row::of_exact(exact, false), Samples::of_exact(exact))?,
         None => times(out, "request", &request_time(&result.totals))?,
@@ -69,6 +75,21 @@ fn write(out: &mut String, result: &RunResult, mode: Mode, exact: Option<&Exact>
     let mut rates = result.client_rates.clone();
     rates.sort_unstable_by(f64::total_cmp);
     series(out, "request_per_second", &Row::of_values(&rates, false), Samples::of_values(&rates))?;
+    if quic.connections > 0 {
+        for (name, of) in [("min_rtt", &quic.rtt_min), ("smoothed_rtt", &quic.rtt_smoothed)] {
+            out.push(',');
+            times(out, name, of)?;
+        }
+        for (name, of) in [
+            ("packets_sent", &quic.packets_sent),
+            ("packets_recv", &quic.packets_received),
+            ("packets_lost", &quic.packets_lost),
+            ("gro_packets", &quic.received_together),
+        ] {
+            out.push(',');
+            series(out, name, &Row::of_numbers(of, false), Samples::of_numbers(of))?;
+        }
+    }
     out.push_str("}}}\n");
     Ok(())
 }
@@ -116,6 +137,10 @@ impl<'a> Samples<'a> {
     }
     fn of_series(series: &'a Series) -> Samples<'a> {
         let values = (1..=series.count()).map(|rank| (series.at_rank(rank) as f64 / 1e9, 1));
+        Samples { count: series.count(), values: Box::new(values) }
+    }
+    fn of_numbers(series: &'a Series) -> Samples<'a> {
+        let values = (1..=series.count()).map(|rank| (series.at_rank(rank) as f64, 1));
         Samples { count: series.count(), values: Box::new(values) }
     }
     fn of_values(values: &'a [f64]) -> Samples<'a> {

@@ -29,7 +29,7 @@ pub use exact::Exact;
 pub use format::Format;
 pub use live::Live;
 
-use engine::stats::{Books, ErrorCount, Figures, RunResult, Series};
+use engine::stats::{Books, ErrorCount, Figures, QuicFigures, RunResult, Series};
 use proto::Kind;
 use row::Row;
 use std::fmt::Write as _;
@@ -81,7 +81,26 @@ pub fn render(result: &RunResult, mode: Mode, style: Style<'_>) -> String {
     }
     let rates = Row::of_values(&result.client_rates, style.histogram);
     style.format.row(&mut out, rate, &rates, units::decimal);
+    quic_rows(&mut out, &result.connections.quic, style);
     out
+}
+
+/// What h2load says of QUIC, in its newer formats.
+fn quic_rows(out: &mut String, quic: &QuicFigures, style: Style<'_>) {
+    if quic.connections == 0 || style.format == Format::Classic {
+        return;
+    }
+    for (label, series) in [("min RTT", &quic.rtt_min), ("smoothed RTT", &quic.rtt_smoothed)] {
+        style.format.row(out, label, &Row::of_series(series, style.histogram), units::duration);
+    }
+    for (label, series) in [
+        ("packets sent", &quic.packets_sent),
+        ("packets recv", &quic.packets_received),
+        ("packets lost", &quic.packets_lost),
+        ("GRO packets", &quic.received_together),
+    ] {
+        style.format.row_of_numbers(out, label, &Row::of_numbers(series, style.histogram));
+    }
 }
 
 fn head(out: &mut String, result: &RunResult, mode: Mode) -> std::fmt::Result {
@@ -118,7 +137,12 @@ fn head(out: &mut String, result: &RunResult, mode: Mode) -> std::fmt::Result {
         sized(bytes.received),
         sized(bytes.headers),
         sized(bytes.data)
-    )
+    )?;
+    let quic = &result.connections.quic;
+    if quic.connections > 0 {
+        writeln!(out, "UDP datagram: {} sent, {} received", quic.datagrams_sent, quic.datagrams_received)?;
+    }
+    Ok(())
 }
 
 /// What the first lines say beside the books.

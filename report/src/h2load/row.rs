@@ -42,6 +42,22 @@ impl Row {
         }
     }
 
+    /// Of a series of numbers.
+    pub(super) fn of_numbers(series: &Series, with_buckets: bool) -> Row {
+        let row = Row::of_series(series, with_buckets);
+        let n = |seconds: f64| seconds * 1e9;
+        Row {
+            min: n(row.min),
+            max: n(row.max),
+            median: n(row.median),
+            p95: n(row.p95),
+            p99: n(row.p99),
+            mean: n(row.mean),
+            sd: n(row.sd),
+            ..row
+        }
+    }
+
     /// Of times kept one by one.
     pub(super) fn of_exact(exact: &Exact, with_buckets: bool) -> Row {
         if exact.count() == 0 {

@@ -7,7 +7,9 @@ pub(crate) mod series;
 
 use crate::thresholds::{self, Outcome, Unit};
 use crate::{counts, time, timeline};
-use engine::stats::{Batching, ConnectionFigures, Cost, PhaseFigures, RunResult, StepFigures};
+use engine::stats::{
+    Batching, ConnectionFigures, Cost, PhaseFigures, QuicFigures, RunResult, Series, StepFigures,
+};
 use scenario::Plan;
 use serde_json::{Map, Value, json};
 use std::time::UNIX_EPOCH;
@@ -147,7 +149,30 @@ fn connection_object(c: &ConnectionFigures) -> Value {
         "tls": tls,
         "peer_max_streams": c.peer_max_streams,
         "goaways": goaways,
+        "quic": quic(&c.quic),
         "errors": figures::errors(&c.errors),
+    })
+}
+
+/// Null where no connection was QUIC.
+fn quic(q: &QuicFigures) -> Value {
+    if q.connections == 0 {
+        return Value::Null;
+    }
+    let median = |s: &Series| json!(s.quantile_ns(0.5));
+    let sum = |s: &Series| json!((s.mean_ns() * s.count() as f64).round() as u64);
+    json!({
+        "connections": q.connections,
+        "datagrams_sent": q.datagrams_sent,
+        "datagrams_received": q.datagrams_received,
+        "packets_sent": sum(&q.packets_sent),
+        "packets_lost": sum(&q.packets_lost),
+        "rtt_min_us": q.rtt_min.quantile_ns(0.5) as f64 / 1e3,
+        "rtt_smoothed_us": q.rtt_smoothed.quantile_ns(0.5) as f64 / 1e3,
+        "received_together": median(&q.received_together),
+        "unsent": q.unsent,
+        "receive_drops": q.drops,
+        "early_data": q.early,
     })
 }
 

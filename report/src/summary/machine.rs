@@ -25,6 +25,19 @@ pub(super) fn connections(result: &RunResult) -> String {
         out += &format!("; the server allows {streams} streams");
     }
     out.push('\n');
+    let q = &c.quic;
+    if q.connections > 0 {
+        let lost = (q.packets_lost.mean_ns() * q.packets_lost.count() as f64).round();
+        let sent = q.packets_sent.mean_ns() * q.packets_sent.count() as f64;
+        out += &format!(
+            "              UDP {} datagrams sent, {} received; {lost} packets lost ({}); round trip {} at best, {} smoothed\n",
+            q.datagrams_sent,
+            q.datagrams_received,
+            percent(lost / sent.max(1.0)),
+            time(q.rtt_min.quantile_ns(0.5) as f64),
+            time(q.rtt_smoothed.quantile_ns(0.5) as f64)
+        );
+    }
     if !c.goaways.is_empty() {
         let list: Vec<String> = c.goaways.iter().map(|(code, n)| format!("{code}: {n}")).collect();
         out += &format!("              ended by GOAWAY, by code: {}\n", list.join("   "));
