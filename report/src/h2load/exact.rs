@@ -73,7 +73,11 @@ impl Exact {
 
     /// The times in order, with how many there are of each. A time is the beginning of its slot.
     pub(super) fn values(&self) -> impl Iterator<Item = (u64, u64)> {
-        let fine = self.slots.iter().enumerate().map(|(i, &n)| (i as u64 * SLOT, n));
+        // Only the slots in use: the others are memory that does not exist yet.
+        let to = (self.max / SLOT + 1).min(FINE / SLOT);
+        let from = (self.min / SLOT).min(to);
+        let used = &self.slots[from as usize..to as usize];
+        let fine = (from..).zip(used).map(|(slot, &n)| (slot * SLOT, n));
         let slow = self.slow.iter().map(|(&us, &n)| (us * SLOW, n));
         fine.chain(slow).filter(|(_, n)| *n > 0)
     }
@@ -114,6 +118,7 @@ mod tests {
             assert!(61_000_123_456 - last < SLOW);
         }
         assert_eq!(exact.values().map(|(_, n)| n).sum::<u64>(), 5003);
+        assert_eq!(Exact::default().values().count(), 0);
         let mean = raw.iter().sum::<u64>() as f64 / 5003.0;
         assert!((exact.mean_ns() - mean).abs() < 1e-3);
     }
