@@ -12,7 +12,7 @@ use crate::tls::{TlsSetup, server_name};
 use crate::{Event, Options, StartError, limits};
 use proto::Scheme;
 use scenario::Plan;
-use scenario::plan::{Congestion, Endpoint, Protocol, Share, Stop, Tls, TlsVersion};
+use scenario::plan::{Congestion, Curve, Endpoint, Load, Protocol, Share, Stop, Tls, TlsVersion};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -181,8 +181,9 @@ fn budget(
     cores: usize,
     observe: &mut dyn FnMut(Event),
 ) -> Result<usize, StartError> {
-    let ports =
-        budget::ports(&demands(plan, targets), churn(plan), machine_ports(plan)).map_err(StartError)?;
+    let addresses = targets.iter().map(|t| t.ways.peers.len() as u64).min().unwrap_or(1);
+    let churn = churn(plan, addresses);
+    let ports = budget::ports(&demands(plan, targets), churn, machine_ports(plan)).map_err(StartError)?;
     ports.warnings.into_iter().for_each(|text| observe(Event::Warning(text)));
     let cores = cores as u64;
     let needs = budget::Needs {
@@ -233,19 +234,40 @@ fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
     demands.into_iter().map(|(_, demand)| demand).collect()
 }
 
-/// Whether connections come and go while the run goes on, and who closes them.
-fn churn(plan: &Plan) -> Option<Churn> {
+/// Whether connections come and go while the run goes on, and who closes them. `addresses`: of the target with the fewest.
+fn churn(plan: &Plan, addresses: u64) -> Option<Churn> {
     let per_connection = plan.connections.requests_per_connection?.get();
+    let clear = plan.targets.iter().all(|t| t.scheme == Scheme::Http);
+    let h1 = plan.protocol == Protocol::H1 || (plan.protocol == Protocol::Auto && clear);
     // A single request of HTTP/1 says `connection: close`, and the server closes. Otherwise it is done from here.
-    let by_server = per_connection == 1 && matches!(plan.protocol, Protocol::H1);
+    let by_server = per_connection == 1 && h1;
     let steps = plan.scenarios.iter().map(|s| s.steps.len() as u64).max().unwrap_or(1);
     let iterations = plan.phases.iter().map(|phase| match phase.stop {
         Stop::After(_) => None,
         Stop::Iterations(n) => Some(n.get()),
         Stop::IterationsPerUser(n) => n.get().checked_mul(u64::from(phase.users.get())),
     });
-    let total = iterations.sum::<Option<u64>>().map(|n| n.saturating_mul(steps).div_ceil(per_connection));
-    Some(Churn { closed_from_here: !by_server, total, rate: None })
+    let total = iterations.sum::<Option<u64>>();
+    // The fastest phase; unknown where one of them goes as fast as it can.
+    let peaks = plan.phases.iter().map(|phase| match &phase.load {
+        Load::Open(arrivals) => peak(&arrivals.curve),
+        Load::Closed | Load::Ramp { .. } => None,
+    });
+    let rate = peaks.collect::<Option<Vec<f64>>>().map(|all| all.into_iter().fold(0.0, f64::max));
+    Some(Churn {
+        closed_from_here: !by_server,
+        total: total.map(|n| n.saturating_mul(steps).div_ceil(per_connection).div_ceil(addresses)),
+        rate: rate.map(|r| r * steps as f64 / per_connection as f64 / addresses as f64),
+    })
+}
+
+/// The highest rate of a schedule; `None`: it is a list of times.
+fn peak(curve: &Curve) -> Option<f64> {
+    match *curve {
+        Curve::Constant(rate) => Some(rate),
+        Curve::Ramp { from, to, .. } | Curve::Stairs { from, to, .. } => Some(from.max(to)),
+        Curve::Times { .. } => None,
+    }
 }
 
 /// The ports that a connection may get. What cannot be read is Linux's default.
@@ -378,6 +400,38 @@ mod tests {
         ] {
             assert_eq!(reserved_within(list, 32_768, 60_999), n, "{list}");
         }
+    }
+
+    #[test]
+    fn who_closes_and_how_often_follows_from_the_plan() {
+        let of = |lines: &str, phase: &str| {
+            let text = format!(
+                "version: 1\n{lines}\nscenarios: {{ s: {{ steps: [ get: /a, get: /b ] }} }}\nphases: [ {{ {phase} }} ]\n"
+            );
+            let plan =
+                scenario::parse(&text, "plan", std::path::Path::new(""), &scenario::Overrides::default());
+            churn(&plan.unwrap_or_else(|e| panic!("{e}")), 1)
+        };
+        let counted = "users: 4, iterations: 30";
+        assert!(of("target: http://a", counted).is_none(), "nothing comes and goes");
+        for (lines, from_here, total) in [
+            ("target: http://a\nconnections: { keep_alive: false }", false, 60),
+            ("target: http://a\nprotocol: h1\nconnections: { keep_alive: false }", false, 60),
+            ("target: http://a\nprotocol: h2c\nconnections: { keep_alive: false }", true, 60),
+            ("target: https://a\nconnections: { keep_alive: false }", true, 60),
+            ("target: http://a\nconnections: { requests_per_connection: 7 }", true, 9),
+        ] {
+            let churn = of(lines, counted).unwrap();
+            assert_eq!(
+                (churn.closed_from_here, churn.total, churn.rate),
+                (from_here, Some(total), None),
+                "{lines}"
+            );
+        }
+        let lines = "target: http://a\nconnections: { requests_per_connection: 4 }";
+        let churn = of(lines, "rate: 100/s..300/s, for: 10s, users_max: 9").unwrap();
+        assert_eq!((churn.total, churn.rate), (None, Some(150.0)));
+        assert_eq!(of(lines, "users: 4, for: 10s").unwrap().rate, None);
     }
 
     #[test]

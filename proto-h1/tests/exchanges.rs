@@ -370,6 +370,22 @@ fn upgrade() {
 }
 
 #[test]
+fn a_proxy_is_told_the_whole_url() {
+    for (method, path, line) in [
+        ("GET", "/a?b", "GET http://h:81/a?b HTTP/1.1"),
+        ("OPTIONS", "/", "OPTIONS http://h:81/ HTTP/1.1"),
+        ("OPTIONS", "*", "OPTIONS http://h:81 HTTP/1.1"), // RFC 9112 section 3.2.4
+    ] {
+        let t =
+            Template::new(method, Scheme::Http, Text::literal("h:81"), Text::literal(path)).expect("legal");
+        let mut case = Case::new(config(1));
+        case.submit(&prepare(&t.absolute_form()), b"", Want::default()).expect("room");
+        case.flush();
+        assert_eq!(String::from_utf8_lossy(&case.out), format!("{line}\r\nHost: h:81\r\n\r\n"));
+    }
+}
+
+#[test]
 fn connect_names_its_authority() {
     let mut case = Case::new(config(1));
     case.ask("CONNECT");
