@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 use support::hostile::{Hostile, Visit};
 use support::{Load, iterations, ms, run, try_run};
 
+support::drivers::over_all_drivers!();
+
 fn origin() -> origin::Origin {
     let any = Some("127.0.0.1:0".parse().unwrap());
     origin::start(origin::Config { clear: any, tls: any, ..origin::Config::default() }).unwrap()

@@ -5,9 +5,10 @@ use super::socket::Peer;
 use super::{Completion, Driver, Farewell, Receive, Sock, Wait, What};
 use crate::Io;
 use crate::clock::{Clock, Monotonic};
+use proto_h3::{Received, Transmit};
 use scenario::plan::Socket as SocketOptions;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -315,6 +316,45 @@ fn of_more_than_may_linger_the_oldest_are_closed_at_once() {
             assert!(matches!(peer.read(&mut [0]), Ok(0) | Err(_)));
         }
         peers[3..].iter_mut().for_each(assert_open);
+    });
+}
+
+#[test]
+fn datagrams_go_both_ways_and_not_to_a_socket_given_up() {
+    on_each(|scene| {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = Arc::new(Peer::ip(peer.local_addr().unwrap()));
+        let sock = scene.io.open_datagrams(6, &to, None, &SocketOptions::default()).unwrap();
+        let three_of_two = Transmit { segment_size: Some(2), ecn: 0 };
+        scene.io.send_datagrams(sock, b"aabbcc", three_of_two).unwrap();
+        let (mut piece, mut from) = ([0; 8], None);
+        for expected in [b"aa", b"bb", b"cc"] {
+            let (n, sender) = peer.recv_from(&mut piece).unwrap();
+            assert_eq!(&piece[..n], expected);
+            from = Some(sender);
+        }
+        // More than one receive takes.
+        for i in 0..100_u8 {
+            peer.send_to(&[i; 40], from.unwrap()).unwrap();
+        }
+        let (mut all, mut received) = (Vec::new(), Vec::new());
+        for _ in 0..MANY {
+            for completion in scene.turn(Duration::ZERO) {
+                assert!(matches!(completion, Completion { tag: 6, what: What::Readable }), "{completion:?}");
+                scene.io.receive_datagrams(sock, &mut received).unwrap();
+                received.drain(..).for_each(|r: Received| all.extend_from_slice(&r.bytes));
+            }
+            if all.len() >= 4000 {
+                break;
+            }
+        }
+        assert_eq!(all.len(), 4000);
+        assert!(all.chunks(40).zip(0..).all(|(datagram, i)| datagram == [i; 40]));
+        assert_eq!(scene.io.datagram_drops(sock), 0);
+        let now = scene.clock.now();
+        scene.io.retire(sock, now, Farewell::Finish);
+        peer.send_to(b"late", from.unwrap()).unwrap();
+        scene.nothing_more();
     });
 }
 

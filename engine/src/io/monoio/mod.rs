@@ -10,12 +10,13 @@ mod state;
 mod tasks;
 
 use super::socket::{self, Peer};
-use super::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What};
+use super::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What, udp};
 use crate::limits;
 use alarm::{Bell, Timer};
 use monoio::net::TcpStream;
 use monoio::{FusionDriver, FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder};
 use proto::Time;
+use proto_h3::{Received, Transmit};
 use scenario::plan::Socket as SocketOptions;
 use state::{Shared, State, Watch};
 use std::cell::RefCell;
@@ -54,6 +55,7 @@ pub(crate) struct Monoio {
     memory: Vec<Box<[u8]>>,
     free_memory: Vec<u16>,
     piece: usize,
+    datagrams: udp::Receiver,
     /// Retired sockets waiting for the peer's FIN, in order of their deadline.
     lingering: VecDeque<(Time, u32, u16)>,
     lingering_max: usize,
@@ -104,6 +106,7 @@ impl Monoio {
             memory: Vec::new(),
             free_memory: Vec::new(),
             piece: if bulk { BULK } else { PIECE },
+            datagrams: udp::Receiver::default(),
             lingering: VecDeque::new(),
             lingering_max: limits::LINGERING_MAX,
             spare: Vec::new(),
@@ -246,6 +249,10 @@ impl Monoio {
             state.release_watch(index);
             return None;
         }
+        if slot.datagrams.is_some() {
+            state.release_watch(index); // by the next wait the core has taken what is there
+            return Some(What::Readable);
+        }
         let (fd, how, retired) = (slot.fd, slot.how, slot.retired);
         let (received, chunk) = match how {
             Receive::Discard(n) => (socket::discard(fd, n.min(1 << 30) as usize), None),
@@ -320,6 +327,40 @@ impl Driver for Monoio {
         Ok(Sock(index))
     }
 
+    fn open_datagrams(
+        &mut self,
+        tag: u32,
+        to: &Arc<Peer>,
+        from: Option<IpAddr>,
+        options: &SocketOptions,
+    ) -> io::Result<Sock> {
+        let fd = socket::make_datagram(to, from, options)?;
+        let mut state = self.shared.borrow_mut();
+        let index = state.insert(fd.as_raw_fd(), tag);
+        let slot = state.slot(index);
+        (slot.connecting, slot.watch) = (false, Watch::Polling);
+        slot.datagrams = Some(to.socket_addr().is_some_and(|a| a.is_ipv6()));
+        state.born.push((index, fd));
+        Ok(Sock(index))
+    }
+
+    fn receive_datagrams(&mut self, sock: Sock, into: &mut Vec<Received>) -> io::Result<()> {
+        let fd = self.shared.borrow_mut().slot(sock.0).fd;
+        self.datagrams.receive(fd, into).map(|_more| ()) // of which the socket tells again
+    }
+
+    fn send_datagrams(&mut self, sock: Sock, bytes: &[u8], transmit: Transmit) -> io::Result<()> {
+        let mut state = self.shared.borrow_mut();
+        let slot = state.slot(sock.0);
+        // SAFETY: the descriptor is that of the slot's stream, or on its way into it, until the slot is retired.
+        let fd = unsafe { BorrowedFd::borrow_raw(slot.fd) };
+        udp::send(fd, bytes, transmit, slot.datagrams == Some(true))
+    }
+
+    fn datagram_drops(&self, sock: Sock) -> u64 {
+        udp::drops(self.shared.borrow_mut().slot(sock.0).fd)
+    }
+
     fn receive(&mut self, sock: Sock, how: Receive) {
         let mut state = self.shared.borrow_mut();
         state.slot(sock.0).how = how;
@@ -371,14 +412,15 @@ impl Driver for Monoio {
         let mut guard = self.shared.borrow_mut();
         let slot = guard.slot(sock.0);
         slot.retired = true;
-        if farewell == Farewell::Finish && !slot.connecting {
+        let datagrams = slot.datagrams.is_some();
+        if farewell == Farewell::Finish && !slot.connecting && !datagrams {
             slot.finish = slot.unsent;
             if !slot.finish {
                 socket::shutdown_write(&slot.fd);
             }
         }
         let nothing_to_await = slot.deaf && !slot.unsent;
-        if farewell == Farewell::Abort || slot.connecting || nothing_to_await {
+        if farewell == Farewell::Abort || slot.connecting || datagrams || nothing_to_await {
             drop(guard);
             return self.abort(sock.0);
         }

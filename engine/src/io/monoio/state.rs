@@ -39,6 +39,8 @@ pub(super) struct Slot {
     /// The watching task, where it waits to be told to go on.
     pub(super) waker: Option<Waker>,
     pub(super) connecting: bool,
+    /// A UDP socket to an IPv6 address (`Some(true)`) or an IPv4 one.
+    pub(super) datagrams: Option<bool>,
     pub(super) how: Receive,
     /// Nothing more is received: the peer has closed, or receiving failed.
     pub(super) deaf: bool,
@@ -117,6 +119,7 @@ impl State {
             watch: Watch::Held,
             waker: None,
             connecting: true,
+            datagrams: None,
             how: Receive::Stream,
             deaf: false,
             retired: false,

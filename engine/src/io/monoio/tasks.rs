@@ -15,19 +15,10 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// The life of a socket that is being connected.
+/// The life of a socket.
 pub(super) async fn link(shared: Shared, index: u32, stream: Rc<TcpStream>, epoll: bool) {
-    let connected = match stream.writable(false).await {
-        Ok(()) => socket::take_error(borrow(&stream)),
-        Err(error) => Err(error),
-    };
-    let stands = connected.is_ok();
-    {
-        let mut state = shared.borrow_mut();
-        state.slot(index).connecting = false;
-        state.tell(index, What::Connected(connected));
-        state.wake_core();
-    }
+    let connecting = shared.borrow_mut().slot(index).connecting;
+    let stands = !connecting || connect(&shared, index, &stream).await;
     while stands && may_watch(&shared, index).await {
         readable(&stream, epoll).await;
         let mut state = shared.borrow_mut();
@@ -40,6 +31,20 @@ pub(super) async fn link(shared: Shared, index: u32, stream: Rc<TcpStream>, epol
     }
     drop(stream);
     shared.borrow_mut().task_ended(index);
+}
+
+/// Waits for the connection. False: there is none.
+async fn connect(shared: &Shared, index: u32, stream: &TcpStream) -> bool {
+    let connected = match stream.writable(false).await {
+        Ok(()) => socket::take_error(borrow(stream)),
+        Err(error) => Err(error),
+    };
+    let stands = connected.is_ok();
+    let mut state = shared.borrow_mut();
+    state.slot(index).connecting = false;
+    state.tell(index, What::Connected(connected));
+    state.wake_core();
+    stands
 }
 
 /// Waits for the core's leave to watch a socket. False: there is nothing more to watch.
