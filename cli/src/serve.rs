@@ -38,7 +38,7 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Failure> {
 
 fn advice(error: &origin::StartError) -> String {
     match error {
-        origin::StartError::Listen { .. } => {
+        origin::StartError::Listen { .. } | origin::StartError::ListenQuic { .. } => {
             format!("{error}: choose another address with --clear ADDR and --tls ADDR (port 0: any free one)")
         }
         other => other.to_string(),

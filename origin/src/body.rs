@@ -1,5 +1,5 @@
 //! Response bodies. Whatever the size, nothing is allocated or copied: pieces of static bytes, or frames
-//! passed on. Not the decision what to answer. Made by the pages, read by hyper.
+//! passed on. Not the decision what to answer. Made by the pages, read by hyper and by `http3/request.rs`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,13 +8,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::counters::Count;
 use crate::limits::TEAR_PAUSE;
 use crate::link::Link;
 use crate::pattern::{LINES, NOISE};
 use crate::timers::Sleep;
+use crate::upload::{Upload, UploadError};
 
 /// The body of any response.
 pub(crate) struct Body {
@@ -29,7 +30,7 @@ pub(crate) struct Body {
 #[derive(Debug)]
 pub(crate) enum BodyError {
     /// The request body that it repeats did.
-    Echo(hyper::Error),
+    Echo(UploadError),
     /// It was asked to.
     Torn,
 }
@@ -45,13 +46,13 @@ enum Source {
 /// Repeats what comes in.
 struct Echo {
     first: Bytes,
-    incoming: Incoming,
+    incoming: Upload,
     size: SizeHint,
     /// The end of a chunked body is only seen by asking for more.
     ended: bool,
 }
 
-/// Promises `size`, gives half, and ends the connection (HTTP/1) or the stream (HTTP/2).
+/// Promises `size`, gives half, and ends the connection (HTTP/1) or the stream (HTTP/2, HTTP/3).
 struct Torn {
     left: u64,
     missing: u64,
@@ -75,7 +76,7 @@ impl Body {
     }
 
     /// What the client sends, as it comes: the piece already read, and the rest. `size` is of both.
-    pub(crate) fn echo(first: Bytes, incoming: Incoming, size: SizeHint) -> Self {
+    pub(crate) fn echo(first: Bytes, incoming: Upload, size: SizeHint) -> Self {
         Self::new(Source::Echo(Echo { first, incoming, size, ended: false }))
     }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub struct Config {
     /// Address for clear text (HTTP/1.x, and HTTP/2 by prior knowledge). Port 0: any free one.
     pub clear: Option<SocketAddr>,
-    /// Address for TLS (HTTP/1.1 and HTTP/2 by ALPN). Port 0: any free one.
+    /// Address for TLS: HTTP/1.1 and HTTP/2 by ALPN over TCP, HTTP/3 over UDP. Port 0: any free one.
     pub tls: Option<SocketAddr>,
     /// Number of serving threads, each with its own listeners (`SO_REUSEPORT`).
     pub threads: NonZeroUsize,

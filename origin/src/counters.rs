@@ -15,6 +15,7 @@ use crate::stats::{ConnectionStats, PathStats, Stats};
 pub(crate) enum Count {
     AcceptedClear,
     AcceptedTls,
+    AcceptedQuic,
     Http2,
     HandshakesFailed,
     HandshakesResumed,
@@ -96,13 +97,14 @@ impl Counters {
 /// Sums the counters of all threads.
 pub(crate) fn sum<'a>(threads: impl Iterator<Item = &'a Counters> + Clone) -> Stats {
     let total = |count| threads.clone().map(|counters| counters.count(count)).sum::<u64>();
-    let accepted = total(Count::AcceptedClear) + total(Count::AcceptedTls);
+    let accepted = total(Count::AcceptedClear) + total(Count::AcceptedTls) + total(Count::AcceptedQuic);
     let mut stats = Stats {
         responses_sent: total(Count::ResponsesSent),
         connections: ConnectionStats {
             clear: total(Count::AcceptedClear),
             tls: total(Count::AcceptedTls),
             h2: total(Count::Http2),
+            h3: total(Count::AcceptedQuic),
             handshakes_failed: total(Count::HandshakesFailed),
             handshakes_resumed: total(Count::HandshakesResumed),
             refused: total(Count::Refused),
@@ -133,6 +135,7 @@ pub(crate) fn since(mut stats: Stats, baseline: &Stats) -> Stats {
     now.clear -= then.clear;
     now.tls -= then.tls;
     now.h2 -= then.h2;
+    now.h3 -= then.h3;
     now.handshakes_failed -= then.handshakes_failed;
     now.handshakes_resumed -= then.handshakes_resumed;
     now.refused -= then.refused;

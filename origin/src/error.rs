@@ -19,6 +19,13 @@ pub enum StartError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The UDP port for HTTP/3, which has the number of the TLS port, could not be bound.
+    ListenQuic {
+        /// The address as asked for.
+        addr: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The certificate could not be made, read or used.
     Certificate(CertError),
     /// A thread could not be pinned.
@@ -72,6 +79,9 @@ impl fmt::Display for StartError {
                 write!(f, "nothing to listen on: neither a clear nor a TLS address was given")
             }
             Self::Listen { addr, source } => write!(f, "cannot listen on {addr}: {source}"),
+            Self::ListenQuic { addr, source } => {
+                write!(f, "cannot listen on {addr} over UDP, for HTTP/3: {source}")
+            }
             Self::Certificate(error) => error.fmt(f),
             Self::Pin { cpu, source } => write!(f, "cannot pin a thread to CPU {cpu}: {source}"),
             Self::Thread(source) => write!(f, "cannot start a server thread: {source}"),
@@ -107,7 +117,10 @@ impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NoListener => None,
-            Self::Listen { source, .. } | Self::Pin { source, .. } | Self::Thread(source) => Some(source),
+            Self::Listen { source, .. }
+            | Self::ListenQuic { source, .. }
+            | Self::Pin { source, .. }
+            | Self::Thread(source) => Some(source),
             Self::Certificate(error) => error.source(),
         }
     }

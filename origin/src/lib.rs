@@ -1,9 +1,9 @@
 //! The built-in target server: something to put load on where there is nothing else, and the independent peer
-//! that the client is tested against. It is built on other people's stacks (hyper, rustls, tokio) and shares
-//! no protocol code with the client, so a mistake of one does not hide a mistake of the other.
+//! that the client is tested against. It is built on other people's stacks (hyper, quinn, h3, rustls, tokio)
+//! and shares no protocol code with the client, so a mistake of one does not hide a mistake of the other.
 //!
-//! It serves HTTP/1.x and HTTP/2, in clear and over TLS, with one thread per core that shares nothing with
-//! the others. What it serves:
+//! It serves HTTP/1.x and HTTP/2, in clear and over TLS, and HTTP/3 on the UDP port of the same number as the
+//! TLS port, with one thread per core that shares nothing with the others. What it serves:
 //!
 //! - `/?s=256k&t=20ms&r=503`: any size, delay and status, in the query language of haterm (see `query.rs`, or
 //!   ask `/?`). `/any/...` does the same under any path. A delay is kept to microseconds and the true one is
@@ -31,6 +31,7 @@ mod connection;
 mod counters;
 mod error;
 mod exchange;
+mod http3;
 mod limits;
 mod link;
 mod listen;
@@ -47,6 +48,7 @@ mod stats;
 mod timerfd;
 mod timers;
 mod tls;
+mod upload;
 mod wire;
 mod worker;
 

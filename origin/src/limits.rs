@@ -49,6 +49,40 @@ pub(crate) const H2_SEND_BUFFER: usize = 256 * 1024;
 /// Receive windows of HTTP/2: an upload is not held back by a round trip.
 pub(crate) const H2_WINDOW: u32 = 1 << 20;
 
+/// Streams at once of one HTTP/3 connection, as for HTTP/2.
+pub(crate) const QUIC_STREAMS: u32 = H2_STREAMS;
+
+/// Receive window of one QUIC stream, as for HTTP/2.
+pub(crate) const QUIC_STREAM_WINDOW: u32 = H2_WINDOW;
+
+/// Receive window of one QUIC connection: what a thousand uploads at once may make it hold.
+pub(crate) const QUIC_CONNECTION_WINDOW: u32 = 8 << 20;
+
+/// What one QUIC connection may have sent and not yet seen acknowledged: a fast link over some distance.
+pub(crate) const QUIC_SEND_WINDOW: u64 = 8 << 20;
+
+/// Milliseconds after which a silent QUIC connection is forgotten. UDP does not tell that a client has gone, so
+/// this is how long one that said nothing costs its memory. A response that is delayed longer needs a client
+/// that keeps the connection alive.
+pub(crate) const QUIC_IDLE: u32 = 60_000;
+
+/// Sessions kept for QUIC clients to resume, over all threads: two for each connection of a large run.
+pub(crate) const QUIC_SESSIONS: usize = 16_384;
+
+/// Both socket buffers of a QUIC endpoint, which all connections of a thread share: a burst of theirs while the
+/// thread is busy. The kernel lowers it to `net.core.rmem_max` and `wmem_max`.
+pub(crate) const QUIC_SOCKET_BUFFER: usize = 4 << 20;
+
+/// How long a QUIC client is given, after GOAWAY, to take its last answers and close.
+pub(crate) const QUIC_DRAIN: Duration = Duration::from_millis(200);
+
+/// Turns of the runtime between closing an endpoint and dropping it: one for the endpoint to wake its
+/// connections, one for them to send, and one to spare.
+pub(crate) const QUIC_CLOSE_TURNS: u32 = 3;
+
+/// Ports tried for one that is free for both TCP and UDP, when any will do.
+pub(crate) const PORT_TRIES: u32 = 16;
+
 /// A form or JSON document of the demo site.
 pub(crate) const MAX_FORM: usize = 64 * 1024;
 

@@ -1,12 +1,13 @@
-//! Listening sockets: one per thread on one address, all bound before anything is served. Not the accept
+//! Listening sockets, TCP and UDP: one per thread on one address, all bound before anything is served. Not the accept
 //! loop, which is in `worker.rs`. Called by `server.rs`.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::limits::BACKLOG;
+use crate::error::StartError;
+use crate::limits::{BACKLOG, PORT_TRIES, QUIC_SOCKET_BUFFER};
 
 /// Binds `count` listeners to `addr` and tells which address that became (port 0 picks one).
 pub(crate) fn bind(addr: SocketAddr, count: usize) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
@@ -23,6 +24,51 @@ pub(crate) fn bind(addr: SocketAddr, count: usize) -> io::Result<(Vec<TcpListene
         listeners.push(listener(bound, shared)?);
     }
     Ok((listeners, bound))
+}
+
+/// The sockets of one address and port for TLS over TCP and for QUIC over UDP.
+pub(crate) struct Both {
+    pub(crate) tcp: Vec<TcpListener>,
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) bound: SocketAddr,
+}
+
+/// Binds `count` sockets of each kind to `addr`. A port that is picked is free for both.
+pub(crate) fn bind_both(addr: SocketAddr, count: usize) -> Result<Both, StartError> {
+    let tries = if addr.port() == 0 { PORT_TRIES } else { 1 };
+    for left in (0..tries).rev() {
+        let (tcp, bound) = bind(addr, count).map_err(|source| StartError::Listen { addr, source })?;
+        match bind_udp(bound, count) {
+            Ok(udp) => return Ok(Both { tcp, udp, bound }),
+            // Somebody has that one; the kernel picks another.
+            Err(source) if source.kind() == io::ErrorKind::AddrInUse && left > 0 => {}
+            Err(source) => return Err(StartError::ListenQuic { addr: bound, source }),
+        }
+    }
+    unreachable!("the last try returns")
+}
+
+fn bind_udp(addr: SocketAddr, count: usize) -> io::Result<Vec<UdpSocket>> {
+    let shared = count > 1;
+    if shared {
+        drop(udp_socket(addr, false)?);
+    }
+    (0..count).map(|_| udp_socket(addr, shared)).collect()
+}
+
+fn udp_socket(addr: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_recv_buffer_size(QUIC_SOCKET_BUFFER)?;
+    socket.set_send_buffer_size(QUIC_SOCKET_BUFFER)?;
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
 }
 
 fn listener(addr: SocketAddr, shared: bool) -> io::Result<TcpListener> {

@@ -1,21 +1,25 @@
 //! Starting and stopping: everything that can fail is done before [`start`] returns. Called by `cli`, by
 //! whoever runs `target: builtin`, and by tests.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::Config;
 use crate::error::StartError;
+use crate::http3::Settings;
 use crate::limits::{STOP_NAP, STOP_WAIT};
+use crate::listen::{self, Both};
+use crate::pattern;
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::tls::{self, Tls};
-use crate::worker::{self, Task};
-use crate::{listen, pattern};
+use crate::worker::{self, SecureTask, Task};
 
 /// A running server. Stops when dropped.
 pub struct Origin {
@@ -32,24 +36,18 @@ pub fn start(config: Config) -> Result<Origin, StartError> {
         return Err(StartError::NoListener);
     }
     let threads = config.threads.get();
-    let bind = |addr: Option<SocketAddr>| {
-        addr.map(|addr| listen::bind(addr, threads).map_err(|source| StartError::Listen { addr, source }))
-            .transpose()
-    };
-    let (clear_listeners, clear) = bind(config.clear)?.unzip();
-    let (tls_listeners, tls) = bind(config.tls)?.unzip();
-    let settings = tls.map(|_| tls::set_up(config.cert.as_deref())).transpose()?;
-    let (acceptor, ca_pem) = match settings {
-        Some(Tls { acceptor, ca_pem }) => (Some(acceptor), ca_pem),
-        None => (None, String::new()),
-    };
+    let bind = |addr| listen::bind(addr, threads).map_err(|source| StartError::Listen { addr, source });
+    let (clear_listeners, clear) = config.clear.map(bind).transpose()?.unzip();
+    let mut secure =
+        config.tls.map(|addr| Secure::bind(addr, threads, config.cert.as_deref())).transpose()?;
+    let tls = secure.as_ref().map(|secure| secure.addr);
+    let ca_pem = secure.as_mut().map(|secure| std::mem::take(&mut secure.ca_pem)).unwrap_or_default();
     // Made now, not by the first request that needs it.
     std::sync::LazyLock::force(&pattern::NOISE);
 
     let mut origin =
         Origin { clear, tls, ca_pem, shared: Arc::new(Shared::new(threads)), threads: Vec::new() };
-    let mut clear_listeners = each(clear_listeners);
-    let mut tls_listeners = each(tls_listeners);
+    let mut clear_listeners = clear_listeners.into_iter().flatten();
     let (ready, all_ready) = mpsc::channel();
     for number in 0..threads {
         let (stop, stopped) = oneshot::channel();
@@ -58,7 +56,7 @@ pub fn start(config: Config) -> Result<Origin, StartError> {
             counters: origin.shared.threads()[number].clone(),
             cpu: config.cpus.get(number % config.cpus.len().max(1)).copied(),
             clear: clear_listeners.next(),
-            tls: tls_listeners.next().zip(acceptor.clone()),
+            secure: secure.as_mut().and_then(Secure::of_a_thread),
             stop: stopped,
         };
         let ready = ready.clone();
@@ -78,7 +76,7 @@ impl Origin {
         self.clear
     }
 
-    /// Where TLS is served.
+    /// Where TLS is served over TCP, and HTTP/3 over UDP.
     pub fn tls_addr(&self) -> Option<SocketAddr> {
         self.tls
     }
@@ -131,6 +129,25 @@ impl Thread {
     }
 }
 
-fn each(listeners: Option<Vec<TcpListener>>) -> impl Iterator<Item = TcpListener> {
-    listeners.unwrap_or_default().into_iter()
+/// What serves the TLS address, over TCP and over UDP.
+struct Secure {
+    addr: SocketAddr,
+    tcp: Vec<TcpListener>,
+    udp: Vec<UdpSocket>,
+    acceptor: TlsAcceptor,
+    quic: Settings,
+    ca_pem: String,
+}
+
+impl Secure {
+    fn bind(addr: SocketAddr, threads: usize, cert: Option<&Path>) -> Result<Self, StartError> {
+        let Both { tcp, udp, bound } = listen::bind_both(addr, threads)?;
+        let Tls { acceptor, quic, ca_pem } = tls::set_up(cert)?;
+        Ok(Self { addr: bound, tcp, udp, acceptor, quic: Settings::new(quic), ca_pem })
+    }
+
+    fn of_a_thread(&mut self) -> Option<SecureTask> {
+        let (listener, socket) = self.tcp.pop().zip(self.udp.pop())?;
+        Some(SecureTask { listener, acceptor: self.acceptor.clone(), socket, quic: self.quic.clone() })
+    }
 }

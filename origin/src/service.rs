@@ -1,5 +1,5 @@
-//! The door between hyper and the pages: every request comes in here, is counted, and goes to its page. Made
-//! by `connection.rs`, called by hyper.
+//! The door to the pages: every request comes in here, is counted, and goes to its page. [`Pages`] is made by
+//! `connection.rs` and called by hyper; HTTP/3 (`http3/request.rs`) asks for an [`Answer`] itself.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -15,6 +15,7 @@ use crate::body::Body;
 use crate::exchange::Exchange;
 use crate::link::Link;
 use crate::pages::{self, sized};
+use crate::upload::Upload;
 
 /// Serves the requests of one connection.
 pub(crate) struct Pages {
@@ -33,13 +34,7 @@ impl Service<Request<Incoming>> for Pages {
     type Future = Answer;
 
     fn call(&self, request: Request<Incoming>) -> Answer {
-        let exchange = Exchange::begin(&self.link, &request);
-        // What a benchmark asks for all the time costs no allocation for its future.
-        if let Some(response) = sized::at_once(&self.link, &request) {
-            return Answer::Now(Some(exchange.end(response)));
-        }
-        let link = self.link.clone();
-        Answer::Later(Box::pin(async move { exchange.end(pages::answer(&link, request).await) }))
+        Answer::to(&self.link, request.map(Upload::Hyper))
     }
 }
 
@@ -51,6 +46,19 @@ impl Service<Request<Incoming>> for Pages {
 pub(crate) enum Answer {
     Now(Option<Response<Body>>),
     Later(Pin<Box<dyn Future<Output = Response<Body>>>>),
+}
+
+impl Answer {
+    /// Counts `request` and answers it.
+    pub(crate) fn to(link: &Rc<Link>, request: Request<Upload>) -> Self {
+        let exchange = Exchange::begin(link, &request);
+        // What a benchmark asks for all the time costs no allocation for its future.
+        if let Some(response) = sized::at_once(link, &request) {
+            return Self::Now(Some(exchange.end(response)));
+        }
+        let link = link.clone();
+        Self::Later(Box::pin(async move { exchange.end(pages::answer(&link, request).await) }))
+    }
 }
 
 impl Future for Answer {

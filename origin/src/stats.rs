@@ -15,8 +15,8 @@ pub struct Stats {
     /// for good where a client left or a fault left no response.
     pub responses: u64,
     /// Responses handed to the socket to the last byte. Counted right after that, so a client may have read
-    /// the response a moment before. For HTTP/2 it may run ahead of the socket by what the connection still
-    /// buffers.
+    /// the response a moment before. For HTTP/2 and HTTP/3 it may run ahead of the socket by what the
+    /// connection still buffers.
     pub responses_sent: u64,
     /// Responses by status.
     pub by_status: BTreeMap<u16, u64>,
@@ -53,6 +53,8 @@ pub struct ConnectionStats {
     pub tls: u64,
     /// Of both, those that spoke HTTP/2.
     pub h2: u64,
+    /// Accepted over QUIC, before any handshake: HTTP/3.
+    pub h3: u64,
     /// TLS handshakes that failed or took too long.
     pub handshakes_failed: u64,
     /// TLS handshakes that resumed an earlier session.

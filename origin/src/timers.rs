@@ -1,6 +1,6 @@
 //! The timers of one thread: an ordered queue of deadlines over one `timerfd`, so a delay keeps its
-//! microseconds. Not a clock for anything else. `worker.rs` runs them; delayed responses, faults and
-//! handshakes sleep on them.
+//! microseconds. Not a clock for anything else. `worker.rs` runs them; delayed responses, faults, handshakes
+//! and QUIC connections sleep on them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ impl Timers {
 
     /// Ends at `deadline`, never before.
     pub(crate) fn sleep_until(self: &Rc<Self>, deadline: Instant) -> Sleep {
-        Sleep { timers: self.clone(), deadline, key: None }
+        Sleep { timers: self.clone(), alarm: Alarm::new(deadline) }
     }
 
     /// Ends `after` from now, never before.
@@ -110,36 +110,57 @@ struct Queue {
     serial: u64,
 }
 
+/// A deadline, and its place in the queue once it has been waited for. Whoever has one cancels it.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    deadline: Instant,
+    key: Option<Key>,
+}
+
+impl Alarm {
+    pub(crate) fn new(deadline: Instant) -> Self {
+        Self { deadline, key: None }
+    }
+
+    pub(crate) fn poll(&mut self, timers: &Timers, cx: &Context<'_>) -> Poll<()> {
+        if Instant::now() >= self.deadline {
+            return Poll::Ready(());
+        }
+        if let Some(key) = self.key
+            && let Some(waker) = timers.queue.borrow_mut().sleepers.get_mut(&key)
+        {
+            waker.clone_from(cx.waker());
+            return Poll::Pending;
+        }
+        self.key = Some(timers.insert(self.deadline, cx.waker().clone()));
+        Poll::Pending
+    }
+
+    pub(crate) fn cancel(&mut self, timers: &Timers) {
+        if let Some(key) = self.key.take() {
+            timers.queue.borrow_mut().sleepers.remove(&key);
+        }
+    }
+}
+
 /// A sleep on [`Timers`]; leaves the queue when dropped.
 pub(crate) struct Sleep {
     timers: Rc<Timers>,
-    deadline: Instant,
-    key: Option<Key>,
+    alarm: Alarm,
 }
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if Instant::now() >= self.deadline {
-            return Poll::Ready(());
-        }
-        if let Some(key) = self.key
-            && let Some(waker) = self.timers.queue.borrow_mut().sleepers.get_mut(&key)
-        {
-            waker.clone_from(cx.waker());
-            return Poll::Pending;
-        }
-        self.key = Some(self.timers.insert(self.deadline, cx.waker().clone()));
-        Poll::Pending
+        let Self { timers, alarm } = &mut *self;
+        alarm.poll(timers, cx)
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.timers.queue.borrow_mut().sleepers.remove(&key);
-        }
+        self.alarm.cancel(&self.timers);
     }
 }
 

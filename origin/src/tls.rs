@@ -1,19 +1,24 @@
-//! TLS settings of the server: TLS 1.2 and 1.3, tickets on, HTTP/2 and HTTP/1.1 by ALPN. The only file that
-//! sets up rustls. Called by `server.rs`.
+//! TLS settings of the server: over TCP TLS 1.2 and 1.3, tickets on, HTTP/2 and HTTP/1.1 by ALPN; over QUIC TLS
+//! 1.3, sessions and early data, HTTP/3. The only file that sets up rustls. Called by `server.rs`.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
+use quinn::crypto::rustls::QuicServerConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::ServerSessionMemoryCache;
+use rustls::{ServerConfig, version};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::cert::{self, Identity};
 use crate::error::CertError;
+use crate::limits::QUIC_SESSIONS;
 
 /// What accepts TLS connections, and the certificate in PEM for those who are to trust it.
 pub(crate) struct Tls {
     pub(crate) acceptor: TlsAcceptor,
+    pub(crate) quic: QuicServerConfig,
     pub(crate) ca_pem: String,
 }
 
@@ -25,6 +30,7 @@ pub(crate) fn set_up(file: Option<&Path>) -> Result<Tls, CertError> {
     };
     let rejected = |source| CertError::Rejected { path: file.map(Path::to_path_buf), source };
     let provider = Arc::new(aws_lc_rs::default_provider());
+    let quic = set_up_quic(&provider, &chain, &key).map_err(rejected)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
@@ -32,5 +38,23 @@ pub(crate) fn set_up(file: Option<&Path>) -> Result<Tls, CertError> {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // Stateless tickets: any thread resumes what any other began, and no cache is shared between them.
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(rejected)?;
-    Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem: pem })
+    Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), quic, ca_pem: pem })
+}
+
+fn set_up_quic(
+    provider: &Arc<CryptoProvider>,
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+) -> Result<QuicServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain.to_vec(), key.clone_key())?;
+    config.alpn_protocols = vec![b"h3".to_vec()];
+    // Kept here and used once, not in tickets: rustls takes early data only for a session that cannot be
+    // replayed (RFC 8446 section 8.1). All or none of it is the choice that QUIC leaves (RFC 9001 section 4.6.1).
+    config.session_storage = ServerSessionMemoryCache::new(QUIC_SESSIONS);
+    config.max_early_data_size = u32::MAX;
+    QuicServerConfig::try_from(config)
+        .map_err(|_| rustls::Error::General("no cipher for QUIC's first packets".into()))
 }

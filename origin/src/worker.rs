@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{TcpListener as StdListener, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::connection;
 use crate::counters::{Count, Counters};
 use crate::error::StartError;
+use crate::http3::{Endpoint, Settings};
 use crate::limits::{
     ACCEPT_PAUSE, H1_BUFFER, H2_HEADER_LIST, H2_SEND_BUFFER, H2_STREAMS, H2_WINDOW,
     MAX_CONNECTIONS_PER_THREAD, MAX_HEADERS,
@@ -34,9 +35,17 @@ pub(crate) struct Task {
     pub(crate) counters: Arc<Counters>,
     pub(crate) cpu: Option<usize>,
     pub(crate) clear: Option<StdListener>,
-    pub(crate) tls: Option<(StdListener, TlsAcceptor)>,
+    pub(crate) secure: Option<SecureTask>,
     /// Ends the thread when it is used or dropped.
     pub(crate) stop: oneshot::Receiver<()>,
+}
+
+/// What a thread serves the TLS address with: TLS over TCP, and QUIC over UDP.
+pub(crate) struct SecureTask {
+    pub(crate) listener: StdListener,
+    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) socket: UdpSocket,
+    pub(crate) quic: Settings,
 }
 
 /// The surroundings of every connection of one thread.
@@ -57,18 +66,29 @@ pub(crate) fn run(task: Task, ready: Sender<Result<(), StartError>>) {
             // Nobody listens any more only if another thread failed first.
             let _ = ready.send(Err(error));
         }
-        Ok((runtime, stop)) => {
+        Ok(Running { runtime, stop, quic }) => {
             let _ = ready.send(Ok(()));
             // So that the starter sees it if another thread dies without a word.
             drop(ready);
-            // An error means that the other end was dropped, which is a way to stop too. The connections go
-            // down with the runtime, and their sockets with them.
+            // An error means that the other end was dropped, which is a way to stop too.
             let _ = runtime.block_on(stop);
+            // A QUIC client learns of the end only if it is told. The other connections go down with the runtime,
+            // and their sockets with them.
+            if let Some(quic) = quic {
+                runtime.block_on(quic.stop());
+            }
         }
     }
 }
 
-fn set_up(task: Task) -> Result<(LocalRuntime, oneshot::Receiver<()>), StartError> {
+/// A thread that serves.
+struct Running {
+    runtime: LocalRuntime,
+    stop: oneshot::Receiver<()>,
+    quic: Option<Endpoint>,
+}
+
+fn set_up(task: Task) -> Result<Running, StartError> {
     if let Some(cpu) = task.cpu {
         pin(cpu).map_err(|source| StartError::Pin { cpu, source })?;
     }
@@ -82,13 +102,13 @@ fn set_up(task: Task) -> Result<(LocalRuntime, oneshot::Receiver<()>), StartErro
         if let Some(listener) = task.clear {
             spawn_local(accept_clear(worker.clone(), TcpListener::from_std(listener)?));
         }
-        if let Some((listener, acceptor)) = task.tls {
-            spawn_local(accept_tls(worker, TcpListener::from_std(listener)?, acceptor));
-        }
-        Ok(())
+        let Some(secure) = task.secure else { return Ok(None) };
+        let listener = TcpListener::from_std(secure.listener)?;
+        spawn_local(accept_tls(worker.clone(), listener, secure.acceptor));
+        Endpoint::start(worker, secure.socket, secure.quic).map(Some)
     };
-    runtime.block_on(spawn_all).map_err(StartError::Thread)?;
-    Ok((runtime, task.stop))
+    let quic = runtime.block_on(spawn_all).map_err(StartError::Thread)?;
+    Ok(Running { runtime, stop: task.stop, quic })
 }
 
 impl Worker {
@@ -114,7 +134,7 @@ impl Worker {
     }
 
     /// Runs `connection` in a task of its own.
-    fn admit<F: Future<Output = ()> + 'static>(self: &Rc<Self>, connection: F) {
+    pub(crate) fn admit<F: Future<Output = ()> + 'static>(self: &Rc<Self>, connection: F) {
         let Some(seat) = self.seat() else {
             self.counters.add(Count::Refused, 1);
             self.counters.add(Count::Closed, 1);

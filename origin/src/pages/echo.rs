@@ -4,18 +4,19 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use serde_json::{Map, Value};
 
 use crate::body::Body;
 use crate::counters::Count;
 use crate::link::Link;
 use crate::pages::reply;
+use crate::upload::Upload;
 
 const X_ECHO_METHOD: HeaderName = HeaderName::from_static("x-echo-method");
 
 /// The request body as it comes in, with its type and the request's method.
-pub(crate) async fn body(link: &Link, parts: &Parts, mut incoming: Incoming) -> Response<Body> {
+pub(crate) async fn body(link: &Link, parts: &Parts, mut incoming: Upload) -> Response<Body> {
     let size = incoming.size_hint();
     // A client that expects `100 Continue` gets it when its body is first asked for, which has to be before
     // the response begins. The rest is passed on as it comes.

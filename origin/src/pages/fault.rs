@@ -4,11 +4,12 @@
 //! |---|---|
 //! | `/fault/close` | the connection is closed without a response |
 //! | `/fault/reset` | the connection is reset (RST) without a response |
-//! | `/fault/partial?s=1000` | `content-length: 1000`, 500 bytes, close; on HTTP/2 the stream is reset |
+//! | `/fault/partial?s=1000` | `content-length: 1000`, 500 bytes, close; on HTTP/2 and HTTP/3 the stream is reset |
 //! | `/fault/slow?s=100&t=1ms` | one byte at a time, with a pause before each |
 //! | `/fault/random-reset?p=0.01` | with that probability a reset, else 100 bytes |
 //!
-//! On HTTP/2, `close` and `reset` take the whole connection with them, as a crashed server does. Called by
+//! On HTTP/2 and HTTP/3, `close` and `reset` take the whole connection with them, as a crashed server does. QUIC
+//! has no RST: there a reset is a close with `H3_INTERNAL_ERROR`, and a close one with `H3_NO_ERROR`. Called by
 //! `pages/mod.rs`.
 
 use std::rc::Rc;
@@ -39,7 +40,7 @@ pub(crate) async fn page(link: &Rc<Link>, parts: &Parts, kind: &str) -> Response
             let size =
                 ask.size.unwrap_or(if kind == "partial" { 1000 } else { 100 }).clamp(1, MAX_FAULT_BODY);
             if kind == "partial" {
-                Response::new(Body::torn(size, parts.version == Version::HTTP_2))
+                Response::new(Body::torn(size, parts.version >= Version::HTTP_2))
             } else {
                 Response::new(Body::drip(size, ask.delay.unwrap_or(Duration::from_millis(1))))
             }

@@ -1,11 +1,12 @@
 //! Request bodies: read to their end and counted, whether wanted or not. Called by the pages.
 
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 
 use crate::counters::Count;
 use crate::limits::MAX_FORM;
 use crate::link::Link;
+use crate::upload::Upload;
 
 /// Why a request body could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub(crate) enum Unreadable {
 }
 
 /// Reads a body and forgets it.
-pub(crate) async fn drain(link: &Link, mut body: Incoming) {
+pub(crate) async fn drain(link: &Link, mut body: Upload) {
     while !body.is_end_stream() {
         // After an error there is no connection to answer on, so nobody needs to know.
         let Some(Ok(frame)) = body.frame().await else { return };
@@ -26,7 +27,7 @@ pub(crate) async fn drain(link: &Link, mut body: Incoming) {
 }
 
 /// Reads a small document. What is too large is still read, so that the answer reaches the client.
-pub(crate) async fn collect(link: &Link, mut body: Incoming) -> Result<Vec<u8>, Unreadable> {
+pub(crate) async fn collect(link: &Link, mut body: Upload) -> Result<Vec<u8>, Unreadable> {
     let mut document = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Unreadable::BrokenOff)?;

@@ -14,13 +14,13 @@ use std::rc::Rc;
 
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 use crate::body::Body;
 use crate::link::Link;
+use crate::upload::Upload;
 
 /// Answers a request.
-pub(crate) async fn answer(link: &Rc<Link>, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn answer(link: &Rc<Link>, request: Request<Upload>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     match path {

@@ -25,7 +25,6 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -34,9 +33,10 @@ use crate::link::Link;
 use crate::pages::incoming::{self, Unreadable};
 use crate::pages::{mailbox, reply};
 use crate::session::Session;
+use crate::upload::Upload;
 
 /// The pages and the API.
-pub(crate) async fn page(link: &Rc<Link>, parts: &Parts, body: Incoming) -> Response<Body> {
+pub(crate) async fn page(link: &Rc<Link>, parts: &Parts, body: Upload) -> Response<Body> {
     let sent = match incoming::collect(link, body).await {
         Ok(sent) => sent,
         Err(Unreadable::TooLarge) => {

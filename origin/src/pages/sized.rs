@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::{CACHE_CONTROL, CONNECTION};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
@@ -15,9 +15,10 @@ use crate::body::Body;
 use crate::link::Link;
 use crate::pages::{incoming, reply};
 use crate::query::Ask;
+use crate::upload::Upload;
 
 /// The response, if it needs no waiting: no delay is asked for and no body is on its way.
-pub(crate) fn at_once(link: &Link, request: &Request<Incoming>) -> Option<Response<Body>> {
+pub(crate) fn at_once(link: &Link, request: &Request<Upload>) -> Option<Response<Body>> {
     if request.uri().path() != "/" || !request.body().is_end_stream() {
         return None;
     }
@@ -31,7 +32,7 @@ pub(crate) fn at_once(link: &Link, request: &Request<Incoming>) -> Option<Respon
 }
 
 /// The response, after whatever has to be waited for.
-pub(crate) async fn page(link: &Rc<Link>, parts: &Parts, body: Incoming) -> Response<Body> {
+pub(crate) async fn page(link: &Rc<Link>, parts: &Parts, body: Upload) -> Response<Body> {
     let query = parts.uri.query();
     let ask = Ask::parse(query.unwrap_or_default(), &link.worker.random);
     if matches!(&ask, Ok(ask) if ask.respond_first) {

@@ -4,6 +4,7 @@
 mod client;
 mod faults;
 mod http2;
+mod http3;
 mod lifecycle;
 mod pages;
 mod protocol;
