@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::io::Driver;
 use crate::io::socket::Peer;
 use crate::limits;
-use proto::{ClientConn, CloseReason, Error, Kind, Time};
+use proto::{ClientConn, CloseReason, ConnStats, Error, Kind, Time};
 use proto_h3::Input;
 use std::io;
 use std::net::IpAddr;
@@ -35,6 +35,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let link = &mut self.links[index as usize];
         link.sock = Some(sock);
         (link.state, link.since) = (LinkState::Handshaking, now);
+        link.harvested = ConnStats::default();
         let succeeded = link.tidings.succeeded;
         link.tidings = Tidings { opened_at: now, succeeded, ..Tidings::default() };
         let target = &self.setup.targets[usize::from(link.target)];

@@ -1,0 +1,205 @@
+//! HTTP/3 on the engine, against the built-in server's QUIC (other people's) and against servers that are none.
+
+mod support;
+
+use origin::{Config, Origin};
+use scenario::plan::{
+    Arrivals, Backlog, Curve, Load as PhaseLoad, Phase, Plan, Protocol, Share, Spread, Stop,
+};
+use std::net::UdpSocket;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+use support::{Load, assert_balanced, iterations, left, ms, n32, phase, run, run_with, try_run};
+
+support::drivers::over_all_drivers!();
+
+fn server() -> Origin {
+    let any = "127.0.0.1:0".parse().unwrap();
+    origin::start(Config { clear: Some(any), tls: Some(any), ..Config::default() }).unwrap()
+}
+
+fn load(server: &Origin, stop: Stop) -> Load {
+    let address = server.tls_addr().unwrap();
+    Load { protocol: Protocol::H3, tls: true, ..Load::on(address, stop) }
+}
+
+#[test]
+fn count_mode_is_exact() {
+    for (connections, streams, threads, share) in [
+        (1, 1, 1, Share::PerUser),
+        (7, 3, 2, Share::PerUser),
+        (3, 10, 1, Share::Pool),
+        (16, 8, 2, Share::Pool),
+    ] {
+        let server = server();
+        let users = connections * streams;
+        let plan = Load { connections, streams, users, share, ..load(&server, iterations(1000)) }.plan();
+        let result = run_with(plan, threads, Arc::default()).unwrap();
+        let case = format!("c{connections} m{streams} t{threads} {share:?}: {:?}", result.totals.errors);
+        assert_eq!(result.totals.books.succeeded, 1000, "{case}");
+        assert_eq!(server.stats().requests, 1000, "{case}");
+        assert_eq!(result.connections.opened, u64::from(connections), "{case}");
+        assert_eq!(result.connections.application_protocol, Some("h3"), "{case}");
+        let quic = &result.connections.quic;
+        assert_eq!(quic.connections, u64::from(connections), "{case}");
+        assert!(
+            quic.datagrams_sent > 0 && quic.datagrams_received > 0 && quic.rtt_min.max_ns() > 0,
+            "{quic:?}"
+        );
+    }
+}
+
+#[test]
+fn bodies_arrive_whole_in_both_directions() {
+    let server = server();
+    let mut plan =
+        Load { paths: vec!["/?s=300000", "/?s=0", "/?s=1"], ..load(&server, iterations(60)) }.plan();
+    let result = run(plan.clone());
+    assert_eq!((result.totals.books.succeeded, result.totals.bytes.data), (180, 60 * 300_001));
+
+    let body = bytes::Bytes::from(vec![b'x'; 100_000]);
+    let step = &mut plan.scenarios[0].steps;
+    step.truncate(1);
+    step[0].template = proto::Template::new(
+        "POST",
+        proto::Scheme::Https,
+        proto::Text::literal("localhost"),
+        proto::Text::literal("/echo"),
+    )
+    .unwrap()
+    .body(proto::Framing::Length, false);
+    step[0].body = body;
+    let result = run(plan);
+    assert_eq!((result.totals.books.succeeded, result.totals.bytes.data), (60, 60 * 100_000));
+}
+
+#[test]
+fn a_connection_per_request_opens_as_many_as_there_are_requests() {
+    let server = server();
+    let mut plan = load(&server, iterations(40)).plan();
+    plan.connections.requests_per_connection = NonZeroU64::new(1);
+    let result = run(plan);
+    assert_eq!((result.totals.books.succeeded, server.stats().requests), (40, 40));
+    assert_eq!(
+        (result.connections.opened, result.connections.lost),
+        (40, 0),
+        "{:?}",
+        result.connections.errors
+    );
+    assert_eq!(result.connections.handshake.count(), 40);
+}
+
+#[test]
+fn the_open_model_begins_when_the_connections_stand() {
+    let server = server();
+    let backlog = Backlog { time: None, number: 1000 };
+    let arrivals = Arrivals { curve: Curve::Constant(500.0), spread: Spread::Even, backlog };
+    let open = Phase { load: PhaseLoad::Open(arrivals), ..phase("open", 8, Stop::After(ms(400))) };
+    let plan = Plan { phases: vec![open], ..Load { streams: 2, ..load(&server, iterations(1)) }.plan() };
+    let result = run(plan);
+    let t = &result.totals;
+    assert_eq!((t.arrived, t.dropped, t.books.succeeded), (200, 0, 200), "{:?}", t.errors);
+    assert_eq!(server.stats().requests, 200);
+}
+
+#[test]
+fn nobody_listening_is_said_at_once() {
+    let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let plan = Load { protocol: Protocol::H3, tls: true, ..Load::on(gone, iterations(10)) }.plan();
+    let error = try_run(plan).unwrap_err().to_string();
+    assert!(error.contains("nobody listens at the server's UDP port"), "{error}");
+}
+
+#[test]
+fn a_server_that_never_answers_meets_the_handshake_timeout() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut plan =
+        Load { protocol: Protocol::H3, tls: true, ..Load::on(silent.local_addr().unwrap(), iterations(10)) }
+            .plan();
+    plan.timeouts.handshake = Some(ms(200));
+    let error = try_run(plan).unwrap_err().to_string();
+    assert!(error.contains("no answer within 200ms"), "{error}");
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_named() {
+    let server = server();
+    let mut plan = load(&server, iterations(10)).plan();
+    plan.tls.verify = true;
+    let error = try_run(plan).unwrap_err().to_string();
+    assert!(error.contains("certificate") || error.contains("trusted"), "{error}");
+    assert_eq!(server.stats().requests, 0);
+}
+
+#[test]
+fn http3_in_clear_does_not_exist() {
+    let server = server();
+    let plan = Load { tls: false, ..load(&server, iterations(10)) }.plan();
+    let error = try_run(plan).unwrap_err().to_string();
+    assert!(error.contains("https://"), "{error}");
+}
+
+/// The server goes away in the middle and another comes to its place: the books balance, and the run goes on.
+#[test]
+fn a_server_that_is_killed_and_started_again_is_found_again() {
+    let first = server();
+    let address = first.tls_addr().unwrap();
+    let mut plan = Load { streams: 4, users: 16, ..load(&first, Stop::After(ms(1500))) }.plan();
+    plan.timeouts.request = Some(ms(300));
+    plan.timeouts.handshake = Some(ms(300));
+    let change = std::thread::spawn(move || {
+        std::thread::sleep(ms(300));
+        let before = first.stats().requests;
+        drop(first);
+        let again = || origin::start(Config { clear: None, tls: Some(address), ..Config::default() });
+        let second = (0..50).find_map(|_| {
+            std::thread::sleep(ms(20));
+            again().ok()
+        });
+        (before, second.expect("the port is free again"))
+    });
+    let result = run_with(plan, 1, Arc::default()).unwrap();
+    let (before, second) = change.join().unwrap();
+    let books = &result.totals.books;
+    assert_balanced(books);
+    assert!(
+        before > 0 && second.stats().requests > 0,
+        "{before} before, {} after: {books:?}",
+        second.stats().requests
+    );
+    assert!(result.connections.opened > 4, "{:?}", result.connections);
+    assert!(before + second.stats().requests <= left(books), "no more than what left: {books:?}");
+}
+
+/// A request that is too late is cancelled and the connection lives on.
+#[test]
+fn requests_that_time_out_are_failed_and_the_connection_stays() {
+    let server = server();
+    let mut plan = Load { paths: vec!["/?t=2s", "/?s=10"], ..load(&server, iterations(8)) }.plan();
+    plan.timeouts.request = Some(ms(150));
+    let result = run(plan);
+    let books = &result.totals.books;
+    assert_eq!(
+        (books.started, books.failed_timeout, books.succeeded),
+        (16, 8, 8),
+        "{:?}",
+        result.totals.errors
+    );
+    assert_eq!(result.connections.opened, 4);
+    assert!(result.wall < Duration::from_secs(5));
+}
+
+#[test]
+fn ipv6_is_spoken() {
+    let any = "[::1]:0".parse().unwrap();
+    let server = origin::start(Config { clear: None, tls: Some(any), ..Config::default() }).unwrap();
+    let plan = Load { connections: 2, users: n32(2).get(), ..load(&server, iterations(50)) }.plan();
+    let result = run(plan);
+    assert_eq!(
+        (result.totals.books.succeeded, server.stats().requests),
+        (50, 50),
+        "{:?}",
+        result.totals.errors
+    );
+}
