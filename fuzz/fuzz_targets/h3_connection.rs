@@ -30,7 +30,12 @@ fn stream(p: &mut Pair, n: u8) -> Option<StreamId> {
         n => {
             let n = usize::from(n - 4);
             if p.server.opened.len() <= n {
-                return p.server.conn().streams().open(quinn_proto::Dir::Uni).inspect(|id| p.server.opened.push(*id));
+                return p
+                    .server
+                    .conn()
+                    .streams()
+                    .open(quinn_proto::Dir::Uni)
+                    .inspect(|id| p.server.opened.push(*id));
             }
             Some(p.server.opened[n])
         }
@@ -46,7 +51,8 @@ fn settle(p: &Pair) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let [a, b, mut rest @ ..] = data else { return };
+    let [a, b, rest @ ..] = data else { return };
+    let mut rest = rest;
     let config = Config {
         max_streams: u32::from(a % 8) + 1,
         header_table_size: u32::from(*b) * 32,
