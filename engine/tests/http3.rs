@@ -81,13 +81,11 @@ fn a_connection_per_request_opens_as_many_as_there_are_requests() {
     plan.connections.requests_per_connection = NonZeroU64::new(1);
     let result = run(plan);
     assert_eq!((result.totals.books.succeeded, server.stats().requests), (40, 40));
-    assert_eq!(
-        (result.connections.opened, result.connections.lost),
-        (40, 0),
-        "{:?}",
-        result.connections.errors
-    );
-    assert_eq!(result.connections.handshake.count(), 40);
+    // One that is opened while there is work may find it taken by the other three.
+    let opened = result.connections.opened;
+    assert!((40..=43).contains(&opened), "{opened} opened");
+    assert_eq!(result.connections.lost, 0, "{:?}", result.connections.errors);
+    assert_eq!(result.connections.handshake.count(), opened);
 }
 
 #[test]
