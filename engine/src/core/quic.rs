@@ -89,8 +89,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 CloseReason::Error(error) => error,
                 CloseReason::Graceful => BROKEN,
             };
-            let peer = self.way_of(index).0;
-            let detail = format!("QUIC handshake with {peer}: {}", error.detail);
+            let why = match http {
+                Http::H3(connection) => connection.why_lost(),
+                _ => None,
+            };
+            let why = why.map_or_else(|| error.detail.to_owned(), |why| why.to_string());
+            let detail = format!("QUIC handshake with {}: {why}", self.way_of(index).0);
             return self.open_failed(index, error, detail, now);
         }
         // Ready, or early data may go out before the handshake is over.
