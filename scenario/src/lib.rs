@@ -3,6 +3,9 @@
 //! Pure: no I/O but reading the files a plan names, no clock, no threads. `cli` builds plans, `engine` runs
 //! them, `report` shows what they said.
 //!
+//! A scenario that does more than send constant requests becomes a `program`, with a small interpreter for the engine to ask.
+//! `expr` has its templates and conditions.
+//!
 //! The way of a plan: `load` takes the text, `parse` makes a tree of it in which every value knows its place,
 //! `overrides` changes single values, `resolve` turns the tree into a [`Plan`] or collects what is wrong as [`Errors`].
 //! `place` holds the words of the language, `limits` its bounds. `describe` goes back from a plan to text.
@@ -11,10 +14,12 @@
 pub mod limits;
 pub mod network;
 pub mod plan;
+pub mod program;
 
 mod describe;
 mod duration;
 mod error;
+mod expr;
 mod load;
 mod overrides;
 mod parse;
@@ -23,6 +28,7 @@ mod rate;
 mod reader;
 mod replay;
 mod resolve;
+mod scope;
 mod source;
 mod target;
 mod templates;

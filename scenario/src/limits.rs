@@ -68,3 +68,57 @@ pub const MAX_QUOTED: usize = 60;
 pub const MAX_LABEL: usize = 80;
 /// Characters of a source line shown in an error.
 pub const MAX_SNIPPET: usize = 120;
+/// Bytes of an expression.
+pub const MAX_EXPRESSION: usize = 4 * 1024;
+/// Nesting of an expression: working it out recurses.
+pub const MAX_EXPRESSION_DEPTH: u32 = 50;
+/// Bytes of a compiled regular expression.
+pub const MAX_REGEX_BYTES: usize = 1024 * 1024;
+/// Bytes of a text that an expression makes or a variable holds: thousands of users each have their own.
+pub const MAX_TEXT: usize = 1024 * 1024;
+/// Parts of a CSS selector with combinators between: a bit of a word each.
+pub const MAX_COMPOUNDS: usize = 32;
+/// Open HTML elements kept; deeper ones are seen, and their children count as children of the last one kept.
+pub const MAX_HTML_DEPTH: usize = 512;
+/// Bytes of a cookie's name and value (RFC 6265 section 6.1 asks for at least as much).
+pub const MAX_COOKIE_BYTES: usize = 4096;
+/// Cookies of a virtual user (RFC 6265 section 6.1: 50 for each domain).
+pub const MAX_COOKIES: usize = 50;
+/// Bytes of a data file that is kept in memory; of a larger one there is an index.
+pub const MAX_DATA_IN_MEMORY: u64 = 8 * 1024 * 1024;
+/// Rows of a large data file between two places of its index.
+pub const PAGE_ROWS: u64 = 64;
+/// Data sources of a plan.
+pub const MAX_SOURCES: usize = 100;
+/// Variables of a scenario, data columns included.
+pub const MAX_VARIABLES: usize = 1_000;
+/// Templates in the path and headers of one request.
+pub const MAX_SLOTS: usize = 30;
+/// Checks or extractors of one step.
+pub const MAX_CHECKS: usize = 50;
+/// Body bytes kept for checks and extractors unless the plan says otherwise (`body_limit`).
+pub const BODY_LIMIT: u64 = 1024 * 1024;
+/// The largest `body_limit`.
+pub const MAX_BODY_LIMIT: u64 = 1024 * 1024 * 1024;
+/// Redirects followed unless the plan says otherwise.
+pub const REDIRECTS: u64 = 10;
+/// The most redirects that can be followed for one step.
+pub const MAX_REDIRECTS: u64 = 50;
+/// Rounds of a `while` unless the plan says otherwise: a condition that never fails must not hold a user for ever.
+pub const WHILE_ROUNDS: u64 = 10_000;
+/// Rounds of a `repeat` or a `while`.
+pub const MAX_ROUNDS: u64 = 1_000_000_000;
+/// Steps that a user takes in one go without a request or a pause: the others wait for the core that long.
+pub const MAX_OPS_IN_A_ROW: u32 = 10_000;
+/// Samples of failures kept for each check and core.
+pub const MAX_SAMPLES: usize = 3;
+/// Characters of what was found that a sample shows.
+pub const MAX_SAMPLE: usize = 120;
+/// Nesting of `if`, `repeat` and the like.
+pub const MAX_FLOW_DEPTH: usize = 20;
+/// Elements of a list that an extractor makes.
+pub const MAX_LIST_VALUES: usize = 10_000;
+/// A response buffer larger than this is freed, not kept for the next response.
+pub const MAX_POOLED_BUFFER: usize = 256 * 1024;
+/// Rows or values of data written in the plan itself.
+pub const MAX_ROWS: usize = 100_000;

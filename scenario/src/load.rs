@@ -7,6 +7,7 @@ use crate::parse::{self, Input};
 use crate::plan::Plan;
 use crate::reader::Reader;
 use crate::resolve;
+use crate::scope::Scope;
 use crate::source::{Source, Sources, Span};
 use crate::templates;
 use std::io::Read as _;
@@ -33,7 +34,13 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path, overrides: &Overrides
     }
     let mut sources = Sources(vec![Source { name: file_name, text }]);
     overrides.add_sources(&mut sources);
-    let mut reader = Reader { sources: &sources, base_dir, problems: Problems::default(), file_bytes: 0 };
+    let mut reader = Reader {
+        sources: &sources,
+        base_dir,
+        problems: Problems::default(),
+        file_bytes: 0,
+        scope: Scope::default(),
+    };
     let plan = read(&mut reader, text, file_name);
     match (reader.problems.finish(&sources, file_name), plan) {
         (None, Some(plan)) => Ok(plan),

@@ -255,8 +255,8 @@ impl Input<'_> {
             let whole = Span { start: place.start - 1, end: place.end + close, ..place };
             return fault(
                 whole,
-                "templates are not supported yet",
-                "and a value that begins with `{{` would need quotes",
+                "a template needs quotes here",
+                "write it as `\"{{name}}\"`",
             );
         }
         fault(place, "a key must be text", "this is a list or a map")

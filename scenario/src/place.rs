@@ -27,18 +27,12 @@ pub(crate) const PLAN: Place = Place {
         "scenarios",
         "phases",
         "thresholds",
-    ],
-    later: &[
         "variables",
         "data",
-        "setup",
-        "teardown",
-        "include",
         "fragments",
-        "search",
-        "tags",
-        "on_agent_loss",
+        "seed",
     ],
+    later: &["setup", "teardown", "include", "search", "tags", "on_agent_loss"],
 };
 
 pub(crate) const TLS: Place = Place {
@@ -134,23 +128,37 @@ pub(crate) const TIMEOUTS: Place = Place {
 
 pub(crate) const DEFAULTS: Place = Place {
     name: "defaults",
-    keys: &["timeout", "headers"],
-    later: &[
-        "follow_redirects",
+    keys: &[
+        "timeout",
+        "headers",
         "redirects",
+        "follow_redirects",
         "cookies",
         "body_limit",
         "compression",
         "auth",
-        "check",
-        "tags",
+        "lifetime",
+        "on_error",
     ],
+    later: &["check", "tags"],
 };
 
 pub(crate) const SCENARIO: Place = Place {
     name: "a scenario",
-    keys: &["weight", "steps"],
-    later: &["phases", "variables", "defaults", "cookies", "tags", "setup", "teardown", "start_after"],
+    keys: &[
+        "weight",
+        "steps",
+        "variables",
+        "cookies",
+        "redirects",
+        "follow_redirects",
+        "body_limit",
+        "compression",
+        "auth",
+        "lifetime",
+        "on_error",
+    ],
+    later: &["phases", "defaults", "tags", "setup", "teardown", "start_after"],
 };
 
 /// Keys of a step that say what it does.
@@ -159,22 +167,23 @@ pub(crate) const METHODS: &[&str] = &["get", "head", "post", "put", "patch", "de
 pub(crate) const STEP: Place = Place {
     name: "a step",
     keys: &[
-        "get", "head", "post", "put", "patch", "delete", "options", "request", "name", "headers", "body",
-        "json", "form", "file", "check", "timeout",
-    ],
-    later: &[
-        "think",
-        "set",
-        "group",
-        "repeat",
-        "while",
-        "if",
-        "else",
-        "choose",
-        "parallel",
-        "pause_until",
-        "fail",
-        "log",
+        "get",
+        "head",
+        "post",
+        "put",
+        "patch",
+        "delete",
+        "options",
+        "request",
+        "name",
+        "headers",
+        "body",
+        "json",
+        "form",
+        "multipart",
+        "file",
+        "check",
+        "timeout",
         "extract",
         "query",
         "auth",
@@ -182,23 +191,79 @@ pub(crate) const STEP: Place = Place {
         "redirects",
         "follow_redirects",
         "compression",
-        "protocol",
-        "multipart",
-        "tags",
         "body_limit",
-        "steps",
-        "include",
-        "expect_continue",
-        "chunked",
     ],
+    later: &["parallel", "pause_until", "protocol", "tags", "include", "expect_continue", "chunked"],
 };
 
-pub(crate) const REQUEST: Place = Place { name: "request", keys: &["method", "path"], later: &["query"] };
+/// Keys that make a step something else than a request, and what goes with each.
+pub(crate) const FLOW: &[(&str, Place)] = &[
+    ("think", Place { name: "think", keys: &["think"], later: &[] }),
+    ("set", Place { name: "set", keys: &["set"], later: &[] }),
+    ("group", Place { name: "group", keys: &["group", "steps"], later: &["tags"] }),
+    ("repeat", Place { name: "repeat", keys: &["repeat", "steps"], later: &[] }),
+    ("while", Place { name: "while", keys: &["while", "steps", "at_most"], later: &[] }),
+    ("if", Place { name: "if", keys: &["if", "then", "else"], later: &[] }),
+    ("choose", Place { name: "choose", keys: &["choose"], later: &[] }),
+    ("use", Place { name: "use", keys: &["use", "with"], later: &[] }),
+    ("fail", Place { name: "fail", keys: &["fail"], later: &[] }),
+    ("log", Place { name: "log", keys: &["log"], later: &[] }),
+];
+
+pub(crate) const CHOICE: Place = Place { name: "a choice", keys: &["weight", "steps"], later: &[] };
+
+pub(crate) const FRAGMENT: Place = Place { name: "a fragment", keys: &["parameters", "steps"], later: &[] };
+
+pub(crate) const THINK: Place =
+    Place { name: "think", keys: &["normal", "deviation", "exponential"], later: &[] };
+
+pub(crate) const DATA: Place = Place {
+    name: "a data source",
+    keys: &["file", "format", "delimiter", "columns", "rows", "values", "range", "order", "at_end"],
+    later: &[],
+};
+
+/// Where an extractor takes its value from.
+pub(crate) const EXTRACT_FROM: &[&str] = &["json", "header", "regex", "css", "cookie", "body"];
+
+pub(crate) const EXTRACT: Place = Place {
+    name: "an extractor",
+    keys: &[
+        "json",
+        "header",
+        "regex",
+        "css",
+        "cookie",
+        "body",
+        "group",
+        "attribute",
+        "pick",
+        "default",
+        "required",
+    ],
+    later: &[],
+};
+
+pub(crate) const AUTH: Place = Place { name: "auth", keys: &["basic", "bearer"], later: &["aws"] };
+
+pub(crate) const BASIC: Place = Place { name: "basic", keys: &["user", "password"], later: &[] };
+
+pub(crate) const PART: Place =
+    Place { name: "a part", keys: &["value", "file", "filename", "content_type"], later: &[] };
+
+/// What a value is held against.
+pub(crate) const TEST: Place = Place {
+    name: "a test",
+    keys: &["exists", "equals", "includes", "matches", "compare", "attribute"],
+    later: &[],
+};
+
+pub(crate) const REQUEST: Place = Place { name: "request", keys: &["method", "path"], later: &[] };
 
 pub(crate) const CHECK: Place = Place {
     name: "check",
-    keys: &["status"],
-    later: &[
+    keys: &[
+        "status",
         "name",
         "time",
         "body_includes",
@@ -213,13 +278,11 @@ pub(crate) const CHECK: Place = Place {
         "headers",
         "body",
         "json",
-        "json_path",
-        "json_schema",
         "css",
         "cookie",
         "protocol",
-        "size",
     ],
+    later: &["json_schema", "tags"],
 };
 
 pub(crate) const PHASE: Place = Place {
@@ -265,6 +328,9 @@ const ALL: &[&Place] = &[
     &BACKLOG,
     &REPLAY,
     &THRESHOLD,
+    &DATA,
+    &EXTRACT,
+    &TEST,
 ];
 
 impl Place {

@@ -3,6 +3,8 @@
 //! Everything here is already checked: counts are non-zero where zero makes no sense, every index points somewhere,
 //! every template is a legal request. What cannot be expressed cannot go wrong at run time.
 
+use crate::program::Program;
+use crate::program::data::Source;
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
 use std::fmt;
@@ -37,6 +39,41 @@ pub struct Plan {
     pub phases: Vec<Phase>,
     /// What decides the exit code.
     pub thresholds: Vec<Threshold>,
+    /// What scripted scenarios share.
+    pub script: Script,
+}
+
+/// What the programs of all scenarios share.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// Where rows come from.
+    pub data: Vec<Source>,
+    /// The checks of all programs, in the order of their tallies.
+    pub checks: Vec<NamedCheck>,
+    /// What random numbers begin with.
+    pub seed: u64,
+}
+
+/// A check of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedCheck {
+    /// The scenario it belongs to.
+    pub scenario: String,
+    /// The step.
+    pub step: String,
+    /// Its own name.
+    pub name: String,
+}
+
+/// How often a check passed and failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckTally {
+    /// Times it passed.
+    pub passed: u64,
+    /// Times it failed.
+    pub failed: u64,
+    /// What was found instead, a few times.
+    pub samples: Vec<String>,
 }
 
 impl Plan {
@@ -454,6 +491,8 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// How users walk the steps.
     pub order: Order,
+    /// What is done besides sending constant requests; `None`: nothing, which is the fast path.
+    pub program: Option<Arc<Program>>,
 }
 
 /// How users walk the steps of a scenario.

@@ -4,8 +4,12 @@
 
 use crate::duration::{DurationError, parse_duration};
 use crate::error::Problems;
+use crate::expr::Expr;
+use crate::expr::parse::{ExprError, expression};
+use crate::expr::text::{self, Escape, Phrase};
 use crate::limits;
 use crate::place::{self, Place};
+use crate::scope::Scope;
 use crate::source::{Sources, Span, quote};
 use crate::tree::{Entry, Kind, Node};
 use std::ops::RangeInclusive;
@@ -20,6 +24,8 @@ pub(crate) struct Reader<'a> {
     pub problems: Problems,
     /// Bytes of body files read so far.
     pub file_bytes: u64,
+    /// The names that templates may use.
+    pub scope: Scope,
 }
 
 /// A map whose keys were checked.
@@ -83,14 +89,87 @@ impl<'a> Reader<'a> {
     /// A part of a scalar's text, as a place: exact where the text stands in the source as it is.
     pub fn part(&self, node: &Node, start: usize, end: usize) -> Span {
         let Kind::Scalar { text, .. } = &node.kind else { return node.span };
-        let raw = self.sources.slice(node.span);
-        match raw.find(text.as_str()) {
+        self.part_of(text, node.span, start, end)
+    }
+
+    /// The same for the text of a scalar and the scalar's place.
+    pub fn part_of(&self, text: &str, span: Span, start: usize, end: usize) -> Span {
+        let raw = self.sources.slice(span);
+        match raw.find(text) {
             Some(at) if at <= 1 && !text.is_empty() => Span {
-                source: node.span.source,
-                start: node.span.start + at + start.min(text.len()),
-                end: node.span.start + at + end.min(text.len()),
+                source: span.source,
+                start: span.start + at + start.min(text.len()),
+                end: span.start + at + end.min(text.len()),
             },
-            _ => node.span,
+            // A plain text in a flow map may have an odd place; the expression alone is found more often.
+            _ => match text.get(start..end).filter(|part| part.len() > 1).and_then(|part| raw.find(part)) {
+                Some(at) => {
+                    Span { source: span.source, start: span.start + at, end: span.start + at + end - start }
+                }
+                None => span,
+            },
+        }
+    }
+
+    /// A text that may have templates in it.
+    pub fn phrase(&mut self, text: &str, span: Span, escape: Escape) -> Option<Phrase> {
+        let scope = &mut self.scope;
+        match text::phrase(text, escape, &mut |name| scope.meaning(name)) {
+            Ok(phrase) => Some(phrase),
+            Err(error) => self.bad_expression(text, span, 0, error),
+        }
+    }
+
+    /// One template out of a text.
+    pub fn part_phrase(&mut self, node: &Node, template: &str) -> Option<Phrase> {
+        let whole = node.as_text().unwrap_or_default();
+        let offset = whole.find(template).unwrap_or(0);
+        let scope = &mut self.scope;
+        match text::phrase(template, Escape::Raw, &mut |name| scope.meaning(name)) {
+            Ok(phrase) => Some(phrase),
+            Err(error) => {
+                let whole = whole.to_owned();
+                self.bad_expression(&whole, node.span, offset, error)
+            }
+        }
+    }
+
+    /// A condition, or another expression; `text` begins at byte `offset` of the node's text.
+    pub fn expression(&mut self, text: &str, node: &Node, offset: usize) -> Option<Expr> {
+        let trimmed = text.trim();
+        let (inside, at) = match trimmed.strip_prefix("{{").and_then(|t| t.strip_suffix("}}")) {
+            Some(inside) => (inside, text.find("{{").unwrap_or(0) + 2),
+            None => (text, 0),
+        };
+        let scope = &mut self.scope;
+        match expression(inside, &mut |name| scope.meaning(name)) {
+            Ok(expr) => Some(expr),
+            Err(error) => {
+                let whole = node.as_text().unwrap_or_default().to_owned();
+                self.bad_expression(&whole, node.span, offset + at, error)
+            }
+        }
+    }
+
+    fn bad_expression<T>(&mut self, text: &str, span: Span, offset: usize, error: ExprError) -> Option<T> {
+        let span = self.part_of(text, span, offset + error.at.start, offset + error.at.end);
+        self.fail(span, error.message, error.label)
+    }
+
+    /// Text in which no template can be.
+    pub fn fixed<'n>(&mut self, entry: &'n Entry) -> Option<&'n str> {
+        let text = self.text(entry)?;
+        match text.find("{{") {
+            None => Some(text),
+            Some(start) => {
+                let end = text[start..].find("}}").map_or(text.len(), |at| start + at + 2);
+                let span = self.part(&entry.value, start, end);
+                self.fail(
+                    span,
+                    format!("{} cannot hold a template", quote(&entry.key)),
+                    "it is needed before the run begins",
+                )
+            }
         }
     }
 

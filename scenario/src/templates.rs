@@ -1,13 +1,19 @@
-//! Finds `{{` anywhere in a plan. Templates are not built yet, and what cannot be rendered must not be sent as text.
+//! Finds `{{` where no template can be: what cannot be rendered must not be taken as text.
 
 use crate::reader::Reader;
 use crate::tree::{Kind, Node};
 
-/// Refuses every scalar with a template in it. Top-level keys that begin with `x-` are only a place for anchors.
+/// Where templates may be, which looks at them itself.
+const ALLOWED: &[&str] = &["defaults", "scenarios", "variables", "fragments"];
+
+/// Refuses templates outside of scenarios. Top-level keys that begin with `x-` are only a place for anchors.
 pub(crate) fn refuse(reader: &mut Reader<'_>, root: &Node) {
     match &root.kind {
         Kind::Map(entries) => {
-            entries.iter().filter(|e| !e.key.starts_with("x-")).for_each(|e| walk(reader, &e.value));
+            entries
+                .iter()
+                .filter(|e| !e.key.starts_with("x-") && !ALLOWED.contains(&e.key.as_str()))
+                .for_each(|e| walk(reader, &e.value));
         }
         _ => walk(reader, root),
     }
@@ -21,8 +27,8 @@ fn walk(reader: &mut Reader<'_>, node: &Node) {
             let span = reader.part(node, start, end);
             reader.problems.add(
                 span,
-                "templates are not supported yet",
-                "this would be sent as it is written",
+                "a template cannot be here",
+                "it is needed before the run begins; `--set` replaces it from outside",
             );
         }
         Kind::List(items) => items.iter().for_each(|item| walk(reader, item)),

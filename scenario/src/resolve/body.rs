@@ -1,6 +1,9 @@
-//! What a request carries: `body`, `json`, `form` or `file`.
+//! What a request carries: `body`, `json`, `form`, `multipart` or `file`.
 
+use crate::expr::text::{Escape, Phrase, Raw, is_template, split};
 use crate::limits;
+use crate::place;
+use crate::program::Payload;
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
 use crate::tree::{Entry, Kind, Node};
@@ -10,29 +13,126 @@ use std::io::Read as _;
 
 /// A body and the media type that goes with how it was given.
 pub(crate) struct Body {
-    pub bytes: Bytes,
-    pub content_type: Option<&'static str>,
+    pub payload: Payload,
+    pub content_type: Option<String>,
 }
 
 /// The body of a step; `Some(None)` without one.
 pub(crate) fn read(reader: &mut Reader<'_>, step: &Fields<'_>) -> Option<Option<Body>> {
-    let mut given = ["body", "json", "form", "file"].into_iter().filter_map(|key| step.get(key));
+    let mut given = ["body", "json", "form", "multipart", "file"].into_iter().filter_map(|key| step.get(key));
     let Some(entry) = given.next() else { return Some(None) };
     if let Some(second) = given.next() {
         let message = format!("a request has one body, and there is {} already", quote(&entry.key));
-        return reader.fail(second.key_span, message, "use one of `body`, `json`, `form` and `file`");
+        return reader.fail(
+            second.key_span,
+            message,
+            "use one of `body`, `json`, `form`, `multipart` and `file`",
+        );
     }
-    let (bytes, content_type) = match entry.key.as_str() {
-        "body" => (Bytes::from(reader.text(entry)?.to_owned()), None),
-        "json" => (Bytes::from(json(reader, &entry.value)?), Some("application/json")),
-        "form" => (Bytes::from(form(reader, entry)?), Some("application/x-www-form-urlencoded")),
-        _ => (file(reader, entry)?, None),
+    let (payload, content_type) = match entry.key.as_str() {
+        "body" => {
+            let text = reader.text(entry)?;
+            (payload(reader.phrase(text, entry.value.span, Escape::Raw)?), None)
+        }
+        "json" => (payload(json(reader, &entry.value)?), Some("application/json".to_owned())),
+        "form" => (payload(form(reader, entry)?), Some("application/x-www-form-urlencoded".to_owned())),
+        "multipart" => {
+            let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+            (payload(multipart(reader, entry)?), Some(kind))
+        }
+        _ => (Payload::Fixed(file(reader, entry)?), None),
     };
-    Some(Some(Body { bytes, content_type }))
+    Some(Some(Body { payload, content_type }))
+}
+
+/// What needs no working out is kept ready.
+fn payload(phrase: Phrase) -> Payload {
+    match phrase.as_constant() {
+        Some(bytes) => Payload::Fixed(Bytes::copy_from_slice(bytes)),
+        None => Payload::Rendered(phrase),
+    }
+}
+
+/// Between the parts of a form with files (RFC 7578). Unlikely in any content, and the same always, so that bodies are too.
+const BOUNDARY: &str = "loadgen-part-7f3a9c41d2e85b06";
+
+fn multipart(reader: &mut Reader<'_>, entry: &Entry) -> Option<Phrase> {
+    let mut out = Phrase::default();
+    for field in reader.named(entry, "field names to values or files")? {
+        if field.key.contains(['"', '\r', '\n']) {
+            return reader.fail(field.key_span, "the name of a part holds no quotes and no line breaks", "");
+        }
+        out.literal(
+            format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{}\"", field.key).as_bytes(),
+        );
+        part(reader, field, &mut out)?;
+        out.literal(b"\r\n");
+    }
+    out.literal(format!("--{BOUNDARY}--\r\n").as_bytes());
+    Some(out)
+}
+
+fn part(reader: &mut Reader<'_>, field: &Entry, out: &mut Phrase) -> Option<()> {
+    let Kind::Map(_) = &field.value.kind else {
+        let text = reader.text(field)?;
+        out.literal(b"\r\n\r\n");
+        out.append(reader.phrase(text, field.value.span, Escape::Raw)?);
+        return Some(());
+    };
+    let fields = reader.map(field, &place::PART)?;
+    let mut named = |key: &str| match fields.get(key) {
+        None => Some(None),
+        Some(entry) => {
+            let text = reader.text(entry)?;
+            match text.contains(['"', '\r', '\n']) {
+                true => reader.fail(
+                    entry.value.span,
+                    format!("{} holds no quotes and no line breaks", quote(key)),
+                    "",
+                ),
+                false => Some(Some(reader.phrase(text, entry.value.span, Escape::Raw)?)),
+            }
+        }
+    };
+    let (filename, content_type) = (named("filename")?, named("content_type")?);
+    let content = match (fields.get("file"), fields.get("value")) {
+        (Some(entry), None) => {
+            let mut phrase = Phrase::default();
+            phrase.literal(&file(reader, entry)?);
+            phrase
+        }
+        (None, Some(entry)) => {
+            let text = reader.text(entry)?;
+            reader.phrase(text, entry.value.span, Escape::Raw)?
+        }
+        _ if fields.odd => return None,
+        _ => return reader.fail(field.key_span, "a part has either `value` or `file`", ""),
+    };
+    let last = fields.get("file").and_then(|e| e.value.as_text()).and_then(|f| f.rsplit('/').next());
+    let filename = filename.or_else(|| {
+        let mut phrase = Phrase::default();
+        phrase.literal(last?.as_bytes());
+        Some(phrase)
+    });
+    if let Some(name) = filename {
+        out.literal(b"; filename=\"");
+        out.append(name);
+        out.literal(b"\"");
+    }
+    if content_type.is_some() || last.is_some() {
+        out.literal(b"\r\ncontent-type: ");
+        match content_type {
+            Some(kind) => out.append(kind),
+            None => out.literal(b"application/octet-stream"),
+        }
+    }
+    out.literal(b"\r\n\r\n");
+    out.append(content);
+    Some(())
 }
 
 fn file(reader: &mut Reader<'_>, entry: &Entry) -> Option<Bytes> {
-    let name = reader.text(entry)?;
+    let name = reader.fixed(entry)?;
     let path = reader.base_dir.join(name);
     let span = entry.value.span;
     let meta = match std::fs::metadata(&path) {
@@ -78,8 +178,9 @@ pub(crate) fn unreadable<T>(
     reader.fail(span, format!("cannot read {}", quote(name)), label)
 }
 
-fn form(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
-    let mut out = url::form_urlencoded::Serializer::new(String::new());
+fn form(reader: &mut Reader<'_>, entry: &Entry) -> Option<Phrase> {
+    let mut out = Phrase::default();
+    let mut first = true;
     for field in reader.named(entry, "field names to values")? {
         let values: Vec<&Node> = match &field.value.kind {
             Kind::List(items) => items.iter().map(|item| &**item).collect(),
@@ -91,20 +192,61 @@ fn form(reader: &mut Reader<'_>, entry: &Entry) -> Option<String> {
                 let span = if value.is_null() { field.key_span } else { value.span };
                 return reader.fail(span, message, format!("found {}", Reader::found(value)));
             };
-            out.append_pair(&field.key, text);
+            if !first {
+                out.literal(b"&");
+            }
+            first = false;
+            if !is_template(text) {
+                let mut pair = url::form_urlencoded::Serializer::new(String::new());
+                out.literal(pair.append_pair(&field.key, text).finish().as_bytes());
+                continue;
+            }
+            let name: String = url::form_urlencoded::byte_serialize(field.key.as_bytes()).collect();
+            out.literal(name.as_bytes());
+            out.literal(b"=");
+            let text = text.to_owned();
+            out.append(reader.phrase(&text, value.span, Escape::Url)?);
         }
     }
-    Some(out.finish())
-}
-
-/// The value as JSON. Numbers keep the digits they are written with.
-pub(crate) fn json(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
-    let mut out = String::new();
-    write_json(reader, node, &mut out)?;
     Some(out)
 }
 
-fn write_json(reader: &mut Reader<'_>, node: &Node, out: &mut String) -> Option<()> {
+/// The value as JSON. Numbers keep the digits they are written with.
+pub(crate) fn json(reader: &mut Reader<'_>, node: &Node) -> Option<Phrase> {
+    let mut out = Json::default();
+    write_json(reader, node, &mut out)?;
+    out.phrase.literal(out.text.as_bytes());
+    Some(out.phrase)
+}
+
+/// JSON so far: the text is moved into the phrase where a template comes.
+#[derive(Default)]
+struct Json {
+    phrase: Phrase,
+    text: String,
+}
+
+/// A text with templates. One that is nothing but a template keeps the type of its value.
+fn write_template(reader: &mut Reader<'_>, node: &Node, text: &str, json: &mut Json) -> Option<()> {
+    let alone = matches!(split(text).as_deref(), Ok([Raw::Expr(..)]));
+    if !alone {
+        json.text.push('"');
+    }
+    json.phrase.literal(std::mem::take(&mut json.text).as_bytes());
+    json.phrase.append(reader.phrase(text, node.span, Escape::Json)?);
+    if !alone {
+        json.text.push('"');
+    }
+    Some(())
+}
+
+fn write_json(reader: &mut Reader<'_>, node: &Node, json: &mut Json) -> Option<()> {
+    if let Kind::Scalar { text, .. } = &node.kind
+        && is_template(text)
+    {
+        return write_template(reader, node, text, json);
+    }
+    let out = &mut json.text;
     match &node.kind {
         Kind::Scalar { .. } if node.is_null() => out.push_str("null"),
         Kind::Scalar { text, plain } => match plain.then(|| plain_json(text)).unwrap_or(Plain::Text) {
@@ -118,20 +260,20 @@ fn write_json(reader: &mut Reader<'_>, node: &Node, out: &mut String) -> Option<
         Kind::List(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
-                out.push_str(if i > 0 { "," } else { "" });
-                write_json(reader, item, out)?;
+                json.text.push_str(if i > 0 { "," } else { "" });
+                write_json(reader, item, json)?;
             }
-            out.push(']');
+            json.text.push(']');
         }
         Kind::Map(entries) => {
             out.push('{');
             for (i, entry) in entries.iter().enumerate() {
-                out.push_str(if i > 0 { "," } else { "" });
-                push_string(out, &entry.key);
-                out.push(':');
-                write_json(reader, &entry.value, out)?;
+                json.text.push_str(if i > 0 { "," } else { "" });
+                push_string(&mut json.text, &entry.key);
+                json.text.push(':');
+                write_json(reader, &entry.value, json)?;
             }
-            out.push('}');
+            json.text.push('}');
         }
     }
     Some(())

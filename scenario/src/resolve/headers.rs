@@ -1,11 +1,11 @@
 //! Header fields of requests: the plan's defaults and a step's own.
 
+use crate::expr::text::{Escape, Part, Phrase};
 use crate::limits;
-use crate::place;
-use crate::reader::{Fields, Reader};
+use crate::reader::Reader;
 use crate::source::{Span, quote};
 use crate::tree::{Entry, Kind, Node};
-use proto::{Field, Template, TemplateError, Text};
+use proto::{Field, Piece, Template, TemplateError, Text};
 
 /// Fields whose values are secrets wherever they are shown.
 const SECRET: &[&str] = &["authorization", "cookie", "proxy-authorization"];
@@ -17,13 +17,37 @@ pub(crate) struct Header {
     value: String,
     name_span: Span,
     value_span: Span,
+    /// The value, where it was made and not written.
+    made: Option<Phrase>,
 }
 
-/// `defaults.headers`. (`defaults.timeout` is read with the other timeouts.)
-pub(crate) fn defaults(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Vec<Header> {
-    let Some(entry) = plan.get("defaults") else { return vec![] };
-    let Some(fields) = reader.map(entry, &place::DEFAULTS) else { return vec![] };
-    fields.get("headers").map(|entry| read(reader, entry)).unwrap_or_default()
+impl Header {
+    /// A field that follows from another key.
+    pub fn made(name: &str, value: Phrase, place: Span) -> Header {
+        let name = name.to_owned();
+        Header { name, value: String::new(), name_span: place, value_span: place, made: Some(value) }
+    }
+}
+
+/// The values that a request's template has places for.
+#[derive(Default)]
+pub(crate) struct Slots(pub Vec<Phrase>);
+
+impl Slots {
+    /// A text of the template; what has to be worked out gets places.
+    pub fn text(&mut self, phrase: Phrase) -> Text {
+        if let Some(bytes) = phrase.as_constant() {
+            return Text::literal(bytes);
+        }
+        let piece = |part: Part| match part {
+            Part::Literal(bytes) => Piece::Literal(bytes),
+            value => {
+                self.0.push(Phrase(vec![value]));
+                Piece::Slot(self.0.len() as u16 - 1)
+            }
+        };
+        Text::new(phrase.0.into_iter().map(piece).collect())
+    }
 }
 
 /// Reads a map of headers. What is wrong with single ones is said when they meet a request.
@@ -64,6 +88,7 @@ fn push(reader: &mut Reader<'_>, entry: &Entry, value: &Node, headers: &mut Vec<
         value: text.to_owned(),
         name_span: entry.key_span,
         value_span: value.span,
+        made: None,
     });
 }
 
@@ -80,8 +105,18 @@ pub(crate) fn has(headers: &[Header], name: &str) -> bool {
     headers.iter().any(|h| h.name.eq_ignore_ascii_case(name))
 }
 
+/// The place of a field of this name.
+pub(crate) fn span_of(headers: &[Header], name: &str) -> Option<Span> {
+    headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.name_span)
+}
+
 /// Adds the fields to the template.
-pub(crate) fn add(reader: &mut Reader<'_>, mut template: Template, headers: Vec<Header>) -> Option<Template> {
+pub(crate) fn add(
+    reader: &mut Reader<'_>,
+    mut template: Template,
+    headers: Vec<Header>,
+    slots: &mut Slots,
+) -> Option<Template> {
     let bytes: usize = headers.iter().map(|h| h.name.len() + h.value.len()).sum();
     if headers.len() > limits::MAX_HEADERS || bytes > limits::MAX_HEADER_BYTES {
         let at = headers.last()?.name_span;
@@ -94,19 +129,17 @@ pub(crate) fn add(reader: &mut Reader<'_>, mut template: Template, headers: Vec<
     }
     for header in headers {
         let secret = SECRET.iter().any(|s| s.eq_ignore_ascii_case(&header.name));
-        let field = Field { name: header.name.clone(), value: Text::literal(&header.value), secret };
+        let value = match &header.made {
+            Some(phrase) => phrase.clone(),
+            None => reader.phrase(&header.value, header.value_span, Escape::Raw)?,
+        };
+        let field = Field { name: header.name.clone(), value: slots.text(value), secret };
         template = match template.field(field) {
             Ok(template) => template,
             Err(error) => return refused(reader, &header, &error),
         };
     }
     Some(template)
-}
-
-/// A field for a body whose kind is known.
-pub(crate) fn content_type(template: Template, value: &str) -> Option<Template> {
-    let field = Field { name: "content-type".to_owned(), value: Text::literal(value), secret: false };
-    template.field(field).ok()
 }
 
 fn refused<T>(reader: &mut Reader<'_>, header: &Header, error: &TemplateError) -> Option<T> {

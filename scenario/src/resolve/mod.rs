@@ -2,7 +2,12 @@
 
 mod arrivals;
 mod body;
+mod check;
 mod connections;
+mod data;
+mod extract;
+mod flow;
+mod habits;
 mod headers;
 mod http2;
 mod http3;
@@ -15,7 +20,7 @@ mod targets;
 mod thresholds;
 
 use crate::place;
-use crate::plan::{Plan, Protocol};
+use crate::plan::{Plan, Protocol, Script};
 use crate::reader::{Fields, Reader};
 use crate::source::Span;
 use crate::tree::{Kind, Node};
@@ -47,7 +52,12 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let http2 = http2::http2(reader, &fields);
     let http3 = http3::http3(reader, &fields);
     let timeouts = connections::timeouts(reader, &fields);
-    let defaults = headers::defaults(reader, &fields);
+    let defaults = habits::defaults(reader, &fields);
+    let data = data::read(reader, &fields);
+    let seed = match fields.get("seed") {
+        None => 1,
+        Some(entry) => reader.integer(entry, 0..=u64::MAX).unwrap_or(0),
+    };
 
     let before = reader.problems.count();
     let scenarios = scenarios::read(reader, &fields, whole, defaults, &mut targets);
@@ -66,6 +76,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     if reader.problems.count() > 0 {
         return None;
     }
+    let mut scenarios = scenarios?;
     let mut tls = tls?;
     if !fields.get("tls").is_some_and(connections::says_verify) && targets.tls_only_builtin() {
         // The built-in server makes its own certificate at start.
@@ -78,11 +89,12 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         tls,
         connections: connections?,
         timeouts: timeouts?,
-        scenarios: scenarios?,
         phases: phases?,
         http2: http2?,
         http3: http3?,
         thresholds: thresholds?,
+        script: Script { checks: scenarios::number_checks(&mut scenarios), data, seed },
+        scenarios,
     })
 }
 

@@ -1,16 +1,20 @@
 //! `scenarios`: names, weights and lists of steps.
 
-use super::headers::Header;
-use super::step;
+use super::extract::define;
+use super::flow::{Flow, source};
+use super::habits::Habits;
+use super::step::Made;
 use super::targets::Targets;
 use crate::limits;
 use crate::place;
-use crate::plan::{Order, Scenario, Step};
+use crate::plan::{NamedCheck, Order, Scenario, Step};
+use crate::program::{Program, RowUse, Source};
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
 use crate::tree::Entry;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 const EXAMPLE: &str = "for example:\nscenarios:\n  browse:\n    steps:\n      - get: /";
 
@@ -19,7 +23,7 @@ pub(crate) fn read(
     reader: &mut Reader<'_>,
     plan: &Fields<'_>,
     whole: Span,
-    defaults: Vec<Header>,
+    defaults: Habits,
     targets: &mut Targets,
 ) -> Option<Vec<Scenario>> {
     let Some(entry) = plan.get("scenarios") else {
@@ -34,7 +38,15 @@ pub(crate) fn read(
         let message = format!("a plan has at most {} scenarios", limits::MAX_SCENARIOS);
         return reader.fail(entry.key_span, message, format!("this one has {}", entries.len()));
     }
-    let mut walk = Walk { defaults, targets, steps: 0 };
+    let variables = plan.get("variables").and_then(|entry| reader.named(entry, "names to values"));
+    let fragments = plan.get("fragments").and_then(|entry| reader.named(entry, "names to fragments"));
+    let mut walk = Walk {
+        defaults,
+        targets,
+        steps: 0,
+        variables: variables.unwrap_or_default(),
+        fragments: fragments.unwrap_or_default(),
+    };
     let mut scenarios = Vec::new();
     for entry in entries {
         if reader.problems.is_full() {
@@ -46,9 +58,11 @@ pub(crate) fn read(
 }
 
 struct Walk<'t> {
-    defaults: Vec<Header>,
+    defaults: Habits,
     targets: &'t mut Targets,
     steps: usize,
+    variables: &'t [Entry],
+    fragments: &'t [Entry],
 }
 
 impl Walk<'_> {
@@ -66,29 +80,87 @@ impl Walk<'_> {
             let message = format!("the scenario {} has no `steps`", quote(&entry.key));
             return reader.fail(entry.key_span, message, "give it `steps: [...]` with at least one");
         };
-        let list = reader.list(list, "steps", limits::MAX_STEPS)?;
-        self.steps += list.len();
-        if self.steps > limits::MAX_STEPS {
-            let message = format!("a plan has at most {} steps", limits::MAX_STEPS);
-            return reader.fail(entry.key_span, message, "this scenario is one too many");
+        let habits = self.defaults.with(reader, &fields);
+        reader.scope.begin();
+        let mut initial = Vec::new();
+        variables(reader, self.variables, &mut initial);
+        if let Some(own) = fields.get("variables") {
+            let own = reader.named(own, "names to values").unwrap_or_default();
+            variables(reader, own, &mut initial);
         }
-        let mut steps = Vec::with_capacity(list.len());
-        for node in list {
-            if reader.problems.is_full() {
-                break;
-            }
-            steps.extend(step::read(reader, node, &self.defaults, self.targets));
+        let mut flow = Flow::new(&habits, self.targets, self.fragments, &mut self.steps);
+        let read = flow.steps(reader, list);
+        let Flow { made, ops, counters, scripted, .. } = flow;
+        let used = std::mem::take(&mut reader.scope.used);
+        let names = reader.scope.end();
+        read?;
+        if made.is_empty() && reader.problems.count() == 0 {
+            let message = format!("the scenario {} requests nothing", quote(&entry.key));
+            return reader.fail(entry.key_span, message, "give it a step such as `get: /`");
         }
-        let steps = unique(reader, steps);
+        let scripted = scripted || made.iter().any(|m| !m.plain);
+        let (steps, exchanges) = unique(reader, made);
+        let program = scripted.then(|| {
+            Arc::new(Program {
+                ops,
+                exchanges,
+                names,
+                initial,
+                rows: rows(&used),
+                counters,
+                lifetime: habits.lifetime,
+                on_error: habits.on_error,
+            })
+        });
         let weight = NonZeroU32::new(u32::try_from(weight?).ok()?)?;
-        Some(Scenario { name: entry.key.clone(), weight, steps, order: Order::Sequence })
+        Some(Scenario { name: entry.key.clone(), weight, steps, order: Order::Sequence, program })
     }
 }
 
+/// Variables and what they begin with; later ones may use earlier ones.
+fn variables(reader: &mut Reader<'_>, entries: &[Entry], initial: &mut Vec<(u16, Source)>) {
+    for entry in entries {
+        let source = source(reader, &entry.value);
+        let place = define(reader, entry);
+        if let (Some(place), Some(source)) = (place, source) {
+            initial.push((place, source));
+        }
+    }
+}
+
+/// The columns used, by source.
+fn rows(used: &[(usize, u16, u16)]) -> Vec<RowUse> {
+    let mut rows: Vec<RowUse> = Vec::new();
+    for (source, column, place) in used {
+        match rows.iter_mut().find(|r| r.source == *source) {
+            Some(row) => row.columns.push((*column, *place)),
+            None => rows.push(RowUse { source: *source, columns: vec![(*column, *place)] }),
+        }
+    }
+    rows
+}
+
+/// Gives the checks of all programs their places among those of the plan.
+pub(crate) fn number_checks(scenarios: &mut [Scenario]) -> Vec<NamedCheck> {
+    let mut all = Vec::new();
+    for scenario in scenarios {
+        let Some(program) = scenario.program.as_mut().and_then(Arc::get_mut) else { continue };
+        for exchange in &mut program.exchanges {
+            exchange.first_check = all.len() as u32;
+            all.extend(exchange.checks.iter().map(|check| NamedCheck {
+                scenario: scenario.name.clone(),
+                step: exchange.name.clone(),
+                name: check.name.clone(),
+            }));
+        }
+    }
+    all
+}
+
 /// Sees to it that names are unique: a name that was given twice is an error, one that was made gets a number.
-fn unique(reader: &mut Reader<'_>, steps: Vec<(Step, Option<Span>)>) -> Vec<Step> {
+fn unique(reader: &mut Reader<'_>, made: Vec<Made>) -> (Vec<Step>, Vec<crate::program::Exchange>) {
     let mut taken = HashSet::new();
-    for (step, given) in &steps {
+    for Made { step, given, .. } in &made {
         if let Some(span) = given
             && !taken.insert(step.name.clone())
         {
@@ -97,10 +169,10 @@ fn unique(reader: &mut Reader<'_>, steps: Vec<(Step, Option<Span>)>) -> Vec<Step
         }
     }
     // How many of a made name there were: searching from 2 each time would take long with thousands of them.
-    let mut made: HashMap<String, usize> = HashMap::new();
-    let mut number = |(mut step, given): (Step, Option<Span>)| {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut number = |Made { mut step, given, mut exchange, .. }: Made| {
         if given.is_none() && !taken.insert(step.name.clone()) {
-            let count = made.entry(step.name.clone()).or_insert(1);
+            let count = counts.entry(step.name.clone()).or_insert(1);
             step.name = loop {
                 *count += 1;
                 let name = format!("{} #{count}", step.name);
@@ -109,7 +181,8 @@ fn unique(reader: &mut Reader<'_>, steps: Vec<(Step, Option<Span>)>) -> Vec<Step
                 }
             };
         }
-        step
+        exchange.name.clone_from(&step.name);
+        (step, exchange)
     };
-    steps.into_iter().map(&mut number).collect()
+    made.into_iter().map(&mut number).unzip()
 }

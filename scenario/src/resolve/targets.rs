@@ -43,14 +43,14 @@ impl Targets {
         }
     }
 
-    /// The target and the path that a step's URL means.
+    /// The target and the path that a step's URL means. `text` is the node's, with something harmless for templates.
     pub fn of_step(
         &mut self,
         reader: &mut Reader<'_>,
         node: &Node,
+        text: &str,
         options: bool,
     ) -> Option<(usize, String)> {
-        let text = node.as_text().unwrap_or_default();
         if text.len() > limits::MAX_PATH_BYTES {
             let message = format!("a path has at most {} bytes", limits::MAX_PATH_BYTES);
             return reader.fail(node.span, message, format!("this one has {}", text.len()));

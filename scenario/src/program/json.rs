@@ -1,0 +1,297 @@
+//! JSON paths (RFC 9535) on response bodies. A path that leads to one place is followed while the text is read, without a
+//! tree; anything else takes serde_json_path on a tree.
+
+use crate::expr::value::Value;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json_path::JsonPath;
+use std::fmt;
+
+/// A compiled path.
+#[derive(Clone, Debug)]
+pub(crate) enum Path {
+    /// Names and numbers only.
+    Singular(Vec<Segment>),
+    /// Wildcards, filters and all the rest.
+    Full(Box<JsonPath>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Segment {
+    Name(String),
+    Index(usize),
+}
+
+/// The body is not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotJson;
+
+impl Path {
+    /// Compiles a path. `Err`: what is wrong and at which byte.
+    pub fn parse(text: &str) -> Result<Path, (String, usize)> {
+        match JsonPath::parse(text) {
+            Ok(path) => Ok(singular(text).map_or_else(|| Path::Full(Box::new(path)), Path::Singular)),
+            Err(error) => Err((error.message().to_owned(), error.position().min(text.len()))),
+        }
+    }
+
+    /// Calls `found` with each value the path leads to, until it returns false.
+    pub fn each(&self, body: &[u8], mut found: impl FnMut(Value) -> bool) -> Result<(), NotJson> {
+        match self {
+            Path::Singular(segments) => {
+                let mut value = None;
+                let mut json = serde_json::Deserializer::from_slice(body);
+                Follow { path: segments, found: &mut value }.deserialize(&mut json).map_err(|_| NotJson)?;
+                json.end().map_err(|_| NotJson)?;
+                if let Some(value) = value {
+                    found(value);
+                }
+                Ok(())
+            }
+            Path::Full(path) => {
+                let tree: serde_json::Value = serde_json::from_slice(body).map_err(|_| NotJson)?;
+                for node in path.query(&tree).iter() {
+                    if !found(Value::from_json(node)) {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// `$`, then `.name`, `['name']` or `[3]`; `None` for everything else.
+fn singular(text: &str) -> Option<Vec<Segment>> {
+    let mut rest = text.trim().strip_prefix('$')?;
+    let mut segments = Vec::new();
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(['.', '[']).unwrap_or(after.len());
+            let name = &after[..end];
+            let plain = |c: char| c.is_alphanumeric() || c == '_';
+            if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(plain) {
+                return None;
+            }
+            segments.push(Segment::Name(name.to_owned()));
+            rest = &after[end..];
+            continue;
+        }
+        let after = rest.strip_prefix('[')?;
+        if let Some(quote) = after.chars().next().filter(|c| matches!(c, '\'' | '"')) {
+            let end = after[1..].find(quote)? + 1;
+            let name = &after[1..end];
+            if name.contains('\\') {
+                return None;
+            }
+            segments.push(Segment::Name(name.to_owned()));
+            rest = after[end + 1..].strip_prefix(']')?;
+        } else {
+            let end = after.find(']')?;
+            segments.push(Segment::Index(after[..end].parse().ok()?));
+            rest = &after[end + 1..];
+        }
+    }
+    Some(segments)
+}
+
+/// Goes down a path while the text is read.
+struct Follow<'p> {
+    path: &'p [Segment],
+    found: &'p mut Option<Value>,
+}
+
+impl<'de> DeserializeSeed<'de> for Follow<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self.path {
+            [] => {
+                *self.found = Some(deserializer.deserialize_any(Leaf)?);
+                Ok(())
+            }
+            _ => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+macro_rules! nothing_below {
+    ($($method:ident: $type:ty),*) => {
+        $(fn $method<E>(self, _: $type) -> Result<(), E> { Ok(()) })*
+    };
+}
+
+impl<'de> Visitor<'de> for Follow<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    nothing_below!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let wanted = match self.path.first() {
+            Some(Segment::Name(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        while let Some(is) = map.next_key_seed(Key(wanted))? {
+            match is {
+                true => map.next_value_seed(Follow { path: &self.path[1..], found: &mut *self.found })?,
+                false => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let wanted = match self.path.first() {
+            Some(Segment::Index(index)) => Some(*index),
+            _ => None,
+        };
+        for index in 0.. {
+            let more = match wanted == Some(index) {
+                true => list
+                    .next_element_seed(Follow { path: &self.path[1..], found: &mut *self.found })?
+                    .is_some(),
+                false => list.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a key is the wanted one, without a copy of it.
+struct Key<'p>(Option<&'p str>);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = bool;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+    fn visit_str<E>(self, key: &str) -> Result<bool, E> {
+        Ok(self.0 == Some(key))
+    }
+}
+
+/// What the path led to.
+struct Leaf;
+
+impl<'de> Visitor<'de> for Leaf {
+    type Value = Value;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_bool<E>(self, b: bool) -> Result<Value, E> {
+        Ok(Value::Bool(b))
+    }
+    fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
+        Ok(Value::Int(n))
+    }
+    fn visit_u64<E>(self, n: u64) -> Result<Value, E> {
+        Ok(i64::try_from(n).map_or(Value::Float(n as f64), Value::Int))
+    }
+    fn visit_f64<E>(self, x: f64) -> Result<Value, E> {
+        Ok(Value::Float(x))
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element::<serde_json::Value>()? {
+            items.push(Value::from_json(&item));
+        }
+        Ok(Value::List(items))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut object = serde_json::Map::new();
+        while let Some((key, value)) = map.next_entry()? {
+            object.insert(key, value);
+        }
+        let text = serde_json::to_string(&object).map_err(A::Error::custom)?;
+        Ok(Value::Text(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str = r#"{"a":{"b":[1,2.5,"x",null,true,{"c":"deep"}],"k.e y":7},"list":[{"id":1,"n":"p"},{"id":2,"n":"q"}],"big":18446744073709551615}"#;
+
+    fn all(path: &str) -> Vec<Value> {
+        let mut found = Vec::new();
+        Path::parse(path)
+            .unwrap()
+            .each(BODY.as_bytes(), |v| {
+                found.push(v);
+                true
+            })
+            .unwrap();
+        found
+    }
+
+    #[test]
+    fn singular_and_full_paths_agree() {
+        for path in [
+            "$.a.b[0]",
+            "$.a.b[1]",
+            "$['a']['b'][2]",
+            "$.a.b[3]",
+            "$.a.b[4]",
+            "$.a.b[5].c",
+            "$.a['k.e y']",
+            "$.list[1].n",
+            "$.a.b",
+            "$.list[0]",
+            "$.none",
+            "$.a.b.c",
+            "$.a.b[9]",
+            "$.a.b[2].x",
+        ] {
+            let parsed = Path::parse(path).unwrap();
+            assert!(matches!(parsed, Path::Singular(_)), "{path}");
+            let full = Path::Full(Box::new(JsonPath::parse(path).unwrap()));
+            let mut expected = Vec::new();
+            full.each(BODY.as_bytes(), |v| {
+                expected.push(v);
+                true
+            })
+            .unwrap();
+            assert_eq!(all(path), expected, "{path}");
+        }
+        assert_eq!(all("$.a.b[5].c"), [Value::Text("deep".into())]);
+        assert_eq!(all("$.list[0]"), [Value::Text(r#"{"id":1,"n":"p"}"#.into())]);
+    }
+
+    #[test]
+    fn wildcards_and_filters() {
+        assert_eq!(all("$.list[*].id"), [Value::Int(1), Value::Int(2)]);
+        assert_eq!(all("$.list[?@.id > 1].n"), [Value::Text("q".into())]);
+        assert_eq!(all("$..c"), [Value::Text("deep".into())]);
+    }
+
+    #[test]
+    fn what_is_not_json_is_said() {
+        let path = Path::parse("$.a").unwrap();
+        for body in ["", "{", "{\"a\":1", "{\"a\":1}x", "<html>", "\u{0}"] {
+            assert_eq!(path.each(body.as_bytes(), |_| true), Err(NotJson), "{body}");
+        }
+        let deep = "[".repeat(10_000);
+        assert_eq!(path.each(deep.as_bytes(), |_| true), Err(NotJson));
+        assert!(Path::parse("a.b").is_err() && Path::parse("$.a[").is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! A scenario that is more than constant requests: compiled once into a [`Program`] that all cores share, and walked by a
+//! small interpreter, [`User`], that the engine asks what to do next and tells what came back.
+//!
+//! Pure: no I/O but reading pieces of large data files, no clock. `resolve` makes programs, `engine` runs them.
+
+mod check;
+mod cookies;
+pub mod data;
+mod decode;
+mod extract;
+mod html;
+mod json;
+mod user;
+
+pub(crate) use check::{Check, CheckKind, Limit, Operand, Test};
+pub(crate) use extract::{Extract, From, Pick};
+pub(crate) use html::Selector;
+pub(crate) use json::Path;
+pub use user::{Action, Done, Hop, Reason, User, Verdict, World};
+
+use crate::expr::Expr;
+use crate::expr::random::Random;
+use crate::expr::text::Phrase;
+use crate::plan::StatusSet;
+use bytes::Bytes;
+use proto::Want;
+use std::time::Duration;
+
+/// Places of the variables that every scenario has.
+pub(crate) const BUILT_IN: &[&str] = &["user", "iteration", "status", "ok", "response_ms"];
+pub(crate) const USER: usize = 0;
+pub(crate) const ITERATION: usize = 1;
+pub(crate) const STATUS: usize = 2;
+pub(crate) const OK: usize = 3;
+pub(crate) const RESPONSE_MS: usize = 4;
+
+/// What the users of a scenario do.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    pub(crate) ops: Vec<Op>,
+    /// By the scenario's step.
+    pub(crate) exchanges: Vec<Exchange>,
+    /// Names of variables by place.
+    pub(crate) names: Vec<String>,
+    /// What variables hold when an iteration (or a user) begins.
+    pub(crate) initial: Vec<(u16, Source)>,
+    /// Which rows an iteration takes.
+    pub(crate) rows: Vec<RowUse>,
+    /// Loops, each with a counter.
+    pub(crate) counters: u16,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) on_error: OnError,
+}
+
+/// How long variables and cookies live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Each iteration begins anew.
+    #[default]
+    Iteration,
+    /// As long as the user.
+    User,
+}
+
+/// What a failed request does to the iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// The next step follows, unless something that it needs is missing.
+    #[default]
+    Continue,
+    /// The iteration ends as failed.
+    EndIteration,
+}
+
+/// Columns of a data source and the places of the variables they go to.
+#[derive(Clone, Debug)]
+pub(crate) struct RowUse {
+    pub source: usize,
+    pub columns: Vec<(u16, u16)>,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Expr(Expr),
+    Text(Phrase),
+}
+
+/// One thing that a user does.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Request(u32),
+    Think(Think),
+    Set(u16, Source),
+    Log(Phrase),
+    Fail(Phrase),
+    Jump(usize),
+    /// Jumps unless the condition holds.
+    Unless(Expr, usize),
+    /// Begins a loop of so many rounds, or jumps over it.
+    Repeat {
+        counter: u16,
+        times: Expr,
+        exit: usize,
+    },
+    /// Goes back while rounds are left.
+    Again {
+        counter: u16,
+        to: usize,
+    },
+    /// Begins a loop with a bound on its rounds.
+    Rounds {
+        counter: u16,
+        most: u32,
+    },
+    /// Counts a round; too many fail the iteration.
+    Round {
+        counter: u16,
+    },
+    /// Jumps to one of these; weights added up.
+    Choose(Vec<(u64, usize)>),
+}
+
+/// A pause.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Think {
+    Fixed(Duration),
+    Uniform(Duration, Duration),
+    Normal { mean: Duration, deviation: Duration },
+    Exponential { mean: Duration },
+}
+
+impl Think {
+    fn draw(self, random: &Random) -> Duration {
+        let spread = |mean: Duration, x: f64| {
+            let seconds = mean.as_secs_f64() * x;
+            Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(crate::limits::MAX_DURATION)
+        };
+        match self {
+            Think::Fixed(time) => time,
+            Think::Uniform(low, high) => low + spread(high - low, random.unit()),
+            Think::Normal { mean, deviation } => {
+                let seconds = mean.as_secs_f64() + deviation.as_secs_f64() * random.normal();
+                Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(mean)
+            }
+            Think::Exponential { mean } => spread(mean, random.exponential()),
+        }
+    }
+}
+
+/// What becomes of a redirect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// It is an answer like any other.
+    #[default]
+    Manual,
+    /// It is followed, at most so often.
+    Follow(u8),
+    /// It fails the iteration.
+    Error,
+}
+
+/// What is sent as the body.
+#[derive(Clone, Debug)]
+pub(crate) enum Payload {
+    Fixed(Bytes),
+    Rendered(Phrase),
+}
+
+/// One request of a program and what is made of its response. The step's `proto` template has the same slots.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub(crate) name: String,
+    /// Index into the plan's targets.
+    pub(crate) target: usize,
+    /// What goes into the slots of the step's template.
+    pub(crate) values: Vec<Phrase>,
+    pub(crate) path: Phrase,
+    pub(crate) payload: Payload,
+    pub(crate) cookies: bool,
+    pub(crate) redirects: Redirects,
+    pub(crate) expected: StatusSet,
+    pub(crate) checks: Vec<Check>,
+    /// Index of the first of them among those of the plan.
+    pub(crate) first_check: u32,
+    pub(crate) extracts: Vec<Extract>,
+    pub(crate) body_limit: usize,
+    pub(crate) want: Want,
+}
+
+impl Exchange {
+    /// What must be looked at in the response.
+    pub fn want(&self) -> Want {
+        self.want
+    }
+    /// Whether requests may carry cookies.
+    pub fn cookies(&self) -> bool {
+        self.cookies
+    }
+    /// Whether redirects are followed.
+    pub fn follows(&self) -> bool {
+        matches!(self.redirects, Redirects::Follow(_))
+    }
+    /// The slot of the value of `cookie`.
+    pub fn cookie_slot(&self) -> u16 {
+        self.values.len() as u16
+    }
+    /// The slot of the path, without its first `/`, that a redirect leads to.
+    pub fn location_slot(&self) -> u16 {
+        self.values.len() as u16 + 1
+    }
+    /// Names of its checks.
+    pub fn check_names(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().map(|c| c.name.as_str())
+    }
+    /// Whether it has a body whose length is not known before.
+    pub fn has_body(&self) -> bool {
+        match &self.payload {
+            Payload::Fixed(bytes) => !bytes.is_empty(),
+            Payload::Rendered(_) => true,
+        }
+    }
+}
+
+impl Program {
+    /// What is made of the responses, by the scenario's step.
+    pub fn exchanges(&self) -> &[Exchange] {
+        &self.exchanges
+    }
+}

@@ -1,0 +1,881 @@
+//! The interpreter: one virtual user's place in its program, its variables and its cookies.
+//!
+//! The engine asks [`User::next`] what to do, sends what it says, and tells the response: [`User::head`], [`User::body`], and
+//! then [`User::done`] or [`User::failed`].
+
+use super::check::{self, Check, CheckKind, Test};
+use super::cookies::{self, Bomb, Jar};
+use super::data::{AtEnd, Cursor, Shard, Taken};
+use super::decode::{Coding, decode};
+use super::extract::{Extract, From, Picker};
+use super::{BUILT_IN, Exchange, ITERATION, Lifetime, OK, OnError, Op, Payload, Program, RESPONSE_MS};
+use super::{Redirects, STATUS, Source, USER};
+use crate::expr::random::Random;
+use crate::expr::value::{Val, Value};
+use crate::expr::{Binary, Env, EvalError};
+use crate::limits;
+use crate::plan::{CheckTally, Plan};
+use bytes::Bytes;
+use proto::{Fields, Scheme};
+use std::time::Duration;
+
+/// Why an iteration failed, for people; equal causes read the same.
+pub type Reason = String;
+
+/// What a user does next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Sends the request of the scenario's step `step`; with a hop it is one that a redirect asks for.
+    Request {
+        /// Index of the scenario's step.
+        step: u32,
+        /// Where a redirect leads.
+        hop: Option<Hop>,
+    },
+    /// Does nothing for a while.
+    Think(Duration),
+    /// Says something to whoever watches.
+    Log(String),
+    /// The iteration is over.
+    End(Result<(), Reason>),
+}
+
+/// Where a redirect leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// Index into the plan's targets.
+    pub target: u16,
+    /// The method and the body stay (307 and 308); else it is a GET.
+    pub same: bool,
+}
+
+/// What a complete response was worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The status is one that makes the request a success.
+    pub expected: bool,
+    /// Checks that passed.
+    pub passed: u32,
+    /// Checks that failed.
+    pub failed: u32,
+}
+
+/// What the engine knows of a response that is complete.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    /// Due to last byte, in nanoseconds.
+    pub response: u64,
+    /// As ALPN names it.
+    pub protocol: &'static str,
+    /// The phase is recorded: its checks count.
+    pub record: bool,
+}
+
+/// What the users of one core share.
+#[derive(Debug)]
+pub struct World {
+    /// Nanoseconds since 1970, set before users are asked or told anything.
+    pub wall: u64,
+    cursors: Vec<Cursor>,
+    origins: Vec<Origin>,
+    /// Checks by their place in the plan.
+    pub checks: Vec<CheckTally>,
+    /// Buffers for bodies that nobody uses at the moment.
+    pool: Vec<Vec<u8>>,
+    scratch: Vec<u8>,
+    seed: u64,
+}
+
+#[derive(Debug)]
+struct Origin {
+    scheme: Scheme,
+    authority: String,
+    host: String,
+}
+
+impl World {
+    /// A core's world.
+    pub fn new(plan: &Plan, shard: Shard) -> World {
+        let origin = |t: &crate::plan::Target| Origin {
+            scheme: t.scheme,
+            authority: t.authority.clone(),
+            host: t.host.clone(),
+        };
+        World {
+            wall: 0,
+            cursors: plan.script.data.iter().map(|s| Cursor::new(s.clone(), shard)).collect(),
+            origins: plan.targets.iter().map(origin).collect(),
+            checks: plan.script.checks.iter().map(|_| CheckTally::default()).collect(),
+            pool: Vec::new(),
+            scratch: Vec::new(),
+            seed: plan.script.seed,
+        }
+    }
+
+    fn give_back(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > 0 && buffer.capacity() <= limits::MAX_POOLED_BUFFER {
+            buffer.clear();
+            self.pool.push(buffer);
+        }
+    }
+}
+
+/// A virtual user.
+#[derive(Debug)]
+pub struct User {
+    pc: usize,
+    step: u32,
+    hops: u8,
+    hop: Option<Hop>,
+    /// The request just sent was one a redirect asked for.
+    on_hop: bool,
+    truncated: bool,
+    coding: Coding,
+    status: u16,
+    passed: u32,
+    missed: u32,
+    target: u16,
+    iteration: u64,
+    vars: Vec<Value>,
+    counters: Vec<u32>,
+    jar: Jar,
+    random: Random,
+    /// The values of the request's slots one after the other, and where each ends.
+    rendered: Vec<u8>,
+    ends: Vec<u32>,
+    payload: Bytes,
+    /// Path and query of the request.
+    path: Vec<u8>,
+    has_cookie: bool,
+    body: Vec<u8>,
+    /// Why the iteration will end.
+    broken: Option<Reason>,
+}
+
+impl User {
+    /// A user that has done nothing; `number` is its number in the whole run.
+    pub fn new(world: &World, number: u64) -> User {
+        let vars =
+            vec![Value::Int(number as i64), Value::Int(0), Value::Null, Value::Bool(true), Value::Null];
+        debug_assert_eq!(vars.len(), BUILT_IN.len());
+        User {
+            pc: 0,
+            step: 0,
+            hops: 0,
+            hop: None,
+            on_hop: false,
+            truncated: false,
+            coding: Coding::Identity,
+            status: 0,
+            passed: 0,
+            missed: 0,
+            target: 0,
+            iteration: 0,
+            vars,
+            counters: Vec::new(),
+            jar: Jar::default(),
+            random: Random::new(world.seed, number),
+            rendered: Vec::new(),
+            ends: Vec::new(),
+            payload: Bytes::new(),
+            path: Vec::new(),
+            has_cookie: false,
+            body: Vec::new(),
+            broken: None,
+        }
+    }
+
+    fn env<'a>(&'a self, world: &World) -> Env<'a> {
+        Env { vars: &self.vars, random: &self.random, wall: world.wall }
+    }
+
+    /// Begins an iteration. False: a source of data has no more rows, and the user stops.
+    pub fn begin(&mut self, program: &Program, world: &mut World) -> bool {
+        let first = self.iteration == 0 || self.vars.len() != program.names.len();
+        (self.pc, self.hops, self.hop, self.broken) = (0, 0, None, None);
+        self.iteration += 1;
+        if first || program.lifetime == Lifetime::Iteration {
+            self.jar.clear();
+            self.vars.truncate(BUILT_IN.len());
+            self.vars.resize(program.names.len(), Value::Unset);
+        }
+        self.counters.clear();
+        self.counters.resize(usize::from(program.counters), 0);
+        self.vars[ITERATION] = Value::Int(self.iteration as i64);
+        (self.vars[STATUS], self.vars[OK], self.vars[RESPONSE_MS]) =
+            (Value::Null, Value::Bool(true), Value::Null);
+        let number = match self.vars[USER] {
+            Value::Int(n) => n as u64,
+            _ => 0,
+        };
+        for rows in &program.rows {
+            let cursor = &mut world.cursors[rows.source];
+            match cursor.take(number, &self.random) {
+                Taken::Row(row) => {
+                    if let Err(error) = cursor.read(row, &rows.columns, &mut self.vars) {
+                        self.broken = Some(format!("data {}: {error}", cursor.name()));
+                    }
+                }
+                Taken::UsedUp if cursor.at_end() == AtEnd::Fail => {
+                    self.broken = Some(format!("data {}: the rows are used up", cursor.name()));
+                }
+                Taken::UsedUp => return false,
+            }
+        }
+        if first || program.lifetime == Lifetime::Iteration {
+            for (place, source) in &program.initial {
+                if let Err(error) = self.set(*place, source, world) {
+                    self.broken = Some(format!("variables: {}", explain(program, &error)));
+                }
+            }
+        }
+        true
+    }
+
+    /// What to do next. Called after [`User::begin`], and again after each action has been done.
+    pub fn next(&mut self, program: &Program, world: &mut World) -> Action {
+        for _ in 0..limits::MAX_OPS_IN_A_ROW {
+            if let Some(reason) = self.broken.take() {
+                return Action::End(Err(reason));
+            }
+            if let Some(hop) = self.hop.take() {
+                return self.follow(hop, program, world);
+            }
+            let Some(op) = program.ops.get(self.pc) else { return Action::End(Ok(())) };
+            self.pc += 1;
+            match self.step(op, program, world) {
+                Ok(Some(action)) => return action,
+                Ok(None) => {}
+                Err(error) => return Action::End(Err(explain(program, &error))),
+            }
+        }
+        Action::End(Err("a loop without a request or a pause".into()))
+    }
+
+    fn step(&mut self, op: &Op, program: &Program, world: &mut World) -> Result<Option<Action>, EvalError> {
+        match op {
+            Op::Request(step) => {
+                (self.step, self.hops, self.on_hop) = (*step, 0, false);
+                let exchange = &program.exchanges[*step as usize];
+                self.target = exchange.target as u16;
+                self.render(exchange, world)?;
+                return Ok(Some(Action::Request { step: *step, hop: None }));
+            }
+            Op::Think(think) => return Ok(Some(Action::Think(think.draw(&self.random)))),
+            Op::Set(place, source) => self.set(*place, source, world)?,
+            Op::Log(text) => {
+                let mut out = Vec::new();
+                text.render(self.env(world), &mut out)?;
+                return Ok(Some(Action::Log(String::from_utf8_lossy(&out).into_owned())));
+            }
+            Op::Fail(text) => {
+                let mut out = Vec::new();
+                text.render(self.env(world), &mut out)?;
+                return Ok(Some(Action::End(Err(String::from_utf8_lossy(&out).into_owned()))));
+            }
+            Op::Jump(to) => self.pc = *to,
+            Op::Unless(condition, to) => {
+                if !condition.holds(self.env(world))? {
+                    self.pc = *to;
+                }
+            }
+            Op::Repeat { counter, times, exit } => {
+                let times = times.eval(self.env(world))?.int();
+                let times = times.ok_or(EvalError::Bad("`repeat` needs a whole number"))?;
+                self.counters[usize::from(*counter)] = times.clamp(0, limits::MAX_ROUNDS as i64) as u32;
+                if times <= 0 {
+                    self.pc = *exit;
+                }
+            }
+            Op::Again { counter, to } => {
+                let left = &mut self.counters[usize::from(*counter)];
+                *left = left.saturating_sub(1);
+                if *left > 0 {
+                    self.pc = *to;
+                }
+            }
+            Op::Rounds { counter, most } => self.counters[usize::from(*counter)] = *most,
+            Op::Round { counter } => {
+                let left = &mut self.counters[usize::from(*counter)];
+                *left = left
+                    .checked_sub(1)
+                    .ok_or(EvalError::Bad("a `while` went on for more rounds than it may"))?;
+            }
+            Op::Choose(arms) => {
+                let total = arms.last().map_or(0, |(upto, _)| *upto);
+                let drawn = self.random.below(total);
+                self.pc = arms.iter().find(|(upto, _)| drawn < *upto).map_or(self.pc, |(_, to)| *to);
+            }
+        }
+        Ok(None)
+    }
+
+    fn set(&mut self, place: u16, source: &Source, world: &World) -> Result<(), EvalError> {
+        let place = usize::from(place);
+        // The variable itself may be part of the expression, so it is taken out only for writing.
+        match source {
+            Source::Expr(expr) => {
+                let mut value = Value::Null;
+                value.set(expr.eval(self.env(world))?);
+                self.vars[place] = value;
+            }
+            Source::Text(phrase) => {
+                let mut out = Vec::new();
+                phrase.render(self.env(world), &mut out)?;
+                if out.len() > limits::MAX_TEXT {
+                    return Err(EvalError::Bad("a text became too long"));
+                }
+                self.vars[place] = Value::Text(String::from_utf8_lossy(&out).into_owned());
+            }
+        }
+        Ok(())
+    }
+
+    // ---- the request ----
+
+    /// Works out the values of the request's slots, and its body.
+    fn render(&mut self, exchange: &Exchange, world: &World) -> Result<(), EvalError> {
+        let mut out = std::mem::take(&mut self.rendered);
+        let mut path = std::mem::take(&mut self.path);
+        let rendered = self.render_into(exchange, world, &mut out, &mut path);
+        (self.rendered, self.path) = (out, path);
+        rendered?;
+        self.payload = match &exchange.payload {
+            Payload::Fixed(bytes) => bytes.clone(),
+            Payload::Rendered(phrase) => {
+                let mut body = Vec::new();
+                phrase.render(self.env(world), &mut body)?;
+                Bytes::from(body)
+            }
+        };
+        Ok(())
+    }
+
+    fn render_into(
+        &mut self,
+        exchange: &Exchange,
+        world: &World,
+        out: &mut Vec<u8>,
+        path: &mut Vec<u8>,
+    ) -> Result<(), EvalError> {
+        out.clear();
+        self.ends.clear();
+        for value in &exchange.values {
+            value.render(Env { vars: &self.vars, random: &self.random, wall: world.wall }, out)?;
+            self.ends.push(out.len() as u32);
+        }
+        if exchange.cookies || exchange.follows() {
+            path.clear();
+            exchange.path.render(self.env(world), path)?;
+            self.put_cookie(exchange, world, out, path);
+            self.ends.push(out.len() as u32);
+        }
+        Ok(())
+    }
+
+    fn put_cookie(&mut self, exchange: &Exchange, world: &World, out: &mut Vec<u8>, path: &[u8]) {
+        let from = out.len();
+        if exchange.cookies {
+            let path = std::str::from_utf8(path).unwrap_or("/");
+            self.jar.write(place(world, self.target, path), world.wall, out);
+        }
+        self.has_cookie = out.len() > from;
+        self.ends.push(out.len() as u32);
+    }
+
+    /// The request that a redirect asks for: the same fields, another path, and the cookies that belong there.
+    fn follow(&mut self, hop: Hop, program: &Program, world: &World) -> Action {
+        let exchange = &program.exchanges[self.step as usize];
+        self.hops += 1;
+        self.on_hop = true;
+        self.target = hop.target;
+        self.ends.truncate(exchange.values.len());
+        let mut out = std::mem::take(&mut self.rendered);
+        out.truncate(self.ends.last().map_or(0, |end| *end as usize));
+        let path = std::mem::take(&mut self.path);
+        self.put_cookie(exchange, world, &mut out, &path);
+        out.extend_from_slice(path.strip_prefix(b"/").unwrap_or(&path));
+        self.ends.push(out.len() as u32);
+        (self.rendered, self.path) = (out, path);
+        if !hop.same {
+            self.payload = Bytes::new();
+        }
+        Action::Request { step: self.step, hop: Some(hop) }
+    }
+
+    /// The values of the request's slots, in order.
+    #[inline]
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        let mut from = 0;
+        self.ends.iter().map(move |end| {
+            let value = &self.rendered[from..*end as usize];
+            from = *end as usize;
+            value
+        })
+    }
+
+    /// Whether the request has a cookie: the value of the slot is not empty.
+    #[inline]
+    pub fn has_cookie(&self) -> bool {
+        self.has_cookie
+    }
+
+    /// The request's body.
+    #[inline]
+    pub fn payload(&self) -> Bytes {
+        self.payload.clone()
+    }
+
+    // ---- the response ----
+
+    /// The head of the final response.
+    pub fn head(
+        &mut self,
+        program: &Program,
+        world: &mut World,
+        status: u16,
+        fields: &dyn Fields,
+        record: bool,
+    ) {
+        let exchange = &program.exchanges[self.step as usize];
+        (self.status, self.passed, self.missed, self.truncated) = (status, 0, 0, false);
+        (self.coding, self.hop) = (Coding::Identity, None);
+        if exchange.want.fields {
+            self.fields(exchange, world, status, fields);
+        }
+        if exchange.want.body && self.hop.is_none() && self.body.capacity() == 0 {
+            self.body = world.pool.pop().unwrap_or_default();
+        }
+        self.body.clear();
+        if exchange.redirects == Redirects::Error && (300..400).contains(&status) && status != 304 {
+            self.breaks(exchange, "a redirect, which the plan does not allow");
+        }
+        if self.hop.is_none() && exchange.want.fields {
+            self.judge_fields(exchange, world, fields, record);
+        }
+    }
+
+    /// Cookies, the coding, and where a redirect leads.
+    fn fields(&mut self, exchange: &Exchange, world: &mut World, status: u16, fields: &dyn Fields) {
+        let follows = exchange.follows() && matches!(status, 301 | 302 | 303 | 307 | 308);
+        let (mut location, mut bomb) = (None, None);
+        let (path, target) = (&self.path, self.target);
+        let (jar, coding) = (&mut self.jar, &mut self.coding);
+        fields.each(&mut |name, value| match name.len() {
+            8 if follows && name.eq_ignore_ascii_case(b"location") => location = Some(value.to_vec()),
+            10 if exchange.cookies && name.eq_ignore_ascii_case(b"set-cookie") => {
+                let path = std::str::from_utf8(path).unwrap_or("/");
+                if let Err(error) = jar.store(value, place(world, target, path), world.wall) {
+                    bomb = Some(error);
+                }
+            }
+            16 if exchange.want.body && name.eq_ignore_ascii_case(b"content-encoding") => {
+                *coding = Coding::of(value);
+            }
+            _ => {}
+        });
+        match bomb {
+            Some(Bomb::Large) => self.breaks(exchange, "the server set a cookie of more than 4096 bytes"),
+            Some(Bomb::Many) => self.breaks(exchange, "the server set more than 50 cookies"),
+            None => {}
+        }
+        let Some(location) = location else { return };
+        let Redirects::Follow(most) = exchange.redirects else { return };
+        if self.hops >= most {
+            return self.breaks(exchange, "more redirects than are followed");
+        }
+        match self.resolve(world, &location) {
+            Ok(target) => self.hop = Some(Hop { target, same: matches!(status, 307 | 308) }),
+            Err(reason) => self.breaks(exchange, reason),
+        }
+    }
+
+    /// Where a location leads: the target; the path goes into `self.path`.
+    fn resolve(&mut self, world: &World, location: &[u8]) -> Result<u16, &'static str> {
+        const BAD: &str = "a redirect to what is not a URL";
+        let location = std::str::from_utf8(location).map_err(|_| BAD)?;
+        let origin = &world.origins[usize::from(self.target)];
+        let path = std::str::from_utf8(&self.path).map_err(|_| BAD)?;
+        let base = format!("{}://{}{path}", origin.scheme.as_str(), origin.authority);
+        let url = url::Url::parse(&base).and_then(|base| base.join(location)).map_err(|_| BAD)?;
+        let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        let target = world
+            .origins
+            .iter()
+            .position(|o| o.scheme.as_str() == url.scheme() && o.authority.eq_ignore_ascii_case(authority))
+            .ok_or("a redirect to a host that is not in the plan")?;
+        let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        if path.len() > limits::MAX_PATH_BYTES {
+            return Err(BAD);
+        }
+        self.path.clear();
+        self.path.extend_from_slice(path.as_bytes());
+        Ok(target as u16)
+    }
+
+    /// Checks and extractors that look at header fields.
+    fn judge_fields(&mut self, exchange: &Exchange, world: &mut World, fields: &dyn Fields, record: bool) {
+        for (i, check) in exchange.checks.iter().enumerate() {
+            let (name, test) = match &check.kind {
+                CheckKind::Header(name, test) => (name, test),
+                CheckKind::Cookie(name, test) => {
+                    let found = self.jar.get(name);
+                    let outcome = one(test, found.map(str::as_bytes), self.env(world));
+                    self.count(exchange, world, i, outcome, record, |_| "***".into());
+                    continue;
+                }
+                _ => continue,
+            };
+            let env = self.env(world);
+            let (mut any, mut outcome, mut sample) = (false, Ok(false), Vec::new());
+            fields.each(&mut |n, value| {
+                if n.eq_ignore_ascii_case(name.as_bytes()) {
+                    any = true;
+                    if outcome == Ok(false) {
+                        outcome = test.holds_for_bytes(value, env);
+                        if outcome == Ok(false) && sample.is_empty() {
+                            sample.extend_from_slice(&value[..value.len().min(limits::MAX_SAMPLE)]);
+                        }
+                    }
+                }
+            });
+            if matches!(test, Test::Absent) {
+                outcome = Ok(!any);
+            }
+            let secret = is_secret(name);
+            self.count(exchange, world, i, outcome, record, |_| match (any, secret) {
+                (false, _) => "the header is not there".into(),
+                (true, true) => "***".into(),
+                (true, false) => show(&sample),
+            });
+        }
+        for extract in &exchange.extracts {
+            match &extract.from {
+                From::Header(name) => self.extract(exchange, extract, |picker| {
+                    let mut more = true;
+                    fields.each(&mut |n, value| {
+                        if more && n.eq_ignore_ascii_case(name.as_bytes()) {
+                            more = picker.offer_bytes(value);
+                        }
+                    });
+                    Ok(())
+                }),
+                From::Cookie(name) => {
+                    let value = self.jar.get(name).map(str::to_owned);
+                    self.extract(exchange, extract, |picker| {
+                        value.map(|v| picker.offer_bytes(v.as_bytes()));
+                        Ok(())
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A piece of the body.
+    #[inline]
+    pub fn body(&mut self, program: &Program, bytes: &[u8]) {
+        let exchange = &program.exchanges[self.step as usize];
+        if !exchange.want.body || self.hop.is_some() {
+            return;
+        }
+        let room = exchange.body_limit - self.body.len().min(exchange.body_limit);
+        if bytes.len() > room {
+            self.truncated = true;
+        }
+        self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// The response is complete: checks and extractors.
+    pub fn done(&mut self, program: &Program, world: &mut World, done: Done) -> Verdict {
+        let exchange = &program.exchanges[self.step as usize];
+        self.vars[STATUS] = Value::Int(i64::from(self.status));
+        if self.hop.is_some() {
+            return Verdict { expected: true, passed: 0, failed: 0 };
+        }
+        let expected = exchange.expected.contains(self.status);
+        if exchange.want.body {
+            self.judge_body(exchange, world, done.record);
+        }
+        for (i, check) in exchange.checks.iter().enumerate() {
+            let outcome = match &check.kind {
+                CheckKind::Status(set) => set.contains(self.status),
+                CheckKind::Time(limit) => limit.holds(done.response),
+                CheckKind::Protocol(name) => name == done.protocol,
+                _ => continue,
+            };
+            let status = self.status;
+            self.count(exchange, world, i, Ok(outcome), done.record, |check| match &check.kind {
+                CheckKind::Status(_) => status.to_string(),
+                CheckKind::Time(_) => crate::duration::show_duration(Duration::from_nanos(done.response)),
+                _ => done.protocol.to_owned(),
+            });
+        }
+        self.vars[RESPONSE_MS] = Value::Float(done.response as f64 / 1e6);
+        self.vars[OK] = Value::Bool(expected && self.missed == 0);
+        if !expected && program.on_error == OnError::EndIteration {
+            let status = self.status;
+            self.broken
+                .get_or_insert_with(|| format!("{}: the status {status} was not expected", exchange.name));
+        }
+        world.give_back(std::mem::take(&mut self.body));
+        self.payload = Bytes::new();
+        Verdict { expected, passed: self.passed, failed: self.missed }
+    }
+
+    /// The request failed without a complete response.
+    pub fn failed(&mut self, program: &Program, world: &mut World, detail: &'static str) {
+        let exchange = &program.exchanges[self.step as usize];
+        world.give_back(std::mem::take(&mut self.body));
+        self.payload = Bytes::new();
+        self.hop = None;
+        (self.vars[STATUS], self.vars[OK]) = (Value::Int(0), Value::Bool(false));
+        let needed = exchange.extracts.iter().any(|e| e.required && e.default.is_none());
+        if needed || program.on_error == OnError::EndIteration {
+            self.broken.get_or_insert_with(|| format!("{}: {detail}", exchange.name));
+        } else {
+            exchange.extracts.iter().for_each(|e| {
+                if let Some(default) = &e.default {
+                    self.vars[usize::from(e.place)] = default.clone();
+                }
+            });
+        }
+    }
+
+    /// The iteration ends here for a reason of the engine's.
+    pub fn give_up(&mut self, program: &Program, detail: &str) {
+        let name = &program.exchanges[self.step as usize].name;
+        self.broken.get_or_insert_with(|| format!("{name}: {detail}"));
+    }
+
+    fn judge_body(&mut self, exchange: &Exchange, world: &mut World, record: bool) {
+        let body = std::mem::take(&mut self.body);
+        let mut decoded = std::mem::take(&mut world.scratch);
+        let mut seen = Some(&body[..]);
+        if self.coding != Coding::Identity {
+            // A body cut off at the limit cannot be decoded to its end; what comes out before is good.
+            match decode(self.coding, &body, exchange.body_limit, &mut decoded) {
+                Ok(more) => {
+                    self.truncated |= more;
+                    seen = Some(&decoded[..]);
+                }
+                Err(_) if self.truncated => seen = Some(&decoded[..]),
+                Err(_) => seen = None,
+            }
+        }
+        for (i, check) in exchange.checks.iter().enumerate() {
+            if !check.kind.needs_body() {
+                continue;
+            }
+            let outcome = match seen {
+                Some(seen) => self.check_body(&check.kind, seen, world),
+                None => Ok(false),
+            };
+            let truncated = self.truncated;
+            self.count(exchange, world, i, outcome, record, |_| match seen {
+                None => "the body is not what content-encoding says".into(),
+                Some(_) if truncated => "only the start of the body was kept: raise body_limit".into(),
+                Some(seen) => show(seen),
+            });
+        }
+        for extract in exchange.extracts.iter().filter(|e| e.from.needs_body()) {
+            match seen {
+                Some(seen) => self.extract(exchange, extract, |picker| find(&extract.from, seen, picker)),
+                None => self.breaks(exchange, "the body is not what content-encoding says"),
+            }
+        }
+        decoded.clear();
+        world.scratch = decoded;
+        self.body = body;
+    }
+
+    fn check_body(&self, kind: &CheckKind, body: &[u8], world: &World) -> Result<bool, EvalError> {
+        let env = self.env(world);
+        match kind {
+            CheckKind::Body(test) => match test {
+                Test::Absent => Ok(body.is_empty()),
+                Test::Exists => Ok(!body.is_empty()),
+                Test::Equals(_) if self.truncated => Ok(false),
+                test => test.holds_for_bytes(body, env),
+            },
+            CheckKind::BodySize(limit) => Ok(!self.truncated && limit.holds(body.len() as u64)),
+            CheckKind::BodySha256(digest) => Ok(!self.truncated && check::sha256(body) == *digest),
+            CheckKind::Json(path, test) => {
+                let (mut any, mut outcome) = (false, Ok(false));
+                let read = path.each(body, |value| {
+                    any = true;
+                    let value = value.get().unwrap_or(Val::Null);
+                    outcome = test.holds(&value, env);
+                    outcome == Ok(false)
+                });
+                match (read, test) {
+                    (Err(_), _) => Ok(false),
+                    (Ok(()), Test::Absent) => Ok(!any),
+                    (Ok(()), _) => outcome,
+                }
+            }
+            CheckKind::Css(selector, attribute, test) => {
+                let (mut any, mut outcome) = (false, Ok(false));
+                selector.each(body, attribute.as_deref(), |text| {
+                    any = true;
+                    outcome = test.holds_for_bytes(text, env);
+                    outcome == Ok(false)
+                });
+                if matches!(test, Test::Absent) { Ok(!any) } else { outcome }
+            }
+            _ => Ok(true),
+        }
+    }
+
+    fn extract(
+        &mut self,
+        exchange: &Exchange,
+        extract: &Extract,
+        find: impl FnOnce(&mut Picker<'_>) -> Result<(), &'static str>,
+    ) {
+        let mut value = std::mem::take(&mut self.vars[usize::from(extract.place)]);
+        let mut picker = Picker::new(extract.pick, &self.random, &mut value);
+        let read = find(&mut picker);
+        picker.finish();
+        let (found, bad) = (picker.found, picker.bad);
+        let reason = match (found, read, bad) {
+            (true, _, None) => None,
+            (_, _, Some(bad)) => Some(bad.0),
+            (_, Err(reason), _) => Some(reason),
+            (false, Ok(()), None) => Some(extract.from.what()),
+        };
+        let Some(reason) = reason else {
+            self.vars[usize::from(extract.place)] = value;
+            return;
+        };
+        let truncated =
+            if self.truncated { " (only the start of the body was kept: raise body_limit)" } else { "" };
+        match &extract.default {
+            Some(default) => self.vars[usize::from(extract.place)] = default.clone(),
+            None if extract.required => {
+                let (step, name) = (&exchange.name, &extract.name);
+                self.broken.get_or_insert_with(|| format!("{step}: nothing for {name}: {reason}{truncated}"));
+            }
+            None => {}
+        }
+    }
+
+    /// Counts a check.
+    fn count(
+        &mut self,
+        exchange: &Exchange,
+        world: &mut World,
+        index: usize,
+        outcome: Result<bool, EvalError>,
+        record: bool,
+        sample: impl FnOnce(&Check) -> String,
+    ) {
+        let passed = outcome == Ok(true);
+        self.passed += u32::from(passed);
+        self.missed += u32::from(!passed);
+        if !record {
+            return;
+        }
+        let tally = &mut world.checks[exchange.first_check as usize + index];
+        tally.passed += u64::from(passed);
+        tally.failed += u64::from(!passed);
+        if !passed && tally.samples.len() < limits::MAX_SAMPLES {
+            tally.samples.push(match outcome {
+                Ok(_) => sample(&exchange.checks[index]),
+                Err(EvalError::Unset(_)) => "the expected value has a variable without a value".into(),
+                Err(EvalError::Bad(reason)) => reason.into(),
+            });
+        }
+    }
+
+    fn breaks(&mut self, exchange: &Exchange, reason: &str) {
+        self.broken.get_or_insert_with(|| format!("{}: {reason}", exchange.name));
+    }
+
+    /// Bytes that the user takes, without its response buffer.
+    pub fn footprint(&self) -> usize {
+        size_of::<User>()
+            + self.vars.capacity() * size_of::<Value>()
+            + self.vars.iter().map(Value::footprint).sum::<usize>()
+            + self.rendered.capacity()
+            + self.ends.capacity() * 4
+            + self.path.capacity()
+            + self.counters.capacity() * 4
+    }
+}
+
+fn place<'a>(world: &'a World, target: u16, path: &'a str) -> cookies::Place<'a> {
+    let origin = &world.origins[usize::from(target)];
+    cookies::Place { host: &origin.host, path, secure: origin.scheme == Scheme::Https }
+}
+
+fn one(test: &Test, found: Option<&[u8]>, env: Env<'_>) -> Result<bool, EvalError> {
+    match (found, test) {
+        (None, test) => Ok(matches!(test, Test::Absent)),
+        (Some(value), test) => test.holds_for_bytes(value, env),
+    }
+}
+
+/// Two values compared by size, or for being equal.
+pub(super) fn compare(op: Binary, a: &Val<'_>, b: &Val<'_>) -> Result<bool, EvalError> {
+    crate::expr::binary(op, a, b).map(|v| v.truth())
+}
+
+fn find(from: &From, body: &[u8], picker: &mut Picker<'_>) -> Result<(), &'static str> {
+    match from {
+        From::Json(path) => path
+            .each(body, |value| picker.offer(value.get().unwrap_or(Val::Null)))
+            .map_err(|_| "the body is not JSON"),
+        From::Regex(pattern, group) => {
+            for captures in pattern.captures_iter(body) {
+                if let Some(found) = captures.get(*group)
+                    && !picker.offer_bytes(found.as_bytes())
+                {
+                    break;
+                }
+            }
+            Ok(())
+        }
+        From::Css(selector, attribute) => {
+            selector.each(body, attribute.as_deref(), |text| picker.offer_bytes(text));
+            Ok(())
+        }
+        From::Body if body.is_empty() => Ok(()),
+        From::Body => {
+            picker.offer_bytes(body);
+            Ok(())
+        }
+        From::Header(_) | From::Cookie(_) => Ok(()),
+    }
+}
+
+/// Fields whose values are not shown.
+fn is_secret(name: &str) -> bool {
+    ["set-cookie", "cookie", "authorization", "proxy-authorization", "www-authenticate", "x-api-key"]
+        .iter()
+        .any(|s| s.eq_ignore_ascii_case(name))
+}
+
+/// The start of something, harmless for a terminal.
+fn show(bytes: &[u8]) -> String {
+    let part = &bytes[..bytes.len().min(limits::MAX_SAMPLE * 4)];
+    let text = String::from_utf8_lossy(part);
+    let mut out: String =
+        text.chars().take(limits::MAX_SAMPLE).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().count() > limits::MAX_SAMPLE || part.len() < bytes.len() {
+        out.push_str("...");
+    }
+    out
+}
+
+fn explain(program: &Program, error: &EvalError) -> Reason {
+    match error {
+        EvalError::Unset(place) => {
+            let name = program.names.get(usize::from(*place)).map_or("?", String::as_str);
+            format!("the variable {name} has no value")
+        }
+        EvalError::Bad(reason) => (*reason).to_owned(),
+    }
+}
+
+const _: () = assert!(size_of::<User>() <= 512, "20,000 users fit into little memory");

@@ -1,0 +1,392 @@
+//! Steps in their order: requests, pauses, variables, loops and branches become the operations of a program.
+
+use super::data::scalar;
+use super::extract::define;
+use super::habits::Habits;
+use super::step::{self, Made};
+use super::targets::Targets;
+use crate::duration::parse_duration;
+use crate::expr::Expr;
+use crate::expr::text::{Escape, is_template};
+use crate::expr::value::Value;
+use crate::limits;
+use crate::place;
+use crate::program::{Op, Source, Think};
+use crate::reader::{Fields, Reader, duration_advice};
+use crate::source::quote;
+use crate::tree::{Entry, Kind, Node};
+use std::rc::Rc;
+
+/// A scenario in the making.
+pub(crate) struct Flow<'t> {
+    pub habits: &'t Habits,
+    pub targets: &'t mut Targets,
+    pub fragments: &'t [Entry],
+    pub made: Vec<Made>,
+    pub ops: Vec<Op>,
+    pub counters: u16,
+    /// Something besides requests is done.
+    pub scripted: bool,
+    /// Steps of the plan so far.
+    pub steps: &'t mut usize,
+    depth: usize,
+    /// Fragments that are being put in.
+    inside: Vec<String>,
+}
+
+impl<'t> Flow<'t> {
+    pub fn new(
+        habits: &'t Habits,
+        targets: &'t mut Targets,
+        fragments: &'t [Entry],
+        steps: &'t mut usize,
+    ) -> Flow<'t> {
+        Flow {
+            habits,
+            targets,
+            fragments,
+            made: vec![],
+            ops: vec![],
+            counters: 0,
+            scripted: false,
+            steps,
+            depth: 0,
+            inside: vec![],
+        }
+    }
+
+    /// The steps behind a key.
+    pub fn steps(&mut self, reader: &mut Reader<'_>, entry: &Entry) -> Option<()> {
+        let list = reader.list(entry, "steps", limits::MAX_STEPS)?;
+        self.depth += 1;
+        if self.depth > limits::MAX_FLOW_DEPTH {
+            self.depth -= 1;
+            return reader.fail(
+                entry.key_span,
+                "steps are nested too deeply",
+                format!("at most {} levels", limits::MAX_FLOW_DEPTH),
+            );
+        }
+        self.list(reader, list);
+        self.depth -= 1;
+        Some(())
+    }
+
+    fn list(&mut self, reader: &mut Reader<'_>, list: &[Rc<Node>]) {
+        let mut ended = false;
+        for node in list {
+            if reader.problems.is_full() {
+                break;
+            }
+            if ended {
+                reader.problems.add(
+                    node.span,
+                    "this step is never reached",
+                    "the step before it ends the iteration",
+                );
+                break;
+            }
+            self.one(reader, node);
+            ended = flow_key(node) == Some("fail");
+        }
+    }
+
+    fn one(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<()> {
+        *self.steps += 1;
+        if *self.steps > limits::MAX_STEPS {
+            let message = format!("a plan has at most {} steps", limits::MAX_STEPS);
+            return reader.fail(node.span, message, "this is one too many");
+        }
+        let Some(key) = flow_key(node) else {
+            let mut made = step::read(reader, node, self.habits, self.targets)?;
+            if !self.inside.is_empty() {
+                made.given = None; // a fragment may be used more than once
+            }
+            self.ops.push(Op::Request(self.made.len() as u32));
+            self.made.push(made);
+            return Some(());
+        };
+        self.scripted = true;
+        let place = place::FLOW.iter().find(|(name, _)| *name == key).map(|(_, place)| place)?;
+        let fields = reader.map_node(node, place)?;
+        let entry = fields.get(key)?;
+        match key {
+            "think" => {
+                let think = think(reader, entry)?;
+                self.ops.push(Op::Think(think));
+            }
+            "set" => {
+                for entry in reader.named(entry, "variables to values")? {
+                    let source = source(reader, &entry.value);
+                    let place = define(reader, entry);
+                    self.ops.push(Op::Set(place?, source?));
+                }
+            }
+            "group" => {
+                reader.text(entry)?;
+                let steps = steps_of(reader, &fields, entry)?;
+                self.steps(reader, steps)?;
+            }
+            "repeat" => self.repeat(reader, entry, &fields)?,
+            "while" => self.while_(reader, entry, &fields)?,
+            "if" => self.if_(reader, entry, &fields)?,
+            "choose" => self.choose(reader, entry)?,
+            "use" => self.use_(reader, entry, &fields)?,
+            "fail" | "log" => {
+                let text = reader.text(entry)?;
+                let phrase = reader.phrase(text, entry.value.span, Escape::Raw)?;
+                self.ops.push(if key == "fail" { Op::Fail(phrase) } else { Op::Log(phrase) });
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn counter(&mut self) -> u16 {
+        self.counters += 1;
+        self.counters - 1
+    }
+
+    fn repeat(&mut self, reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<()> {
+        let text = reader.text(entry)?;
+        let times = reader.expression(text, &entry.value, 0);
+        if let Some(Expr::Const(value)) = &times
+            && !matches!(value, Value::Int(n) if (1..=limits::MAX_ROUNDS as i64).contains(n))
+        {
+            return reader.mismatch(entry, "a whole number, at least 1");
+        }
+        let counter = self.counter();
+        let at = self.ops.len();
+        self.ops.push(Op::Repeat { counter, times: times.unwrap_or(Expr::Const(Value::Int(1))), exit: 0 });
+        let steps = steps_of(reader, fields, entry)?;
+        self.steps(reader, steps);
+        self.ops.push(Op::Again { counter, to: at + 1 });
+        let end = self.ops.len();
+        if let Op::Repeat { exit, .. } = &mut self.ops[at] {
+            *exit = end;
+        }
+        Some(())
+    }
+
+    fn while_(&mut self, reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<()> {
+        let text = reader.text(entry)?;
+        let condition = reader.expression(text, &entry.value, 0);
+        let most = match fields.get("at_most") {
+            None => limits::WHILE_ROUNDS,
+            Some(entry) => reader.integer(entry, 1..=limits::MAX_ROUNDS)?,
+        };
+        let counter = self.counter();
+        self.ops.push(Op::Rounds { counter, most: most as u32 });
+        let at = self.ops.len();
+        self.ops.push(Op::Unless(condition.unwrap_or(Expr::Const(Value::Null)), 0));
+        self.ops.push(Op::Round { counter });
+        let steps = steps_of(reader, fields, entry)?;
+        self.steps(reader, steps);
+        self.ops.push(Op::Jump(at));
+        self.patch(at);
+        Some(())
+    }
+
+    /// The jump at this place leads to what comes next.
+    fn patch(&mut self, at: usize) {
+        let end = self.ops.len();
+        if let Op::Unless(_, to) | Op::Jump(to) = &mut self.ops[at] {
+            *to = end;
+        }
+    }
+
+    fn if_(&mut self, reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<()> {
+        let text = reader.text(entry)?;
+        let condition = reader.expression(text, &entry.value, 0);
+        let Some(then) = fields.get("then") else {
+            if fields.odd {
+                return None;
+            }
+            return reader.fail(entry.key_span, "`if` has no `then`", "give it `then: [...]` with steps");
+        };
+        let at = self.ops.len();
+        self.ops.push(Op::Unless(condition.unwrap_or(Expr::Const(Value::Null)), 0));
+        self.steps(reader, then);
+        if let Some(otherwise) = fields.get("else") {
+            let over = self.ops.len();
+            self.ops.push(Op::Jump(0));
+            self.patch(at);
+            self.steps(reader, otherwise);
+            self.patch(over);
+        } else {
+            self.patch(at);
+        }
+        Some(())
+    }
+
+    fn choose(&mut self, reader: &mut Reader<'_>, entry: &Entry) -> Option<()> {
+        let list = reader.list(entry, "choices", limits::MAX_LIST)?;
+        let at = self.ops.len();
+        self.ops.push(Op::Choose(vec![]));
+        let (mut arms, mut exits, mut upto) = (vec![], vec![], 0);
+        for node in list {
+            let Some(fields) = reader.map_node(node, &place::CHOICE) else { continue };
+            let weight = match fields.get("weight") {
+                None => 1,
+                Some(entry) => reader.integer(entry, 1..=limits::MAX_WEIGHT)?,
+            };
+            upto += weight;
+            arms.push((upto, self.ops.len()));
+            let Some(steps) = fields.get("steps") else {
+                if !fields.odd {
+                    reader.problems.add(fields.span, "the choice has no `steps`", "");
+                }
+                continue;
+            };
+            self.steps(reader, steps);
+            exits.push(self.ops.len());
+            self.ops.push(Op::Jump(0));
+        }
+        self.ops[at] = Op::Choose(arms);
+        exits.into_iter().for_each(|at| self.patch(at));
+        Some(())
+    }
+
+    /// Puts a fragment in: its parameters become variables.
+    fn use_(&mut self, reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<()> {
+        let name = reader.fixed(entry)?;
+        let names: Vec<&str> = self.fragments.iter().map(|f| f.key.as_str()).collect();
+        let Some(fragment) = self.fragments.iter().find(|f| f.key == name) else {
+            let label = match place::nearest(name, &names) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if names.is_empty() => "the plan has no `fragments`".to_owned(),
+                None => format!("the plan has {}", place::list(&names)),
+            };
+            return reader.fail(entry.value.span, format!("there is no fragment {}", quote(name)), label);
+        };
+        if self.inside.iter().any(|n| n == name) {
+            let chain = self.inside.join(" > ");
+            return reader.fail(
+                entry.value.span,
+                format!("the fragment {} uses itself", quote(name)),
+                format!("{chain} > {name}"),
+            );
+        }
+        let inner = reader.map(fragment, &place::FRAGMENT)?;
+        self.parameters(reader, entry, &inner, fields.get("with"))?;
+        let steps = steps_of(reader, &inner, fragment)?;
+        self.inside.push(name.to_owned());
+        let done = self.steps(reader, steps);
+        self.inside.pop();
+        done
+    }
+
+    fn parameters(
+        &mut self,
+        reader: &mut Reader<'_>,
+        used: &Entry,
+        fragment: &Fields<'_>,
+        with: Option<&Entry>,
+    ) -> Option<()> {
+        let wanted: Vec<&str> = match fragment.get("parameters") {
+            None => vec![],
+            Some(entry) => {
+                reader.list(entry, "names", limits::MAX_LIST)?.iter().filter_map(|n| n.as_text()).collect()
+            }
+        };
+        let given: &[Entry] = match with {
+            None => &[],
+            Some(entry) => reader.named(entry, "parameters to values")?,
+        };
+        if let Some(odd) = given.iter().find(|e| !wanted.contains(&e.key.as_str())) {
+            let label = match place::nearest(&odd.key, &wanted) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "the fragment does not take it".to_owned(),
+            };
+            return reader.fail(odd.key_span, format!("unknown parameter {}", quote(&odd.key)), label);
+        }
+        if let Some(missing) = wanted.iter().find(|w| given.iter().all(|e| e.key != **w)) {
+            return reader.fail(
+                used.value.span,
+                format!("the parameter {} is missing", quote(missing)),
+                "give it in `with`",
+            );
+        }
+        for entry in given {
+            let source = source(reader, &entry.value);
+            let place = define(reader, entry);
+            self.ops.push(Op::Set(place?, source?));
+        }
+        Some(())
+    }
+}
+
+/// The key that makes a step something else than a request.
+fn flow_key(node: &Node) -> Option<&'static str> {
+    let Kind::Map(entries) = &node.kind else { return None };
+    place::FLOW.iter().map(|(key, _)| *key).find(|key| entries.iter().any(|e| e.key == *key))
+}
+
+fn steps_of<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, entry: &Entry) -> Option<&'n Entry> {
+    match fields.get("steps") {
+        Some(steps) => Some(steps),
+        None if fields.odd => None,
+        None => reader.fail(
+            entry.key_span,
+            format!("{} has no `steps`", quote(&entry.key)),
+            "give it `steps: [...]`",
+        ),
+    }
+}
+
+/// A value for a variable: a scalar, a template, or a list of scalars.
+pub(crate) fn source(reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
+    match &node.kind {
+        Kind::Scalar { text, .. } if is_template(text) => {
+            let phrase = reader.phrase(text, node.span, Escape::Raw)?;
+            let alone =
+                text.trim().starts_with("{{") && text.trim().ends_with("}}") && phrase.as_single().is_some();
+            match phrase.as_single().filter(|_| alone) {
+                Some(expr) => Some(Source::Expr(expr.clone())),
+                None => Some(Source::Text(phrase)),
+            }
+        }
+        Kind::List(items) if items.len() <= limits::MAX_LIST_VALUES => {
+            let values: Option<Vec<Value>> = items.iter().map(|item| scalar(reader, item)).collect();
+            Some(Source::Expr(Expr::Const(Value::List(values?))))
+        }
+        _ => Some(Source::Expr(Expr::Const(scalar(reader, node)?))),
+    }
+}
+
+fn think(reader: &mut Reader<'_>, entry: &Entry) -> Option<Think> {
+    if let Kind::Map(_) = &entry.value.kind {
+        let fields = reader.map(entry, &place::THINK)?;
+        return match (fields.get("normal"), fields.get("deviation"), fields.get("exponential")) {
+            (Some(mean), Some(deviation), None) => {
+                let (mean, deviation) = (reader.duration(mean)?, reader.duration(deviation)?);
+                Some(Think::Normal { mean, deviation })
+            }
+            (None, None, Some(mean)) => Some(Think::Exponential { mean: reader.duration(mean)? }),
+            _ if fields.odd => None,
+            _ => reader.fail(
+                entry.key_span,
+                "a time to think is a time, a range or a distribution",
+                "`1s`, `500ms..2s`, `{ normal: 1s, deviation: 200ms }` or `{ exponential: 1s }`",
+            ),
+        };
+    }
+    let text = reader.fixed(entry)?;
+    let Some((low, high)) = text.split_once("..") else {
+        return reader.duration(entry).map(Think::Fixed);
+    };
+    let mut bound = |text: &str| match parse_duration(text.trim()) {
+        Ok(time) => Some(time),
+        Err(error) => {
+            let advice = duration_advice(text.trim(), &error);
+            reader.fail(entry.value.span, format!("`think`: {error}"), advice)
+        }
+    };
+    let (low, high) = (bound(low)?, bound(high)?);
+    match low <= high {
+        true => Some(Think::Uniform(low, high)),
+        false => {
+            reader.fail(entry.value.span, "the range begins above its end", "the shorter time comes first")
+        }
+    }
+}
