@@ -61,11 +61,13 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
             weight: NonZeroU32::MIN,
             steps,
             order: Order::RoundRobin,
+            program: None,
         }],
         phases: load.phases(args.load.warm_up_time, streams)?,
         http2: http2::settings(args)?,
         http3: http3::settings(args),
         thresholds: vec![],
+        script: Default::default(),
     };
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
     Ok(Job { plan, options, front: Front::Flags, url: without_credentials(&urls[0]), notes })

@@ -67,6 +67,11 @@ impl Observer {
                     output::stderr(&text);
                 }
             }
+            Event::Said(text) => {
+                self.clear();
+                let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+                output::stderr(&format!("loadgen: log: {visible}\n"));
+            }
             Event::Snapshot(snapshot) => {
                 if let Some(progress) = &mut self.progress {
                     progress.show(snapshot);

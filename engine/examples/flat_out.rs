@@ -50,6 +50,7 @@ fn main() {
             name: "main".into(),
             weight: one,
             order: Order::RoundRobin,
+            program: None,
             steps: vec![Step {
                 name: "get".into(),
                 target: 0,
@@ -70,6 +71,7 @@ fn main() {
         http2: Default::default(),
         http3: Default::default(),
         thresholds: vec![],
+        script: Default::default(),
     };
     let options = engine::Options {
         threads: NonZeroUsize::MIN,

@@ -42,6 +42,11 @@ pub(crate) fn instant() -> std::time::Instant {
     std::time::Instant::now()
 }
 
+/// Nanoseconds since 1970, for what a plan says about dates.
+pub(crate) fn wall() -> u64 {
+    read(libc::CLOCK_REALTIME)
+}
+
 #[inline]
 fn read(clock: libc::clockid_t) -> u64 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };

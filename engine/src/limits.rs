@@ -78,3 +78,9 @@ pub const TRACED_BODY: usize = 1024;
 pub const TRACED_FIELDS: usize = 256;
 /// Requests that can be traced: a trace is for people.
 pub const TRACED: u32 = 1000;
+
+/// Lines of a plan's `log` shown for each core.
+pub const LOGGED: u32 = 100;
+
+/// Samples of what failed a check, over all cores.
+pub const CHECK_SAMPLES: usize = 5;

@@ -1,14 +1,16 @@
 //! From what each core found out to the result of the run.
 
 use crate::StartError;
-use crate::core::{CoreResult, Setup};
+use crate::core::{CoreResult, ScriptFigures, Setup};
 use crate::run::{CALLED_OFF, Outcome};
 use crate::stats::recorder::per_second;
 use crate::stats::{
-    ConnectionFigures, Cost, Figures, PhaseFigures, RunResult, StepFigures, cost, environment,
+    CheckFigures, ConnectionFigures, Cost, Figures, PhaseFigures, RunResult, ScriptResult, StepFigures, cost,
+    environment,
 };
 use crate::verdict::{self, CoreFacts, Evidence};
 use proto::Kind;
+use scenario::plan::{CheckTally, NamedCheck};
 use std::time::{Duration, SystemTime};
 
 /// Merges the cores. Fails only where no connection was ever opened, or no core ran.
@@ -58,6 +60,7 @@ pub(crate) fn result(
         phases: &phases,
         quic: &connections.quic,
     });
+    let script = script(setup, &cores, &steps);
     Ok(RunResult {
         began,
         interrupted,
@@ -76,8 +79,38 @@ pub(crate) fn result(
         phase_steps,
         connections,
         verdict,
+        script,
         timeline: None,
     })
+}
+
+/// The checks of all programs, then those of plain steps, and why iterations failed.
+fn script(setup: &Setup, cores: &[(CoreResult, Cost)], steps: &[StepFigures]) -> ScriptResult {
+    let mut all = ScriptFigures::default();
+    cores.iter().for_each(|(core, _)| all.merge(&core.script));
+    let named = |(check, tally): (&NamedCheck, CheckTally)| CheckFigures {
+        scenario: check.scenario.clone(),
+        step: check.step.clone(),
+        name: check.name.clone(),
+        passed: tally.passed,
+        failed: tally.failed,
+        samples: tally.samples,
+    };
+    let mut checks: Vec<CheckFigures> = setup.plan.script.checks.iter().zip(all.checks).map(named).collect();
+    let plain = setup
+        .plan
+        .steps()
+        .zip(steps)
+        .filter(|((scenario, step), _)| scenario.program.is_none() && !step.checks.is_empty());
+    checks.extend(plain.map(|(_, figures)| CheckFigures {
+        scenario: figures.scenario.clone(),
+        step: figures.name.clone(),
+        name: "status".into(),
+        passed: figures.figures.checks_passed,
+        failed: figures.figures.checks_failed,
+        samples: vec![],
+    }));
+    ScriptResult { checks, iterations_failed: all.failed, reasons: all.reasons }
 }
 
 /// The first cause, and what to look at.

@@ -5,7 +5,7 @@
 use crate::budget::{self, Churn, Demand, Ports};
 use crate::clock;
 use crate::core::QuicSetup;
-use crate::core::{PreludeSetup, ScenarioSetup, Setup, StepSetup, TargetSetup};
+use crate::core::{Numbers, PreludeSetup, ScenarioSetup, Script, Setup, StepSetup, TargetSetup};
 use crate::io::socket::{self, Peer};
 use crate::stats::interval::Keep;
 use crate::tls::{TlsSetup, server_name};
@@ -80,10 +80,10 @@ pub(crate) fn setup(
         .map(|s| {
             let len = s.steps.len() as u32;
             first += len;
-            ScenarioSetup { first: first - len, len, order: s.order }
+            ScenarioSetup { first: first - len, len, order: s.order, scripted: s.program.is_some() }
         })
         .collect();
-    let steps = plan.steps().enumerate().map(|(i, (_, step))| StepSetup::new(i as u32, step, plan)).collect();
+    let steps = steps(plan);
     Ok(Setup {
         steps,
         scenarios,
@@ -100,10 +100,25 @@ pub(crate) fn setup(
     })
 }
 
+/// All steps in their dense order; templates that redirects and cookies need are numbered behind them.
+fn steps(plan: &Plan) -> Vec<StepSetup> {
+    let mut numbers = Numbers(plan.steps().count() as u32);
+    let mut steps = Vec::new();
+    for scenario in &plan.scenarios {
+        for (at, step) in scenario.steps.iter().enumerate() {
+            let script = scenario.program.as_ref().map(|p| Script::new(plan, step, p, at, &mut numbers));
+            steps.push(StepSetup::new(steps.len() as u32, step, plan, script));
+        }
+    }
+    steps
+}
+
 /// HTTP/1.1 requests in flight on a connection. Bodies are not pipelined: the server may refuse the first (RFC 9112 section
 /// 9.3.2, and h2load does not either).
 fn pipelining(plan: &Plan) -> NonZeroU32 {
-    let bodies = plan.steps().any(|(_, step)| !step.body.is_empty());
+    let programs = plan.scenarios.iter().filter_map(|s| s.program.as_ref());
+    let bodies = plan.steps().any(|(_, step)| !step.body.is_empty())
+        || programs.flat_map(|p| p.exchanges()).any(|e| e.has_body());
     if bodies { NonZeroU32::MIN } else { plan.connections.streams }
 }
 

@@ -73,6 +73,8 @@ pub enum Event {
         /// Index into the plan's phases.
         phase: usize,
     },
+    /// A plan's `log` says something.
+    Said(String),
     /// All cores together, once an interval.
     Snapshot(Snapshot),
     /// One of the first requests, whole ([`Options::trace`]), of a core.
@@ -282,6 +284,10 @@ fn relay(
             }
             News::Told(Told::PhaseEnded(phase)) => {
                 observe(Event::PhaseEnded { core, phase });
+                None
+            }
+            News::Told(Told::Said(text)) => {
+                observe(Event::Said(text));
                 None
             }
             News::Told(Told::Traced(exchange)) => {

@@ -87,6 +87,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
             name: "main".into(),
             weight: n32(1),
             order: Order::Sequence,
+            program: None,
             steps: vec![Step {
                 name: "get".into(),
                 target: 0,
@@ -107,6 +108,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
         http2: Default::default(),
         http3: Default::default(),
         thresholds: vec![],
+        script: Default::default(),
     }
 }
 

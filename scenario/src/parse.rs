@@ -253,11 +253,7 @@ impl Input<'_> {
         if opened {
             let close = usize::from(behind.is_some_and(|text| text.starts_with('}')));
             let whole = Span { start: place.start - 1, end: place.end + close, ..place };
-            return fault(
-                whole,
-                "a template needs quotes here",
-                "write it as `\"{{name}}\"`",
-            );
+            return fault(whole, "a template needs quotes here", "write it as `\"{{name}}\"`");
         }
         fault(place, "a key must be text", "this is a list or a map")
     }

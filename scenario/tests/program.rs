@@ -51,7 +51,7 @@ impl Actor {
     }
 
     fn begin(&mut self) -> bool {
-        self.user.begin(&self.program, &mut self.world)
+        self.user.begin(&self.program, &mut self.world, 0)
     }
 
     fn next(&mut self) -> Action {

@@ -32,6 +32,8 @@ pub(super) struct Tidings {
     /// The kernel says that nobody listens at the other end.
     pub(super) refused: bool,
     pub(super) opened_at: Time,
+    /// As ALPN names it.
+    pub(super) protocol: &'static str,
     /// This connection has brought an answer.
     pub(super) served: bool,
     /// When it last did.
@@ -189,23 +191,25 @@ macro_rules! each {
 
 impl Http {
     #[inline]
+    #[allow(clippy::too_many_arguments, reason = "what the connection's own submit takes")]
     pub(super) fn submit(
         &mut self,
         now: Time,
         token: Token,
         prepared: &Prepared,
+        values: &[&[u8]],
         body: bytes::Bytes,
         want: proto::Want,
     ) -> Result<(), Refused> {
         match self {
             Http::H1(conn) => {
-                conn.submit(now, token, proto::Request { prepared: &prepared.h1, values: &[], body, want })
+                conn.submit(now, token, proto::Request { prepared: &prepared.h1, values, body, want })
             }
             Http::H2(conn) => {
-                conn.submit(now, token, proto::Request { prepared: &prepared.h2, values: &[], body, want })
+                conn.submit(now, token, proto::Request { prepared: &prepared.h2, values, body, want })
             }
             Http::H3(conn) => {
-                conn.submit(now, token, proto::Request { prepared: &prepared.h3, values: &[], body, want })
+                conn.submit(now, token, proto::Request { prepared: &prepared.h3, values, body, want })
             }
         }
     }

@@ -11,6 +11,7 @@ macro_rules! notes {
             now: $now,
             users: &mut $core.users,
             steps: &$core.setup.steps,
+            scripts: &mut $core.scripts,
             recorder: &mut $core.recorder,
             queues: &mut $core.queues,
             tidings: &mut $link.tidings,
@@ -23,6 +24,7 @@ mod link;
 mod notes;
 mod prelude;
 mod quic;
+mod script;
 #[cfg(test)]
 mod simulation;
 mod traffic;
@@ -49,6 +51,9 @@ use proto::{Field, Template, Text, Time, Want};
 pub(crate) use quic::QuicSetup;
 use scenario::Plan;
 use scenario::plan::{Load, Order, Protocol, Share, Step};
+use scenario::program::data::Shard;
+use script::Scripts;
+pub(crate) use script::{Numbers, Script, ScriptFigures};
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -80,6 +85,8 @@ pub(crate) struct ScenarioSetup {
     pub(crate) first: u32,
     pub(crate) len: u32,
     pub(crate) order: Order,
+    /// Whether it has a program.
+    pub(crate) scripted: bool,
 }
 
 /// A step, ready to be sent.
@@ -90,6 +97,10 @@ pub(crate) struct StepSetup {
     want: Want,
     expected: StatusMap,
     checks: u32,
+    /// Something follows the head of its request.
+    has_body: bool,
+    /// Where it is more than a constant request.
+    script: Option<Box<Script>>,
     /// Nanoseconds; `u64::MAX`: none.
     timeout: u64,
 }
@@ -122,7 +133,7 @@ impl StatusMap {
 
 impl StepSetup {
     /// `index` is the step's place in the dense list.
-    pub(crate) fn new(index: u32, step: &Step, plan: &Plan) -> StepSetup {
+    pub(crate) fn new(index: u32, step: &Step, plan: &Plan, script: Option<Script>) -> StepSetup {
         let template = match plan.connections.requests_per_connection.map(|n| n.get()) {
             Some(1) => closing(&step.template),
             _ => step.template.clone(),
@@ -135,7 +146,10 @@ impl StepSetup {
             body: step.body.clone(),
             want: step.want,
             expected: StatusMap::new(&step.expected()),
-            checks: step.checks.len() as u32,
+            // What is counted of a scripted step is up to its script.
+            checks: step.checks.len() as u32 + u32::from(script.is_some()),
+            has_body: !step.body.is_empty() || script.as_ref().is_some_and(|s| s.has_body),
+            script: script.map(Box::new),
             timeout: timeout.map_or(u64::MAX, |d| d.as_nanos() as u64),
         }
     }
@@ -191,6 +205,8 @@ pub(crate) enum Told {
     PhaseBegan(usize),
     /// A phase ended.
     PhaseEnded(usize),
+    /// A plan's `log`.
+    Said(String),
     /// A request that is traced ended, or the run did.
     Traced(Box<Exchange>),
     /// Taking stock. Boxed: it is large and rare.
@@ -238,6 +254,8 @@ pub(crate) struct CoreResult {
     /// Why it ended before its time, if it did.
     pub(crate) gave_up: Option<String>,
     pub(crate) interrupted: bool,
+    /// What its scripted users found out.
+    pub(crate) script: ScriptFigures,
 }
 
 /// Where a run is.
@@ -260,6 +278,7 @@ pub(crate) struct Core<'a, D, C> {
     clock: C,
     links: Vec<Link>,
     users: Vec<User>,
+    scripts: Scripts,
     queues: Queues,
     timers: Timers,
     batch: Batch,
@@ -335,6 +354,13 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             phases: vec![None; setup.plan.phases.len()],
             links,
             users: (0..users).map(|_| User::new()).collect(),
+            scripts: Scripts::new(
+                plan,
+                users,
+                share.first_user,
+                Shard { index: share.core.0, of: share.core.1 },
+                crate::clock::wall().saturating_sub(now.as_nanos()),
+            ),
             queues: Queues {
                 waiting: vec![VecDeque::new(); targets],
                 pooled: vec![VecDeque::new(); targets],
@@ -535,6 +561,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             recorder: self.recorder,
             gave_up: run.gave_up,
             interrupted: run.interrupted,
+            script: self.scripts.into_figures(),
         })
     }
 

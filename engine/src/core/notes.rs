@@ -4,6 +4,7 @@
 //! user for what comes next. It never calls back into the connection.
 
 use super::link::Tidings;
+use super::script::Scripts;
 use super::users::{State, User};
 use super::{Queues, StepSetup};
 use crate::limits;
@@ -15,6 +16,7 @@ pub(super) struct Notes<'a> {
     pub(super) now: Time,
     pub(super) users: &'a mut [User],
     pub(super) steps: &'a [StepSetup],
+    pub(super) scripts: &'a mut Scripts,
     pub(super) recorder: &'a mut Recorder,
     pub(super) queues: &'a mut Queues,
     pub(super) tidings: &'a mut Tidings,
@@ -34,6 +36,14 @@ impl Notes<'_> {
 
     /// Ends a request badly; `unseen`: no byte of its last attempt has left.
     pub(super) fn fail(&mut self, index: u32, error: Error, unseen: bool) {
+        if let Some(script) = &self.steps[self.users[index as usize].step as usize].script {
+            self.scripts.failed(index, script, error.detail);
+        }
+        self.end_badly(index, error, unseen);
+    }
+
+    /// The same for a request whose script knows already.
+    fn end_badly(&mut self, index: u32, error: Error, unseen: bool) {
         let user = &mut self.users[index as usize];
         user.state = State::Ended;
         let cell = self.recorder.cell(user.phase, user.step);
@@ -65,6 +75,9 @@ impl Sink for Notes<'_> {
         user.first_byte = self.now;
         let (phase, step) = (user.phase, user.step);
         self.recorder.cell(phase, step).status(status);
+        if let Some(script) = &self.steps[step as usize].script {
+            self.scripts.head((token.0 as u32, phase), script, status, fields, self.now);
+        }
         if let Some(trace) = &mut self.recorder.trace {
             trace.head(token.0 as u32, self.now, status, fields);
         }
@@ -75,6 +88,9 @@ impl Sink for Notes<'_> {
         let user = &self.users[token.0 as usize];
         self.recorder.cell(user.phase, user.step).data += len;
         self.recorder.data_bytes += len;
+        if let Some(script) = &self.steps[user.step as usize].script {
+            self.scripts.body(token.0 as u32, script, bytes);
+        }
         if let Some(trace) = &mut self.recorder.trace {
             trace.body(token.0 as u32, len, bytes);
         }
@@ -103,15 +119,25 @@ impl Sink for Notes<'_> {
             return self.fail(index, error, false);
         }
         let step = &self.steps[user.step as usize];
-        let expected = step.expected.contains(user.status);
+        let (expected, checked) = match &step.script {
+            None => {
+                let expected = step.expected.contains(user.status);
+                (expected, (u32::from(expected), u32::from(!expected)))
+            }
+            Some(script) => {
+                let response = self.now.nanos_since(user.due);
+                let verdict = self.scripts.done((index, user.phase), script, response, self.tidings.protocol);
+                (verdict.expected, (verdict.passed, verdict.failed))
+            }
+        };
         if step.checks > 0 {
             let cell = self.recorder.cell(user.phase, user.step);
-            cell.checks_passed += u64::from(expected);
-            cell.checks_failed += u64::from(!expected);
+            cell.checks_passed += u64::from(checked.0);
+            cell.checks_failed += u64::from(checked.1);
         }
         if !expected {
             self.recorder.cell(user.phase, user.step).books.failed_status += 1;
-            self.fail(index, STATUS, false);
+            self.end_badly(index, STATUS, false);
             return;
         }
         user.state = State::Ended;
@@ -147,7 +173,7 @@ impl Sink for Notes<'_> {
         debug_assert_eq!(user.state, State::InFlight);
         // Refused is not unseen: the server has read what it does not process, at least the head of an upload.
         let refused = matches!(error.kind, Kind::StreamReset(_) | Kind::GoAway(_));
-        let whole = self.steps[user.step as usize].body.is_empty();
+        let whole = !self.steps[user.step as usize].has_body;
         let unseen = unprocessed && user.sent == Time::NEVER && (whole || !refused);
         if user.timed_out {
             self.fail(index, TIMED_OUT, unseen);

@@ -478,6 +478,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             name: "main".into(),
             weight: n32(1),
             order: Order::Sequence,
+            program: None,
             steps: vec![step("first"), step("second")],
         }],
         phases: vec![
@@ -485,6 +486,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             phase("counted", users, Stop::Iterations(NonZeroU64::new(ITERATIONS / 2).unwrap())),
         ],
         thresholds: vec![],
+        script: Default::default(),
     }
 }
 

@@ -220,6 +220,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.recorder.connections.application_protocol = Some(name);
             self.told.push(Told::Connected(facts, name));
         }
+        link.tidings.protocol = http.name(link.tls.is_some());
         (link.state, link.since, link.stirred, link.failures) = (LinkState::Open, now, now, 0);
         (link.low_water, link.harvested) = (1, ConnStats::default());
         link.budget = self.setup.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get());

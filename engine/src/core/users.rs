@@ -7,6 +7,7 @@ use crate::io::Driver;
 use crate::pacing::Lanes;
 use crate::timers::Owner;
 use proto::{Error, Kind, Time, Token};
+use scenario::limits::MAX_SLOTS;
 use scenario::plan::{Load, Order, Share, Stop};
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ pub(super) enum State {
     Ended,
     /// Its request was not processed by the server; queued to be sent again.
     Again,
+    /// Its program pauses until `due`.
+    Thinking,
+    /// Its iteration did nothing but end; the next one begins in the next turn, so that the others are not held up.
+    Resting,
 }
 
 /// One virtual user and the request it is at.
@@ -39,6 +44,8 @@ pub(super) struct User {
     pub(super) status: u16,
     /// Dense index of the step it is at.
     pub(super) step: u32,
+    /// The target of its request.
+    pub(super) target: u16,
     /// The link of its request (in flight, or waiting for it).
     pub(super) link: u32,
     /// Iterations begun in this phase.
@@ -63,6 +70,7 @@ impl User {
             scenario: 0,
             status: 0,
             step: 0,
+            target: 0,
             link: u32::MAX,
             iterations: 0,
             due: Time::ZERO,
@@ -229,7 +237,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Whether everything the phase asks for is done (or its time is over).
     pub(super) fn phase_over(&self, now: Time) -> bool {
         let to_come = self.arrivals.as_ref().is_some_and(|a| !a.is_over());
-        now >= self.phase.ends || (self.phase.ends == Time::NEVER && self.running == 0 && !to_come)
+        let counted = self.phase.ends == Time::NEVER && !to_come;
+        now >= self.phase.ends || (self.running == 0 && (counted || self.scripts.used_up))
     }
 
     /// Lets every user whose request ended go on.
@@ -240,7 +249,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             match self.users[user as usize].state {
                 State::Again => self.place(user, now),
                 State::Ended => self.next_step(user, now),
-                State::Idle | State::Waiting | State::InFlight => {}
+                State::Resting => self.next_iteration(user, now),
+                State::Idle | State::Waiting | State::InFlight | State::Thinking => {}
             }
         }
         ready.clear();
@@ -252,21 +262,37 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     fn next_step(&mut self, index: u32, now: Time) {
         let user = &self.users[index as usize];
         let scenario = &self.setup.scenarios[usize::from(user.scenario)];
+        if scenario.scripted && !self.stopping {
+            return self.advance_script(index, false, now, now);
+        }
         let last = scenario.order == Order::RoundRobin || user.step + 1 == scenario.first + scenario.len;
         if last {
-            let phase = usize::from(user.iteration_phase);
-            self.recorder.iterations[phase] += 1;
-            self.running -= 1;
-            match self.arrivals {
-                Some(_) => self.serve_backlog(index, now),
-                None => self.begin_iteration(index, now),
-            }
+            self.end_iteration(index, false, now);
         } else if self.stopping {
             self.running -= 1;
             self.users[index as usize].state = State::Idle;
         } else {
             let step = user.step + 1;
             self.start_request(index, step, now, now);
+        }
+    }
+
+    /// An iteration is over, and the next one begins. `idle`: it did nothing that takes time.
+    pub(super) fn end_iteration(&mut self, index: u32, idle: bool, now: Time) {
+        let phase = usize::from(self.users[index as usize].iteration_phase);
+        self.recorder.iterations[phase] += 1;
+        match idle {
+            false => self.next_iteration(index, now),
+            true => self.rest(index, now, State::Resting, now),
+        }
+    }
+
+    /// The user is free for the next iteration.
+    fn next_iteration(&mut self, index: u32, now: Time) {
+        self.running -= 1;
+        match self.arrivals {
+            Some(_) => self.serve_backlog(index, now),
+            None => self.begin_iteration(index, now),
         }
     }
 
@@ -291,8 +317,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let user = &mut self.users[index as usize];
         user.iteration_phase = self.phase.index as u16;
         user.scenario = self.wheel.next() as u16;
-        self.running += 1;
         let scenario = &self.setup.scenarios[usize::from(user.scenario)];
+        if scenario.scripted {
+            let chosen = user.scenario;
+            return self.begin_scripted(index, chosen, due, now);
+        }
+        self.running += 1;
         let step = match scenario.order {
             Order::Sequence => scenario.first,
             Order::RoundRobin => {
@@ -306,9 +336,33 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.start_request(index, step, due, now);
     }
 
+    fn begin_scripted(&mut self, index: u32, scenario: u16, due: Time, now: Time) {
+        if self.begin_script(index, scenario, now) {
+            self.running += 1;
+            return self.advance_script(index, true, due, now);
+        }
+        // No data, no iteration.
+        let index_of_phase = self.phase.index;
+        if let Load::Open(_) = self.setup.plan.phases[index_of_phase].load {
+            self.recorder.dropped[index_of_phase] += 1;
+            self.running += 1;
+            return self.rest(index, now, State::Resting, now);
+        }
+        let (phase, user) = (&mut self.phase, &mut self.users[index as usize]);
+        phase.budget = phase.budget.saturating_add(1);
+        user.iterations -= 1;
+    }
+
     fn start_request(&mut self, index: u32, step: u32, due: Time, now: Time) {
+        let target = self.setup.steps[step as usize].target;
+        self.start_request_to(index, (step, target), due, now);
+    }
+
+    /// Starts a request of a step to a target, which is not the step's own where a redirect leads elsewhere.
+    pub(super) fn start_request_to(&mut self, index: u32, (step, target): (u32, u16), due: Time, now: Time) {
         let phase = self.phase.index as u16;
         let user = &mut self.users[index as usize];
+        user.target = target;
         (user.step, user.phase, user.due, user.attempts, user.timed_out) = (step, phase, due, 0, false);
         self.recorder.cell(phase, step).books.started += 1;
         self.queues.in_flight += 1;
@@ -324,8 +378,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Puts a user's request on a connection, or lets it wait for one.
     pub(super) fn place(&mut self, index: u32, now: Time) {
-        let step = &self.setup.steps[self.users[index as usize].step as usize];
-        let target = step.target;
+        let target = self.users[index as usize].target;
         let link = match self.setup.plan.connections.share {
             Share::PerUser => Some(self.home(index, target)).filter(|&l| self.links[l as usize].room() > 0),
             Share::Pool => self.take_pooled(target),
@@ -356,7 +409,18 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             None => step.want,
             Some(trace) => trace.begin(index, user.step, link, now).unwrap_or(step.want),
         };
-        match http.submit(now, Token(u64::from(index)), &step.prepared, step.body.clone(), want) {
+        let token = Token(u64::from(index));
+        let submitted = match &step.script {
+            None => http.submit(now, token, &step.prepared, &[], step.body.clone(), want),
+            Some(script) => {
+                let actor = self.scripts.actor(index);
+                let mut values: [&[u8]; MAX_SLOTS + 2] = [&[]; MAX_SLOTS + 2];
+                let count = values.iter_mut().zip(actor.values()).map(|(slot, value)| *slot = value).count();
+                let prepared = script.prepared(actor, &step.prepared);
+                http.submit(now, token, prepared, &values[..count], actor.payload(), want)
+            }
+        };
+        match submitted {
             Ok(()) => {
                 l.budget -= u64::from(l.budget != u64::MAX);
                 l.fresh += 1;
@@ -369,7 +433,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             }
             Err(refused) => {
                 let detail = match refused {
-                    proto::Refused::BadValue { .. } => "a rendered value that must not be in a request",
+                    proto::Refused::BadValue { .. } => {
+                        if let Some(script) = &step.script {
+                            self.scripts.unsendable(index, script);
+                        }
+                        "a rendered value that must not be in a request"
+                    }
                     proto::Refused::Full | proto::Refused::Closed => {
                         "a connection refused though it had room"
                     }
@@ -386,6 +455,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             now,
             users: &mut self.users,
             steps: &self.setup.steps,
+            scripts: &mut self.scripts,
             recorder: &mut self.recorder,
             queues: &mut self.queues,
             tidings: &mut self.links[link as usize].tidings,
@@ -401,6 +471,18 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return; // an entry that an earlier one replaced
         }
         user.timer_at = Time::NEVER;
+        if matches!(user.state, State::Thinking | State::Resting) {
+            if user.due > now {
+                user.timer_at = user.due;
+                self.timers.arm(user.due, Owner::User(index));
+            } else {
+                if user.state == State::Thinking {
+                    user.state = State::Ended;
+                }
+                self.queues.ready.push(index);
+            }
+            return;
+        }
         if user.state != State::InFlight || timeout == u64::MAX {
             return;
         }
@@ -422,11 +504,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn abandon_all(&mut self) {
         for user in &mut self.users {
             let unseen = match user.state {
-                State::Idle | State::Ended => continue,
+                State::Idle | State::Ended | State::Thinking | State::Resting => continue,
                 State::Waiting | State::Again => true,
-                State::InFlight => {
-                    user.sent == Time::NEVER && self.setup.steps[user.step as usize].body.is_empty()
-                }
+                State::InFlight => user.sent == Time::NEVER && !self.setup.steps[user.step as usize].has_body,
             };
             user.state = State::Idle;
             self.queues.in_flight -= 1;
@@ -464,6 +544,9 @@ pub(crate) struct CoreShare {
     pub(crate) links: u32,
     /// Index of its first link among those of all cores, per target: spreads addresses and the ramp.
     pub(crate) first_link: u32,
+    /// Number of its first user among those of all cores, and which core of how many it is.
+    pub(crate) first_user: u64,
+    pub(crate) core: (u64, u64),
     pub(crate) phases: Vec<PhaseShare>,
 }
 
@@ -497,7 +580,7 @@ pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
         })
         .collect();
     let (connections, all) = (plan.connections.max.get(), cores as u64);
-    let mut first_link = 0;
+    let (mut first_link, mut first_user) = (0, 0);
     (0..cores)
         .map(|core| {
             let own = links[core] as u32;
@@ -514,8 +597,11 @@ pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
             let phases = (0..plan.phases.len())
                 .map(|p| PhaseShare { users: users[p][core] as u32, iterations: iterations[p][core] })
                 .collect();
-            let share = CoreShare { part, lanes, links: own, first_link, phases };
+            let most = users.iter().map(|of_phase| of_phase[core]).max().unwrap_or(0);
+            let place = (core as u64, cores as u64);
+            let share = CoreShare { part, lanes, links: own, first_link, first_user, core: place, phases };
             first_link += share.links;
+            first_user += most;
             share
         })
         .collect()

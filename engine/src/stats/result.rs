@@ -39,6 +39,36 @@ pub struct RunResult {
     pub verdict: Verdict,
     /// The time series, where it was to be kept.
     pub timeline: Option<Timeline>,
+    /// What scripted users found out, recorded phases only.
+    pub script: ScriptResult,
+}
+
+/// What scripted users found out.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptResult {
+    /// Each check by its name, in the plan's order.
+    pub checks: Vec<CheckFigures>,
+    /// Iterations that failed.
+    pub iterations_failed: u64,
+    /// Why, and how often.
+    pub reasons: Vec<(String, u64)>,
+}
+
+/// One check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckFigures {
+    /// Which scenario.
+    pub scenario: String,
+    /// Which step of it.
+    pub step: String,
+    /// Its name.
+    pub name: String,
+    /// Times it passed.
+    pub passed: u64,
+    /// Times it failed.
+    pub failed: u64,
+    /// What was found instead, a few times.
+    pub samples: Vec<String>,
 }
 
 /// Counts and times of one selection of requests (all, a phase, a step).

@@ -91,10 +91,12 @@ impl Load {
                 name: "main".into(),
                 weight: n32(1),
                 order: Order::Sequence,
+                program: None,
                 steps: self.paths.iter().map(step).collect(),
             }],
             phases: vec![phase("main", self.users, self.stop)],
             thresholds: vec![],
+            script: Default::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ pub(crate) mod series;
 use crate::thresholds::{self, Outcome, Unit};
 use crate::{counts, time, timeline};
 use engine::stats::{
-    Batching, ConnectionFigures, Cost, PhaseFigures, QuicFigures, RunResult, Series, StepFigures,
+    Batching, CheckFigures, ConnectionFigures, Cost, PhaseFigures, QuicFigures, RunResult, Series, StepFigures,
 };
 use scenario::Plan;
 use serde_json::{Map, Value, json};
@@ -57,6 +57,11 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("ready".into(), series::object(&connections.ready));
     out.insert("connection_first_byte".into(), series::object(&connections.connection_first_byte));
     figures::rest(&mut out, &result.totals);
+    let checks: Vec<Value> = result.script.checks.iter().map(check).collect();
+    out.insert("checks_by_name".into(), json!(checks));
+    out.insert("iterations_failed".into(), json!(result.script.iterations_failed));
+    let reason = |(reason, count): &(String, u64)| json!({ "reason": reason, "count": count });
+    out.insert("iteration_failures".into(), result.script.reasons.iter().map(reason).collect());
     out.insert("connections".into(), connection_object(connections));
     out.insert("client_rates".into(), json!(result.client_rates));
     out.insert("phases".into(), result.phases.iter().map(phase).collect());
@@ -77,6 +82,17 @@ pub fn render(result: &RunResult, context: &Context<'_>, pretty: bool) -> String
     let value = object(result, context);
     let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
     text.expect("a value of strings and numbers") + "\n"
+}
+
+fn check(check: &CheckFigures) -> Value {
+    json!({
+        "scenario": check.scenario,
+        "step": check.step,
+        "name": check.name,
+        "passed": check.passed,
+        "failed": check.failed,
+        "samples": check.samples,
+    })
 }
 
 fn phase(phase: &PhaseFigures) -> Value {

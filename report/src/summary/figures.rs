@@ -189,7 +189,33 @@ pub(super) fn checks(result: &RunResult, ink: Ink) -> String {
     }
     let share = percent(counts::share(passed, passed + failed));
     let failed = if failed == 0 { "0 failed".to_owned() } else { ink.bad(&format!("{failed} failed")) };
-    format!("checks        {passed} passed, {failed} ({share} passed)\n")
+    let mut out = format!("checks        {passed} passed, {failed} ({share} passed)\n");
+    for check in result.script.checks.iter().filter(|c| c.failed > 0).take(MAX_SHOWN) {
+        let (step, name, all) = (&check.step, &check.name, check.passed + check.failed);
+        let found = match check.samples.first() {
+            Some(sample) => format!(", found: {sample}"),
+            None => String::new(),
+        };
+        out += &format!("  {} {step}: {name}  {} of {all}{found}\n", ink.bad("FAIL"), check.failed);
+    }
+    out
+}
+
+/// Checks or reasons shown; the JSON result has all.
+const MAX_SHOWN: usize = 20;
+
+/// Iterations that failed, and why.
+pub(super) fn iterations(result: &RunResult, ink: Ink) -> String {
+    let script = &result.script;
+    if script.iterations_failed == 0 {
+        return String::new();
+    }
+    let failed = ink.bad(&format!("{} failed", script.iterations_failed));
+    let mut out = format!("iterations    {failed} of {}\n", result.totals.iterations);
+    let mut sorted: Vec<&(String, u64)> = script.reasons.iter().collect();
+    sorted.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    sorted.iter().take(MAX_SHOWN).for_each(|(reason, n)| out += &format!("  {n:>8}  {reason}\n"));
+    out
 }
 
 pub(super) fn thresholds(outcomes: &[Outcome], ink: Ink) -> String {

@@ -76,6 +76,7 @@ pub fn plan() -> Plan {
             weight: NonZeroU32::MIN,
             steps: vec![step("login"), step("page")],
             order: Order::Sequence,
+            program: None,
         }],
         phases: vec![
             Phase {
@@ -95,6 +96,7 @@ pub fn plan() -> Plan {
         ],
         http2: Default::default(),
         http3: Default::default(),
+        script: Default::default(),
         thresholds: vec![
             threshold("error_rate < 10%", Metric::ErrorRate, Op::Less, 0.1),
             threshold(
@@ -250,5 +252,6 @@ pub fn result() -> RunResult {
         batching: vec![Batching { disabled: false, on: true, nap_us: 48, gain: 0.09, naps: 7 }],
         verdict: Verdict { level: VerdictLevel::Suspect, reasons: vec!["core 0 was 97 % busy".into()] },
         timeline: Some(timeline()),
+        script: Default::default(),
     }
 }

@@ -8,7 +8,6 @@
 use crate::limits;
 use html5gum::Tokenizer;
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
-use std::convert::Infallible;
 use std::ops::Range;
 
 /// A compiled selector.
@@ -87,12 +86,8 @@ impl Selector {
             walk.over.then_some(())
         });
         emitter.naively_switch_states(true);
-        for end in Tokenizer::new_with_emitter(html, emitter) {
-            match end {
-                Ok(()) => break,
-                Err(never) => match never as Infallible {},
-            }
-        }
+        // It goes on until the callback gives something back or the page is over.
+        let _ = Tokenizer::new_with_emitter(html, emitter).next();
         walk.end();
     }
 }

@@ -127,8 +127,10 @@ pub struct User {
     step: u32,
     hops: u8,
     hop: Option<Hop>,
-    /// The request just sent was one a redirect asked for.
-    on_hop: bool,
+    /// The redirect that asked for the present request.
+    on_hop: Option<Hop>,
+    /// The scenario of its variables.
+    scenario: u16,
     truncated: bool,
     coding: Coding,
     status: u16,
@@ -163,7 +165,8 @@ impl User {
             step: 0,
             hops: 0,
             hop: None,
-            on_hop: false,
+            on_hop: None,
+            scenario: 0,
             truncated: false,
             coding: Coding::Identity,
             status: 0,
@@ -190,8 +193,10 @@ impl User {
     }
 
     /// Begins an iteration. False: a source of data has no more rows, and the user stops.
-    pub fn begin(&mut self, program: &Program, world: &mut World) -> bool {
-        let first = self.iteration == 0 || self.vars.len() != program.names.len();
+    /// `scenario` is the program's place in the plan: a user that changes to another begins anew.
+    pub fn begin(&mut self, program: &Program, world: &mut World, scenario: u16) -> bool {
+        let first = self.iteration == 0 || self.scenario != scenario;
+        self.scenario = scenario;
         (self.pc, self.hops, self.hop, self.broken) = (0, 0, None, None);
         self.iteration += 1;
         if first || program.lifetime == Lifetime::Iteration {
@@ -255,7 +260,7 @@ impl User {
     fn step(&mut self, op: &Op, program: &Program, world: &mut World) -> Result<Option<Action>, EvalError> {
         match op {
             Op::Request(step) => {
-                (self.step, self.hops, self.on_hop) = (*step, 0, false);
+                (self.step, self.hops, self.on_hop) = (*step, 0, None);
                 let exchange = &program.exchanges[*step as usize];
                 self.target = exchange.target as u16;
                 self.render(exchange, world)?;
@@ -387,7 +392,7 @@ impl User {
     fn follow(&mut self, hop: Hop, program: &Program, world: &World) -> Action {
         let exchange = &program.exchanges[self.step as usize];
         self.hops += 1;
-        self.on_hop = true;
+        self.on_hop = Some(hop);
         self.target = hop.target;
         self.ends.truncate(exchange.values.len());
         let mut out = std::mem::take(&mut self.rendered);
@@ -412,6 +417,12 @@ impl User {
             from = *end as usize;
             value
         })
+    }
+
+    /// The redirect that asked for the request.
+    #[inline]
+    pub fn redirected(&self) -> Option<Hop> {
+        self.on_hop
     }
 
     /// Whether the request has a cookie: the value of the slot is not empty.

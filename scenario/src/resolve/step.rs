@@ -235,6 +235,10 @@ impl<'a> Masked<'a> {
             let message = "the host of a URL cannot be a template";
             return reader.fail(node.span, message, "connections are opened before the run begins");
         }
+        if host_end == 0 && !masked.starts_with('/') {
+            let message = format!("{} is neither a path nor a URL", quote(text));
+            return reader.fail(node.span, message, "a path begins with `/`, before any template");
+        }
         Some(Masked { text: masked, templates })
     }
 

@@ -1,0 +1,405 @@
+//! Scenarios against the real server: what the users of a plan did is what the server counted.
+
+mod common;
+
+use common::{Server, json, loadgen, stderr};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// A plan file that is gone at the end of the test.
+struct PlanFile(PathBuf);
+
+impl PlanFile {
+    fn new(name: &str, text: &str) -> PlanFile {
+        let path = std::env::temp_dir().join(format!("loadgen-script-{}-{name}.yaml", std::process::id()));
+        std::fs::write(&path, text).expect("a scratch file");
+        PlanFile(path)
+    }
+}
+
+impl Drop for PlanFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Http {
+    H1,
+    H2c,
+    H2,
+}
+
+const ALL: [Http; 3] = [Http::H1, Http::H2c, Http::H2];
+
+/// Runs a plan's steps so many times on this server.
+fn run(server: &Server, http: Http, name: &str, top: &str, steps: &str, phase: &str, args: &[&str]) -> Value {
+    let (target, protocol) = match http {
+        Http::H1 => (&server.http, "h1"),
+        Http::H2c => (&server.http, "h2c"),
+        Http::H2 => (&server.https, "h2"),
+    };
+    let text = format!(
+        "version: 1\ntarget: {target}\nprotocol: {protocol}\ntls: {{ verify: false }}\n{top}\nscenarios:\n  s:\n    steps:\n{steps}\nphases: [ {{ {phase} }} ]\n"
+    );
+    let plan = PlanFile::new(&format!("{name}-{http:?}"), &text);
+    let path = plan.0.to_str().expect("UTF-8").to_owned();
+    let mut all = vec!["-f", &path, "--format", "json"];
+    all.extend(args);
+    let output = loadgen(&all);
+    assert!(output.status.code() == Some(0) || output.status.code() == Some(2), "{}{text}", stderr(&output));
+    let result = json(&output);
+    let n = |name: &str| result[name].as_u64().unwrap();
+    assert_eq!(n("started"), n("succeeded") + n("failed") + n("abandoned"), "{result}");
+    result
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
+}
+
+/// Requests that the server counted for a path.
+fn seen(stats: &Value, path: &str) -> u64 {
+    stats["by_path"][path]["requests"].as_u64().unwrap_or(0)
+}
+
+fn checks(result: &Value) -> Vec<(String, u64, u64)> {
+    let list = result["checks_by_name"].as_array().expect("a list");
+    list.iter()
+        .map(|c| (c["name"].as_str().unwrap().into(), number(&c["passed"]), number(&c["failed"])))
+        .collect()
+}
+
+fn reasons(result: &Value) -> Vec<(String, u64)> {
+    let list = result["iteration_failures"].as_array().expect("a list");
+    list.iter().map(|r| (r["reason"].as_str().unwrap().into(), number(&r["count"]))).collect()
+}
+
+#[test]
+fn log_in_and_out() {
+    for http in ALL {
+        let server = Server::start();
+        let result = run(
+            &server,
+            http,
+            "login",
+            "defaults: { cookies: true }\nvariables: { user: demo }",
+            r#"
+      - get: /login
+        check: { status: 200, body_includes: Welcome }
+        extract: { token: { css: 'input[name="_token"]', attribute: value } }
+      - post: /login
+        name: in
+        redirects: follow
+        form: { _token: "{{token}}", _user: "{{user}}", _pass: demo }
+        check: { status: 200, css: { title: "Demo mail: inbox" } }
+        extract: { mail: { regex: 'href="(/api/messages/(\d+))"', group: 2, pick: last } }
+      - get: /api/messages/{{mail}}
+        check: { json: { $.id: "{{mail}}" } }
+      - get: /logout
+        check: { status: 303 }
+      - get: /inbox
+        name: out
+        check: { status: 401 }"#,
+            "users: 5, iterations: 40",
+            &["-t", "2"],
+        );
+        let stats = server.stats();
+        assert_eq!(number(&result["failed"]), 0, "{http:?} {result}");
+        assert_eq!(number(&result["checks"]["failed"]), 0, "{http:?} {result}");
+        assert_eq!(
+            (number(&result["iterations"]), number(&result["iterations_failed"])),
+            (40, 0),
+            "{http:?}"
+        );
+        assert_eq!(
+            (seen(&stats, "/login"), seen(&stats, "/inbox"), seen(&stats, "/logout")),
+            (80, 80, 40),
+            "{stats}"
+        );
+        assert_eq!(number(&stats["by_status"]["303"]), 80, "log-in and log-out of each: {stats}");
+        assert_eq!(number(&stats["by_status"]["401"]), 40, "{stats}");
+    }
+}
+
+#[test]
+fn redirects_are_followed_with_cookies() {
+    for http in ALL {
+        let server = Server::start();
+        let steps = r#"
+      - get: /redirect/4
+        cookies: true
+        follow_redirects: 4
+        check: { status: 200, cookie: { hop: "0" }, body_includes: arrived }
+      - get: /redirect/2?absolute=1
+        redirects: follow
+        check: { status: 200 }
+      - get: /redirect/1
+        check: { status: 302 }"#;
+        let result = run(&server, http, "redirect", "", steps, "users: 2, iterations: 10", &[]);
+        let stats = server.stats();
+        assert_eq!(number(&result["checks"]["failed"]), 0, "{http:?} {}", result["checks_by_name"]);
+        assert_eq!(number(&result["iterations_failed"]), 0, "{http:?} {:?}", reasons(&result));
+        for (path, expected) in [
+            ("/redirect/4", 10),
+            ("/redirect/3", 10),
+            ("/redirect/2", 20),
+            ("/redirect/1", 30),
+            ("/redirect/0", 20),
+        ] {
+            assert_eq!(seen(&stats, path), expected, "{http:?} {path} {stats}");
+        }
+        assert_eq!(number(&result["succeeded"]), number(&stats["requests"]));
+    }
+}
+
+#[test]
+fn bodies_arrive_as_they_were_made() {
+    for http in ALL {
+        let server = Server::start();
+        let steps = r#"
+      - post: /echo
+        name: form
+        form: { a: "{{text}}", b: [1, 2] }
+        check: { body_equals: "a=q%22%20%C3%BC&b=1&b=2", header_equals: { content-type: application/x-www-form-urlencoded, x-echo-method: POST } }
+      - put: /echo
+        name: json
+        json: { t: "{{text}}", n: "{{n}}", i: "{{iteration * 0}}" }
+        check: { body_equals: '{"t":"q\" ü","n":7,"i":0}' }
+      - patch: /echo
+        name: raw
+        body: "{{ upper('x') }}{{text}}"
+        check: { body_equals: 'Xq" ü', body_size: 6 }
+      - post: /echo
+        name: parts
+        multipart: { f: "{{n}}", up: { value: "{{text}}", filename: a.txt } }
+        check: { body_matches: 'name="up"; filename="a.txt"\r\n\r\nq" ü\r\n--', header_includes: { content-type: multipart/form-data } }
+      - get: /headers
+        query: { q: "{{text}}" }
+        auth: { basic: { user: demo, password: "{{n}}" } }
+        headers: { x-t: "{{n}}-{{n}}" }
+        check: { json: { $.headers['x-t']: 7-7, $.headers.authorization: Basic ZGVtbzo3 }, body_includes: "q=q%22%20%C3%BC" }
+      - delete: /any/x
+        auth: { bearer: "{{n}}" }
+        check: { status: 2xx }"#;
+        let top = "variables: { text: 'q\" ü', n: 7 }";
+        let result = run(&server, http, "bodies", top, steps, "users: 3, iterations: 12", &[]);
+        assert_eq!(number(&result["checks"]["failed"]), 0, "{http:?} {}", result["checks_by_name"]);
+        let stats = server.stats();
+        assert_eq!((seen(&stats, "/echo"), seen(&stats, "/headers"), seen(&stats, "/any/x")), (48, 12, 12));
+    }
+}
+
+#[test]
+fn each_kind_of_check_passes_and_fails_by_name() {
+    for http in ALL {
+        let server = Server::start();
+        let steps = r#"
+      - get: /api/messages
+        headers: { authorization: Bearer demo-token }
+        check:
+          - { name: good, json: { "$[0].id": 1, "$[*].unread": true, $.none: { exists: false }, "$[1].id": { compare: "> 1" } } }
+          - { name: bad, json: { "$[0].id": 2, $.none: 1 } }
+      - get: /login
+        check:
+          - { name: good, status: 2xx, header_exists: set-cookie, headers: { x-none: { exists: false } } }
+          - { name: good, body: { includes: Welcome, matches: "Log\\s+in" }, css: { "form input[type=password]": { attribute: name, equals: _pass } } }
+          - { name: bad, body_equals: x, body_includes: nowhere, body_size: "< 10", css: [ "div.none" ], header_matches: { content-type: ^image } }
+          - { name: bad, body_sha256: "0000000000000000000000000000000000000000000000000000000000000000", time: "< 1ns" }"#;
+        let result = run(&server, http, "checks", "", steps, "users: 2, iterations: 10", &[]);
+        let all = checks(&result);
+        assert_eq!(all.len(), 4 + 2 + 3 + 3 + 5 + 2, "{all:?}");
+        for (name, passed, failed) in &all {
+            let expected = if name.starts_with("good") { (10, 0) } else { (0, 10) };
+            assert_eq!((*passed, *failed), expected, "{http:?} {name} {}", result["checks_by_name"]);
+        }
+        let samples: Vec<&Value> =
+            result["checks_by_name"].as_array().unwrap().iter().map(|c| &c["samples"]).collect();
+        assert!(samples.iter().all(|s| s.as_array().unwrap().len() <= 5), "{samples:?}");
+        assert_eq!(
+            (number(&result["failed"]), number(&result["iterations_failed"])),
+            (0, 0),
+            "a check ends nothing"
+        );
+    }
+}
+
+#[test]
+fn rows_go_to_users_once_over_all_threads() {
+    let server = Server::start();
+    let csv = std::env::temp_dir().join(format!("loadgen-script-{}-rows.csv", std::process::id()));
+    let rows: String = (0..50).map(|n| format!("u{n},\"p,{n}\"\n")).collect();
+    std::fs::write(&csv, format!("name,pass\n{rows}")).unwrap();
+    let top = format!("data:\n  users: {{ file: {}, order: unique }}", csv.display());
+    let steps = "\n      - post: /any/{{users.name}}\n        body: \"{{users.pass}}\"";
+    let result = run(&server, Http::H1, "unique", &top, steps, "users: 8, for: 60s", &["-t", "2"]);
+    let stats = server.stats();
+    assert_eq!(number(&result["iterations"]), 50, "the run ends when the rows do");
+    for n in 0..50 {
+        assert_eq!(seen(&stats, &format!("/any/u{n}")), 1, "{stats}");
+    }
+    std::fs::remove_file(csv).unwrap();
+}
+
+#[test]
+fn rows_in_every_order() {
+    let server = Server::start();
+    let top = "data:\n  seq: { values: [a, b, c] }\n  own: { range: 1..100, order: per_user }\n  any: { rows: [ { x: p }, { x: q } ], order: random }\n  few: { values: [1], at_end: fail }";
+    let steps = "\n      - get: /any/{{seq}}\n      - get: /any/{{own}}\n      - get: /any/{{any.x}}";
+    let result = run(&server, Http::H1, "orders", top, steps, "users: 2, iterations_per_user: 3", &[]);
+    assert_eq!(number(&result["iterations_failed"]), 0, "a source that is not used takes no rows");
+    let stats = server.stats();
+    for (path, n) in [("/any/a", 2), ("/any/b", 2), ("/any/c", 2), ("/any/1", 3), ("/any/2", 3)] {
+        assert_eq!(seen(&stats, path), n, "{path} {stats}");
+    }
+    assert_eq!(seen(&stats, "/any/p") + seen(&stats, "/any/q"), 6);
+    let server = Server::start();
+    let steps = "\n      - get: /any/{{few}}";
+    let result = run(&server, Http::H1, "fail", top, steps, "users: 1, iterations: 4", &[]);
+    assert_eq!(reasons(&result), [("data few: the rows are used up".to_owned(), 3)]);
+    assert_eq!(number(&server.stats()["requests"]), 1);
+}
+
+#[test]
+fn loops_branches_and_pauses() {
+    for http in [Http::H1, Http::H2] {
+        let server = Server::start();
+        let steps = r#"
+      - repeat: 3
+        steps: [ { get: /any/r }, { think: 1ms..2ms } ]
+      - set: { n: 0 }
+      - while: n < 2
+        steps:
+          - get: /any/w{{n}}
+          - set: { n: "{{n + 1}}" }
+      - if: status == 200
+        then: [ { get: /any/then } ]
+        else: [ { get: /any/else } ]
+      - think: { exponential: 1ms }
+      - group: g
+        steps: [ { use: hit, with: { x: "{{n}}" } } ]
+      - choose:
+          - { weight: 1, steps: [ { get: /any/c1 } ] }
+          - { weight: 1, steps: [ { get: /any/c2 } ] }"#;
+        let top = "fragments: { hit: { parameters: [x], steps: [ { get: '/any/f{{x}}' } ] } }";
+        let result = run(&server, http, "loops", top, steps, "users: 4, iterations: 20", &[]);
+        let stats = server.stats();
+        assert_eq!(
+            (number(&result["iterations"]), number(&result["iterations_failed"])),
+            (20, 0),
+            "{result}"
+        );
+        for (path, n) in
+            [("/any/r", 60), ("/any/w0", 20), ("/any/w1", 20), ("/any/then", 20), ("/any/f2", 20)]
+        {
+            assert_eq!(seen(&stats, path), n, "{path} {stats}");
+        }
+        assert_eq!(seen(&stats, "/any/else"), 0);
+        assert_eq!(seen(&stats, "/any/c1") + seen(&stats, "/any/c2"), 20);
+        assert_eq!(number(&result["succeeded"]), number(&stats["requests"]));
+    }
+}
+
+#[test]
+fn what_goes_wrong_at_run_time_has_a_name_and_the_run_goes_on() {
+    for http in ALL {
+        let cases = [
+            (
+                "get: /any/a\n        name: n\n        extract: { x: { regex: nowhere } }",
+                "n: nothing for x: the pattern matches nothing",
+                1,
+            ),
+            (
+                "get: /any/a\n        name: n\n        headers: { x: \"{{text}}\" }",
+                "n: a rendered value holds a character that must not be in a request",
+                0,
+            ),
+            (
+                "get: /any/{{text}}\n        name: n",
+                "n: a rendered value holds a character that must not be in a request",
+                0,
+            ),
+            (
+                "get: /redirect/9\n        name: n\n        follow_redirects: 3",
+                "n: more redirects than are followed",
+                4,
+            ),
+            (
+                "get: /redirect/9\n        name: n\n        redirects: error",
+                "n: a redirect, which the plan does not allow",
+                1,
+            ),
+            (
+                "get: /any/b?s=5m\n        name: n\n        body_limit: 1000\n        extract: { x: { regex: nowhere } }",
+                "n: nothing for x: the pattern matches nothing (only the start of the body was kept: raise body_limit)",
+                1,
+            ),
+            (
+                "get: /any/b?s=1k&R=1\n        name: n\n        extract: { x: { body: true } }",
+                "n: nothing for x: it is not UTF-8",
+                1,
+            ),
+            ("fail: on purpose", "on purpose", 0),
+        ];
+        for (i, (step, reason, requests)) in cases.into_iter().enumerate() {
+            let server = Server::start();
+            let steps = format!("\n      - {step}\n      - get: /any/never");
+            let steps = if step.starts_with("fail") {
+                format!(
+                    "\n      - if: iteration > 0\n        then: [ {{ {step} }} ]\n      - get: /any/never"
+                )
+            } else {
+                steps
+            };
+            let top = "variables: { text: \"a\\r\\nb\" }";
+            let result =
+                run(&server, http, &format!("faults{i}"), top, &steps, "users: 2, iterations: 6", &[]);
+            assert_eq!(reasons(&result), [(reason.to_owned(), 6)], "{http:?} {step}");
+            assert_eq!((number(&result["iterations"]), number(&result["iterations_failed"])), (6, 6));
+            let stats = server.stats();
+            assert_eq!((seen(&stats, "/any/never"), number(&stats["requests"])), (0, 6 * requests), "{step}");
+        }
+    }
+}
+
+#[test]
+fn a_lost_connection_ends_an_iteration_that_needs_its_answer() {
+    let server = Server::start();
+    let steps = "\n      - get: /fault/reset\n        name: n\n        extract: { x: { body: true } }\n      - get: /any/never";
+    let result = run(&server, Http::H1, "reset", "", steps, "users: 2, iterations: 6", &[]);
+    let all = reasons(&result);
+    assert_eq!(all.iter().map(|(_, n)| n).sum::<u64>(), 6, "{all:?}");
+    assert!(all.iter().all(|(reason, _)| reason.starts_with("n: ")), "{all:?}");
+    assert_eq!(seen(&server.stats(), "/any/never"), 0);
+}
+
+#[test]
+fn variables_and_cookies_live_as_long_as_told() {
+    for (lifetime, logins) in [("per_user", 3), ("per_iteration", 12)] {
+        let server = Server::start();
+        let top = format!("defaults: {{ cookies: true, lifetime: {lifetime} }}\nvariables: {{ in: false }}");
+        let steps = r#"
+      - if: not in
+        then:
+          - post: /api/login
+            json: { user: demo, password: demo }
+            extract: { t: { json: $.token } }
+          - set: { in: true }
+      - get: /inbox
+        check: { status: 200 }"#;
+        let result = run(&server, Http::H1, lifetime, &top, steps, "users: 3, iterations_per_user: 4", &[]);
+        let stats = server.stats();
+        assert_eq!(number(&result["checks"]["failed"]), 0, "{result}");
+        assert_eq!((seen(&stats, "/api/login"), seen(&stats, "/inbox")), (logins, 12), "{lifetime}");
+    }
+}
+
+#[test]
+fn a_plan_can_say_something() {
+    let plan = PlanFile::new(
+        "log",
+        "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ { get: / }, { log: \"status {{status}}\" } ] } }\nphases: [ { users: 1, iterations: 2 } ]\n",
+    );
+    let output = loadgen(&["-f", plan.0.to_str().unwrap()]);
+    assert_eq!(stderr(&output).matches("loadgen: log: status 200\n").count(), 2, "{}", stderr(&output));
+}

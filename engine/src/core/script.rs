@@ -1,0 +1,332 @@
+//! Scripted users: between the programs of the plan, which know no connections, and the core, which knows no programs.
+//!
+//! A scenario without a program never comes here; it costs a look at an `Option` that is empty.
+
+use super::link::Prepared;
+use super::users::State;
+use super::{Core, Told, closing};
+use crate::clock::Clock;
+use crate::io::Driver;
+use crate::limits;
+use crate::timers::Owner;
+use proto::{Field, Framing, Piece, Template, Text, Time};
+use scenario::Plan;
+use scenario::plan::{CheckTally, Step};
+use scenario::program::data::Shard;
+use scenario::program::{Action, Done, Exchange, Hop, Program, Reason, User, Verdict, World};
+use std::sync::Arc;
+
+/// What makes a step a scripted one.
+pub(crate) struct Script {
+    pub(super) program: Arc<Program>,
+    /// Its requests may have bodies.
+    pub(super) has_body: bool,
+    with_cookie: Option<Prepared>,
+    /// By target of the plan.
+    hops: Vec<HopPrepared>,
+}
+
+/// The requests that redirects to one target ask for, each without and with cookies.
+struct HopPrepared {
+    get: [Prepared; 2],
+    same: [Prepared; 2],
+}
+
+/// Numbers for templates beyond those of the steps: connections keep what they encoded under them.
+pub(crate) struct Numbers(pub(crate) u32);
+
+impl Numbers {
+    fn next(&mut self) -> u32 {
+        self.0 += 1;
+        self.0 - 1
+    }
+}
+
+impl Script {
+    pub(crate) fn new(
+        plan: &Plan,
+        step: &Step,
+        program: &Arc<Program>,
+        at: usize,
+        numbers: &mut Numbers,
+    ) -> Script {
+        let exchange = &program.exchanges()[at];
+        let close = plan.connections.requests_per_connection.is_some_and(|n| n.get() == 1);
+        let template = if close { closing(&step.template) } else { step.template.clone() };
+        let with_cookie =
+            exchange.cookies().then(|| Prepared::new(numbers.next(), &cookie(&template, exchange)));
+        let hops = match exchange.follows() {
+            false => vec![],
+            true => (0..plan.targets.len())
+                .map(|t| HopPrepared::new(plan, t, step, &template, exchange, numbers))
+                .collect(),
+        };
+        Script { program: program.clone(), has_body: exchange.has_body(), with_cookie, hops }
+    }
+
+    /// The request in wire form that a user sends now; `plain` is the step's own.
+    #[inline]
+    pub(super) fn prepared<'a>(&'a self, user: &User, plain: &'a Prepared) -> &'a Prepared {
+        match (user.redirected(), user.has_cookie(), &self.with_cookie) {
+            (None, true, Some(prepared)) => prepared,
+            (None, ..) => plain,
+            (Some(hop), cookie, _) => {
+                let hops = &self.hops[usize::from(hop.target)];
+                let pair = if hop.same { &hops.same } else { &hops.get };
+                &pair[usize::from(cookie)]
+            }
+        }
+    }
+}
+
+/// The template with a place for cookies.
+fn cookie(template: &Template, exchange: &Exchange) -> Template {
+    let value = Text::new(vec![Piece::Slot(exchange.cookie_slot())]);
+    let field = Field { name: "cookie".into(), value, secret: true };
+    template.clone().field(field).expect("a constant name is legal")
+}
+
+impl HopPrepared {
+    fn new(
+        plan: &Plan,
+        target: usize,
+        step: &Step,
+        template: &Template,
+        exchange: &Exchange,
+        numbers: &mut Numbers,
+    ) -> HopPrepared {
+        let mut pair = |same: bool| {
+            let request = hop(plan, target, step, template, exchange, same);
+            let with = cookie(&request, exchange);
+            [Prepared::new(numbers.next(), &request), Prepared::new(numbers.next(), &with)]
+        };
+        HopPrepared { get: pair(false), same: pair(true) }
+    }
+}
+
+/// The request of a redirect: the step's fields, without what belongs to a body that is not sent again, and without
+/// credentials where another host is asked (RFC 9110 section 15.4).
+fn hop(
+    plan: &Plan,
+    target: usize,
+    step: &Step,
+    template: &Template,
+    exchange: &Exchange,
+    same: bool,
+) -> Template {
+    let place = &plan.targets[target];
+    let path = Text::new(vec![Piece::Literal((*b"/").into()), Piece::Slot(exchange.location_slot())]);
+    let method = match template.method() {
+        method if same => method,
+        "HEAD" => "HEAD",
+        _ => "GET",
+    };
+    let mut request = Template::new(method, place.scheme, Text::literal(&place.authority), path)
+        .expect("a plan's method and host are legal");
+    let away = target != step.target;
+    for field in template.fields() {
+        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        let of_body = is("content-type") || is("content-encoding") || is("content-language");
+        if (of_body && !same) || (away && (is("authorization") || is("cookie"))) {
+            continue;
+        }
+        request = request.field(field.clone()).expect("it was in a template");
+    }
+    let framing = if same { template.framing() } else { Framing::None };
+    request.body(framing, false)
+}
+
+/// The scripted users of a core.
+pub(super) struct Scripts {
+    world: World,
+    /// By user; empty if no scenario has a program.
+    actors: Vec<User>,
+    /// By phase: whether its checks count.
+    record: Vec<bool>,
+    /// Wall time at the epoch of the run.
+    wall: u64,
+    figures: ScriptFigures,
+    /// A source of data has no more rows: users have stopped for good.
+    pub(super) used_up: bool,
+    said: u32,
+}
+
+/// What scripted users found out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ScriptFigures {
+    /// By check of the plan.
+    pub(crate) checks: Vec<CheckTally>,
+    /// Iterations of recorded phases that failed.
+    pub(crate) failed: u64,
+    /// Why, and how often.
+    pub(crate) reasons: Vec<(Reason, u64)>,
+}
+
+impl Scripts {
+    pub(super) fn new(plan: &Plan, users: u32, first_user: u64, shard: Shard, wall: u64) -> Scripts {
+        let world = World::new(plan, shard);
+        let scripted = plan.scenarios.iter().any(|s| s.program.is_some());
+        let users = if scripted { u64::from(users) } else { 0 };
+        Scripts {
+            actors: (first_user..first_user + users).map(|number| User::new(&world, number)).collect(),
+            world,
+            record: plan.phases.iter().map(|p| p.record).collect(),
+            wall,
+            figures: ScriptFigures::default(),
+            used_up: false,
+            said: 0,
+        }
+    }
+
+    fn at(&mut self, now: Time) -> &mut World {
+        self.world.wall = self.wall + now.as_nanos();
+        &mut self.world
+    }
+
+    #[inline]
+    pub(super) fn actor(&self, index: u32) -> &User {
+        &self.actors[index as usize]
+    }
+
+    pub(super) fn head(
+        &mut self,
+        (index, phase): (u32, u16),
+        script: &Script,
+        status: u16,
+        fields: &dyn proto::Fields,
+        now: Time,
+    ) {
+        let record = self.record[usize::from(phase)];
+        self.world.wall = self.wall + now.as_nanos();
+        self.actors[index as usize].head(&script.program, &mut self.world, status, fields, record);
+    }
+
+    pub(super) fn body(&mut self, index: u32, script: &Script, bytes: &[u8]) {
+        self.actors[index as usize].body(&script.program, bytes);
+    }
+
+    pub(super) fn done(
+        &mut self,
+        (index, phase): (u32, u16),
+        script: &Script,
+        response: u64,
+        protocol: &'static str,
+    ) -> Verdict {
+        let done = Done { response, protocol, record: self.record[usize::from(phase)] };
+        self.actors[index as usize].done(&script.program, &mut self.world, done)
+    }
+
+    pub(super) fn failed(&mut self, index: u32, script: &Script, detail: &'static str) {
+        self.actors[index as usize].failed(&script.program, &mut self.world, detail);
+    }
+
+    /// A rendered value cannot be sent: the request fails, and with it the iteration.
+    pub(super) fn unsendable(&mut self, index: u32, script: &Script) {
+        let detail = "a rendered value holds a character that must not be in a request";
+        self.actors[index as usize].give_up(&script.program, detail);
+    }
+
+    fn note_failure(&mut self, phase: u16, reason: Reason) {
+        if !self.record[usize::from(phase)] {
+            return;
+        }
+        self.figures.failed += 1;
+        note_reason(&mut self.figures.reasons, reason, 1);
+    }
+
+    pub(super) fn into_figures(self) -> ScriptFigures {
+        ScriptFigures { checks: self.world.checks, ..self.figures }
+    }
+}
+
+/// Counts a reason; what is too much for the list goes to its last place.
+fn note_reason(reasons: &mut Vec<(Reason, u64)>, reason: Reason, count: u64) {
+    let room = reasons.len() + 1 < limits::ERROR_CAUSES;
+    match reasons.iter_mut().find(|(r, _)| *r == reason) {
+        Some((_, n)) => *n += count,
+        None if room => reasons.push((reason, count)),
+        None => {
+            const OTHERS: &str = "other reasons";
+            match reasons.iter_mut().find(|(r, _)| r == OTHERS) {
+                Some((_, n)) => *n += count,
+                None => reasons.push((OTHERS.to_owned(), count)),
+            }
+        }
+    }
+}
+
+impl ScriptFigures {
+    /// Adds those of another core.
+    pub(crate) fn merge(&mut self, other: &ScriptFigures) {
+        self.failed += other.failed;
+        other.reasons.iter().for_each(|(reason, n)| note_reason(&mut self.reasons, reason.clone(), *n));
+        self.checks.resize(self.checks.len().max(other.checks.len()), CheckTally::default());
+        for (mine, theirs) in self.checks.iter_mut().zip(&other.checks) {
+            mine.passed += theirs.passed;
+            mine.failed += theirs.failed;
+            let room = limits::CHECK_SAMPLES.saturating_sub(mine.samples.len());
+            mine.samples.extend(theirs.samples.iter().take(room).cloned());
+        }
+    }
+}
+
+impl<D: Driver, C: Clock> Core<'_, D, C> {
+    /// Begins an iteration of a scenario with a program. False: there is no data for it, and the user stops.
+    pub(super) fn begin_script(&mut self, index: u32, scenario: u16, now: Time) -> bool {
+        let setup = self.setup;
+        let Some(program) = &setup.plan.scenarios[usize::from(scenario)].program else { return true };
+        self.scripts.at(now);
+        let scripts = &mut self.scripts;
+        let begun = scripts.actors[index as usize].begin(program, &mut scripts.world, scenario);
+        scripts.used_up |= !begun;
+        begun
+    }
+
+    /// Lets a scripted user do what its program says next; a request of it was due at `due`. `fresh`: the iteration has just
+    /// begun.
+    pub(super) fn advance_script(&mut self, index: u32, fresh: bool, due: Time, now: Time) {
+        let setup = self.setup;
+        let scenario = usize::from(self.users[index as usize].scenario);
+        let program = setup.plan.scenarios[scenario].program.as_ref().expect("a scripted scenario");
+        loop {
+            self.scripts.at(now);
+            let scripts = &mut self.scripts;
+            match scripts.actors[index as usize].next(program, &mut scripts.world) {
+                Action::Request { step, hop } => {
+                    let step = setup.scenarios[scenario].first + step;
+                    let target = hop.map_or(setup.steps[step as usize].target, |hop: Hop| hop.target);
+                    return self.start_request_to(index, (step, target), due, now);
+                }
+                Action::Think(time) => return self.rest(index, now.after(time), State::Thinking, now),
+                Action::Log(text) => self.say(text),
+                Action::End(result) => {
+                    let phase = self.users[index as usize].iteration_phase;
+                    if let Err(reason) = result {
+                        self.scripts.note_failure(phase, reason);
+                    }
+                    return self.end_iteration(index, fresh, now);
+                }
+            }
+        }
+    }
+
+    /// What a plan logs, but not for ever.
+    fn say(&mut self, text: String) {
+        self.scripts.said += 1;
+        match self.scripts.said {
+            ..limits::LOGGED => self.told.push(Told::Said(text)),
+            limits::LOGGED => self.told.push(Told::Said("further lines of `log` are not shown".into())),
+            _ => {}
+        }
+    }
+
+    /// The user does nothing until then.
+    pub(super) fn rest(&mut self, index: u32, until: Time, state: State, now: Time) {
+        let user = &mut self.users[index as usize];
+        (user.state, user.due) = (state, until.max(now));
+        if user.due < user.timer_at {
+            user.timer_at = user.due;
+            self.timers.arm(user.due, Owner::User(index));
+        }
+    }
+}
