@@ -178,7 +178,7 @@ fn bodies_arrive_as_they_were_made() {
         query: { q: "{{text}}" }
         auth: { basic: { user: demo, password: "{{n}}" } }
         headers: { x-t: "{{n}}-{{n}}" }
-        check: { json: { $.headers['x-t']: 7-7, $.headers.authorization: Basic ZGVtbzo3 }, body_includes: "q=q%22%20%C3%BC" }
+        check: { json: { "$.headers['x-t']": 7-7, $.headers.authorization: Basic ZGVtbzo3 }, body_includes: "q=q%22%20%C3%BC" }
       - delete: /any/x
         auth: { bearer: "{{n}}" }
         check: { status: 2xx }"#;

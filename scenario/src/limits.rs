@@ -89,7 +89,7 @@ pub const MAX_DATA_IN_MEMORY: u64 = 8 * 1024 * 1024;
 /// Rows of a large data file between two places of its index.
 pub const PAGE_ROWS: u64 = 64;
 /// Data sources of a plan.
-pub const MAX_SOURCES: usize = 100;
+pub const MAX_DATA: usize = 100;
 /// Variables of a scenario, data columns included.
 pub const MAX_VARIABLES: usize = 1_000;
 /// Templates in the path and headers of one request.

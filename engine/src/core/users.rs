@@ -432,6 +432,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 self.pool(link);
             }
             Err(refused) => {
+                self.pool(link); // it has as much room as before
                 let detail = match refused {
                     proto::Refused::BadValue { .. } => {
                         if let Some(script) = &step.script {

@@ -27,7 +27,7 @@ use proto::Want;
 use std::time::Duration;
 
 /// Places of the variables that every scenario has.
-pub(crate) const BUILT_IN: &[&str] = &["user", "iteration", "status", "ok", "response_ms"];
+pub(crate) const BUILT_IN: &[&str] = &["user_number", "iteration", "status", "ok", "response_ms"];
 pub(crate) const USER: usize = 0;
 pub(crate) const ITERATION: usize = 1;
 pub(crate) const STATUS: usize = 2;

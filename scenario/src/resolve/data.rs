@@ -16,7 +16,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Vec<Source> {
     let Some(entry) = plan.get("data") else { return vec![] };
     let Some(entries) = reader.named(entry, "names to data sources") else { return vec![] };
     let mut sources = Vec::new();
-    for entry in entries.iter().take(limits::MAX_SOURCES) {
+    for entry in entries.iter().take(limits::MAX_DATA) {
         match source(reader, entry) {
             Some(source) => {
                 let columns = source.table.columns.clone();
@@ -26,10 +26,10 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Vec<Source> {
             None => reader.scope.partial = true,
         }
     }
-    if entries.len() > limits::MAX_SOURCES {
+    if entries.len() > limits::MAX_DATA {
         reader.problems.add(
             entry.key_span,
-            format!("a plan has at most {} data sources", limits::MAX_SOURCES),
+            format!("a plan has at most {} data sources", limits::MAX_DATA),
             "",
         );
     }
