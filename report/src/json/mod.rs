@@ -8,7 +8,8 @@ pub(crate) mod series;
 use crate::thresholds::{self, Outcome, Unit};
 use crate::{counts, time, timeline};
 use engine::stats::{
-    Batching, CheckFigures, ConnectionFigures, Cost, PhaseFigures, QuicFigures, RunResult, Series, StepFigures,
+    Batching, CheckFigures, ConnectionFigures, Cost, PhaseFigures, QuicFigures, RunResult, Series,
+    StepFigures,
 };
 use scenario::Plan;
 use serde_json::{Map, Value, json};
