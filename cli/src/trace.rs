@@ -1,7 +1,7 @@
 //! `--trace`: the first requests and responses as a person would like to read them. Secrets are masked, bodies are cut.
 
 use engine::Exchange;
-use proto::{Framing, Text};
+use proto::{Framing, Piece, Text};
 use report::json::plan::is_secret;
 use scenario::Plan;
 use scenario::plan::Step;
@@ -20,16 +20,20 @@ pub fn render(core: usize, exchange: &Exchange, plan: &Plan) -> String {
         exchange.connection
     );
     if let Some((_, step)) = plan.steps().nth(exchange.step) {
-        request(&mut out, step);
+        request(&mut out, step, exchange);
     }
     response(&mut out, exchange);
     out.push('\n');
     out
 }
 
-fn request(out: &mut String, step: &Step) {
+fn request(out: &mut String, step: &Step, exchange: &Exchange) {
     let t = &step.template;
-    let _ = writeln!(out, "> {} {}", t.method(), shown(t.path()));
+    let shown = |text: &Text| shown(text, &exchange.values);
+    let _ = match &exchange.redirected {
+        None => writeln!(out, "> {} {}", t.method(), shown(t.path())),
+        Some(path) => writeln!(out, "> {}  (a redirect is followed)", printable(path)),
+    };
     let _ = writeln!(out, "> host: {}", shown(t.authority()));
     for field in t.fields() {
         let value =
@@ -38,14 +42,18 @@ fn request(out: &mut String, step: &Step) {
     }
     match t.framing() {
         Framing::Length => {
-            let _ = writeln!(out, "> content-length: {}", step.body.len());
+            let len = exchange.sent.as_ref().map_or(step.body.len() as u64, |(_, len)| *len);
+            let _ = writeln!(out, "> content-length: {len}");
         }
         Framing::Chunked => {
             let _ = writeln!(out, "> (the length of the body is not said before)");
         }
         Framing::None => {}
     }
-    body(out, '>', &step.body[..step.body.len().min(EXCERPT)], step.body.len() as u64);
+    match &exchange.sent {
+        Some((bytes, len)) => body(out, '>', &bytes[..bytes.len().min(EXCERPT)], *len),
+        None => body(out, '>', &step.body[..step.body.len().min(EXCERPT)], step.body.len() as u64),
+    }
 }
 
 /// As much of our own body as the engine keeps of the server's.
@@ -87,8 +95,15 @@ fn body(out: &mut String, side: char, bytes: &[u8], len: u64) {
     }
 }
 
-fn shown(text: &Text) -> String {
-    text.as_literal().map_or_else(|| "(made for each request)".to_owned(), |bytes| printable(&bytes))
+/// A text of the template with the values of its slots.
+fn shown(text: &Text, values: &[Vec<u8>]) -> String {
+    let piece = |piece: &Piece| match piece {
+        Piece::Literal(bytes) => printable(bytes),
+        Piece::Slot(slot) => {
+            values.get(usize::from(*slot)).map_or_else(|| "(made for each request)".into(), |v| printable(v))
+        }
+    };
+    text.pieces().iter().map(piece).collect()
 }
 
 /// What must not end up in a terminal's history or in a ticket.

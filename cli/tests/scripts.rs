@@ -403,3 +403,23 @@ fn a_plan_can_say_something() {
     let output = loadgen(&["-f", plan.0.to_str().unwrap()]);
     assert_eq!(stderr(&output).matches("loadgen: log: status 200\n").count(), 2, "{}", stderr(&output));
 }
+
+#[test]
+fn a_trace_shows_what_was_made_for_each_request() {
+    let plan = PlanFile::new(
+        "trace",
+        "version: 1\ntarget: builtin\nvariables: { x: 7 }\nscenarios: { s: { steps: [ { post: \"/echo?a={{x}}\", headers: { x-b: \"<{{x}}>\" }, body: \"c{{x}}\" }, { get: /redirect/1, redirects: follow } ] } }\nphases: [ { users: 1, iterations: 1 } ]\n",
+    );
+    let output = loadgen(&["-f", plan.0.to_str().unwrap(), "--trace", "5"]);
+    let text = stderr(&output);
+    for line in [
+        "> POST /echo?a=7",
+        "> x-b: <7>",
+        "> content-length: 2",
+        "> c7",
+        "< c7",
+        "> /redirect/0  (a redirect is followed)",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+}

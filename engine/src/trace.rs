@@ -16,6 +16,12 @@ pub struct Exchange {
     pub step: usize,
     /// The connection it went on, from 0 on each core.
     pub connection: u32,
+    /// What stood in the slots of the step's template.
+    pub values: Vec<Vec<u8>>,
+    /// The path that a redirect led to, where the request follows one.
+    pub redirected: Option<Vec<u8>>,
+    /// The beginning of a body that was made for this request, and its length.
+    pub sent: Option<(Vec<u8>, u64)>,
     /// Since the run began.
     pub began: Duration,
     /// The status of the final response, if its head came.
@@ -73,6 +79,21 @@ impl Trace {
         self.begun += 1;
         self.open.push((user, now, exchange));
         Some(ALL)
+    }
+
+    /// What was made for the request of a user.
+    pub(crate) fn made<'v>(
+        &mut self,
+        user: u32,
+        values: impl Iterator<Item = &'v [u8]>,
+        redirected: Option<Vec<u8>>,
+        body: &[u8],
+    ) {
+        let Some((_, exchange)) = self.of_user(user) else { return };
+        exchange.values = values.map(<[u8]>::to_vec).collect();
+        exchange.redirected = redirected;
+        let kept = &body[..body.len().min(limits::TRACED_BODY)];
+        exchange.sent = Some((kept.to_vec(), body.len() as u64));
     }
 
     fn of_user(&mut self, user: u32) -> Option<(Time, &mut Exchange)> {

@@ -5,6 +5,7 @@ use crate::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Order, Phase,
     Plan, Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
 };
+use crate::program::Exchange;
 use crate::rate::show_rate;
 use proto::{Field, Framing, Piece, Text};
 use std::fmt::{self, Write};
@@ -247,7 +248,36 @@ fn write_scenario(out: &mut String, plan: &Plan, scenario: &Scenario) -> fmt::Re
         writeln!(out, "    # each request takes the next step in turn")?;
     }
     writeln!(out, "    steps:")?;
-    scenario.steps.iter().try_for_each(|step| write_step(out, plan, step))
+    let Some(program) = &scenario.program else {
+        return scenario.steps.iter().try_for_each(|step| write_step(out, plan, step));
+    };
+    for item in program.outline() {
+        match item {
+            Ok(index) => {
+                write_step(out, plan, &scenario.steps[index as usize])?;
+                write_exchange(out, &program.exchanges()[index as usize])?;
+            }
+            Err(what) => writeln!(out, "      # {what}")?,
+        }
+    }
+    Ok(())
+}
+
+/// What is made of a response.
+fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
+    let list = |out: &mut String, key: &str, names: Vec<String>| match names.is_empty() {
+        true => Ok(()),
+        false => writeln!(out, "        # {key}: {}", names.join(", ")),
+    };
+    list(out, "checks", exchange.check_names().map(plain).collect())?;
+    list(out, "extracts", exchange.extracted().map(str::to_owned).collect())?;
+    if exchange.cookies() {
+        writeln!(out, "        cookies: true")?;
+    }
+    if exchange.follows() {
+        writeln!(out, "        redirects: follow")?;
+    }
+    Ok(())
 }
 
 fn write_step(out: &mut String, plan: &Plan, step: &Step) -> fmt::Result {

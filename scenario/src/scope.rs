@@ -115,6 +115,9 @@ impl Scope {
                     None => format!("it has {}", place::list(&columns)),
                 };
                 let source = quote(&self.data[source].name);
+                if column.is_empty() {
+                    return Meaning::Unknown(format!("the data source {source} has several columns"), label);
+                }
                 return Meaning::Unknown(
                     format!("the data source {source} has no column {}", quote(column)),
                     label,

@@ -19,6 +19,8 @@ use std::sync::Arc;
 /// What makes a step a scripted one.
 pub(crate) struct Script {
     pub(super) program: Arc<Program>,
+    /// Its place in the program.
+    at: usize,
     /// Its requests may have bodies.
     pub(super) has_body: bool,
     with_cookie: Option<Prepared>,
@@ -61,7 +63,15 @@ impl Script {
                 .map(|t| HopPrepared::new(plan, t, step, &template, exchange, numbers))
                 .collect(),
         };
-        Script { program: program.clone(), has_body: exchange.has_body(), with_cookie, hops }
+        Script { program: program.clone(), at, has_body: exchange.has_body(), with_cookie, hops }
+    }
+
+    /// The path that a redirect led to, for a request that follows one.
+    pub(super) fn redirected(&self, user: &User) -> Option<Vec<u8>> {
+        user.redirected()?;
+        let slot = self.program.exchanges()[self.at].location_slot();
+        let path = user.values().nth(usize::from(slot))?;
+        Some([b"/", path].concat())
     }
 
     /// The request in wire form that a user sends now; `plain` is the step's own.

@@ -417,6 +417,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 let mut values: [&[u8]; MAX_SLOTS + 2] = [&[]; MAX_SLOTS + 2];
                 let count = values.iter_mut().zip(actor.values()).map(|(slot, value)| *slot = value).count();
                 let prepared = script.prepared(actor, &step.prepared);
+                if let Some(trace) = &mut self.recorder.trace {
+                    trace.made(index, actor.values(), script.redirected(actor), &actor.payload());
+                }
                 http.submit(now, token, prepared, &values[..count], actor.payload(), want)
             }
         };

@@ -24,6 +24,7 @@ use crate::expr::text::Phrase;
 use crate::plan::StatusSet;
 use bytes::Bytes;
 use proto::Want;
+use std::fmt;
 use std::time::Duration;
 
 /// Places of the variables that every scenario has.
@@ -130,6 +131,20 @@ pub(crate) enum Think {
     Exponential { mean: Duration },
 }
 
+impl fmt::Display for Think {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = crate::duration::show_duration;
+        match *self {
+            Think::Fixed(time) => f.write_str(&show(time)),
+            Think::Uniform(low, high) => write!(f, "{}..{}", show(low), show(high)),
+            Think::Normal { mean, deviation } => {
+                write!(f, "{{ normal: {}, deviation: {} }}", show(mean), show(deviation))
+            }
+            Think::Exponential { mean } => write!(f, "{{ exponential: {} }}", show(mean)),
+        }
+    }
+}
+
 impl Think {
     fn draw(self, random: &Random) -> Duration {
         let spread = |mean: Duration, x: f64| {
@@ -213,6 +228,10 @@ impl Exchange {
     pub fn check_names(&self) -> impl Iterator<Item = &str> {
         self.checks.iter().map(|c| c.name.as_str())
     }
+    /// Names of the variables it extracts.
+    pub fn extracted(&self) -> impl Iterator<Item = &str> {
+        self.extracts.iter().map(|e| e.name.as_str())
+    }
     /// Whether it has a body whose length is not known before.
     pub fn has_body(&self) -> bool {
         match &self.payload {
@@ -223,6 +242,24 @@ impl Exchange {
 }
 
 impl Program {
+    /// What is done besides requests, each in a word or two, with the scenario's steps by their index between.
+    pub(crate) fn outline(&self) -> impl Iterator<Item = Result<u32, String>> {
+        self.ops.iter().map(|op| match op {
+            Op::Request(step) => Ok(*step),
+            Op::Think(think) => Err(format!("think: {think}")),
+            Op::Set(place, _) => Err(format!("set: {}", self.names[usize::from(*place)])),
+            Op::Log(_) => Err("log".into()),
+            Op::Fail(_) => Err("fail".into()),
+            Op::Jump(_) => Err("end of a branch or loop".into()),
+            Op::Unless(..) => Err("if or while".into()),
+            Op::Repeat { .. } => Err("repeat".into()),
+            Op::Again { .. } => Err("end of repeat".into()),
+            Op::Rounds { most, .. } => Err(format!("while, at most {most} rounds")),
+            Op::Round { .. } => Err("a round".into()),
+            Op::Choose(arms) => Err(format!("choose one of {}", arms.len())),
+        })
+    }
+
     /// What is made of the responses, by the scenario's step.
     pub fn exchanges(&self) -> &[Exchange] {
         &self.exchanges
