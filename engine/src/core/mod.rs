@@ -138,7 +138,7 @@ impl StepSetup {
             Some(1) => closing(&step.template),
             _ => step.template.clone(),
         };
-        let template = by_proxy(template, step, plan);
+        let template = by_proxy(template, step.target, plan);
         let timeout = step.timeout.or(plan.timeouts.request);
         StepSetup {
             target: step.target as u16,
@@ -156,9 +156,9 @@ impl StepSetup {
 }
 
 /// A proxy that passes requests on in clear must be told the whole URL, and who asks.
-fn by_proxy(template: Template, step: &Step, plan: &Plan) -> Template {
+fn by_proxy(template: Template, target: usize, plan: &Plan) -> Template {
     let Some(proxy) = &plan.connections.route.proxy else { return template };
-    if prelude::tunnels(plan.targets[step.target].scheme, plan.protocol) {
+    if prelude::tunnels(plan.targets[target].scheme, plan.protocol) {
         return template;
     }
     let template = template.absolute_form();

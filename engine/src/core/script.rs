@@ -4,7 +4,7 @@
 
 use super::link::Prepared;
 use super::users::State;
-use super::{Core, Told, closing};
+use super::{Core, Told, by_proxy, closing};
 use crate::clock::Clock;
 use crate::io::Driver;
 use crate::limits;
@@ -55,8 +55,9 @@ impl Script {
         let exchange = &program.exchanges()[at];
         let close = plan.connections.requests_per_connection.is_some_and(|n| n.get() == 1);
         let template = if close { closing(&step.template) } else { step.template.clone() };
+        let proxied = by_proxy(template.clone(), step.target, plan);
         let with_cookie =
-            exchange.cookies().then(|| Prepared::new(numbers.next(), &cookie(&template, exchange)));
+            exchange.cookies().then(|| Prepared::new(numbers.next(), &cookie(&proxied, exchange)));
         let hops = match exchange.follows() {
             false => vec![],
             true => (0..plan.targets.len())
@@ -137,13 +138,14 @@ fn hop(
     for field in template.fields() {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
         let of_body = is("content-type") || is("content-encoding") || is("content-language");
-        if (of_body && !same) || (away && (is("authorization") || is("cookie"))) {
+        if (of_body && !same) || (away && (is("authorization") || is("cookie"))) || is("proxy-authorization")
+        {
             continue;
         }
         request = request.field(field.clone()).expect("it was in a template");
     }
     let framing = if same { template.framing() } else { Framing::None };
-    request.body(framing, false)
+    by_proxy(request.body(framing, false), target, plan)
 }
 
 /// The scripted users of a core.
