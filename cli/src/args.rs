@@ -76,7 +76,7 @@ pub struct ServeArgs {
     /// Where to serve HTTP in clear (port 0: any free one)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     pub clear: SocketAddr,
-    /// Where to serve TLS (port 0: any free one)
+    /// Where to serve TLS, and HTTP/3 over UDP (port 0: any free one)
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8082")]
     pub tls: SocketAddr,
     /// Serving threads

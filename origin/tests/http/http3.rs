@@ -413,3 +413,24 @@ async fn eventually_async(condition: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
+
+#[test]
+fn a_resumed_session_sends_its_first_request_as_early_data() {
+    let origin = server();
+    run(async {
+        let endpoint = endpoint(settings(&origin));
+        let addr = origin.tls_addr().expect("TLS");
+        let quic = endpoint.connect(addr, "localhost").expect("a name").await.expect("a handshake");
+        let (mut client, _) = over(quic, endpoint.clone()).await;
+        assert_eq!(client.get("/?s=1").await.body.len(), 1);
+        client.close().await;
+
+        let Ok((quic, accepted)) = endpoint.connect(addr, "localhost").expect("a name").into_0rtt() else {
+            panic!("no session to resume");
+        };
+        let (mut client, _) = over(quic, endpoint).await;
+        assert_eq!(client.get("/?s=2").await.body.len(), 2);
+        assert!(accepted.await);
+    });
+    assert_eq!((origin.stats().requests, origin.stats().connections.h3), (2, 2));
+}
