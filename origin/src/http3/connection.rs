@@ -2,6 +2,7 @@
 //! off on request, and GOAWAY when the server stops. Called by `endpoint.rs`, once per connection attempt.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -26,20 +27,43 @@ type Http3 = h3::server::Connection<h3_quinn::Connection, Bytes>;
 
 /// Serves a connection.
 pub(crate) async fn serve(worker: Rc<Worker>, incoming: quinn::Incoming, stopping: watch::Receiver<bool>) {
-    let Some(quic) = handshake(&worker, incoming).await else {
+    let served = serve_from_first_packet(&worker, incoming, stopping).await;
+    if served.is_none() {
         worker.counters.add(Count::HandshakesFailed, 1);
-        return;
-    };
+    }
+}
+
+/// A server has its connection before the handshake ends, so what comes as early data is answered at once.
+/// `None`: the handshake never ended.
+async fn serve_from_first_packet(
+    worker: &Rc<Worker>,
+    incoming: quinn::Incoming,
+    stopping: watch::Receiver<bool>,
+) -> Option<()> {
+    let (quic, handshake) = incoming.accept().ok()?.into_0rtt().ok()?;
+    let mut serving = pin!(serve_http3(worker.clone(), quic.clone(), stopping));
+    select! {
+        biased;
+        ended = worker.timers.within(HANDSHAKE_TIMEOUT, handshake) => {
+            ended?;
+            // It ends when the connection does, too. The client's HTTP/3 can only have closed a connection that
+            // was complete (RFC 9000 section 10.2.3).
+            let reason = quic.close_reason();
+            let complete = matches!(reason, None | Some(quinn::ConnectionError::ApplicationClosed(_)));
+            complete.then_some(())?;
+        }
+        () = &mut serving => return None,
+    }
+    serving.await;
+    Some(())
+}
+
+async fn serve_http3(worker: Rc<Worker>, quic: quinn::Connection, stopping: watch::Receiver<bool>) {
     let link = Link::new(worker, true);
     let mut settings = h3::server::builder();
     settings.max_field_section_size(H2_HEADER_LIST.into());
     let Ok(http3) = settings.build(h3_quinn::Connection::new(quic.clone())).await else { return };
     until_end(&link, http3, &quic, stopping).await;
-}
-
-async fn handshake(worker: &Rc<Worker>, incoming: quinn::Incoming) -> Option<quinn::Connection> {
-    let connecting = incoming.accept().ok()?;
-    worker.timers.within(HANDSHAKE_TIMEOUT, connecting).await?.ok()
 }
 
 /// Dropping the connection closes it with `H3_NO_ERROR`, and the requests still in work end with it.
