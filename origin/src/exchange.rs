@@ -3,7 +3,8 @@
 
 use std::rc::Rc;
 
-use http::{Method, Request, Response, StatusCode};
+use http::header::ALT_SVC;
+use http::{Method, Request, Response, StatusCode, Version};
 
 use crate::body::Body;
 use crate::counters::PathId;
@@ -15,6 +16,8 @@ pub(crate) struct Exchange {
     /// `None`: not counted.
     path: Option<PathId>,
     head: bool,
+    /// The response tells where HTTP/3 is.
+    advertise: bool,
 }
 
 impl Exchange {
@@ -24,11 +27,15 @@ impl Exchange {
         // Looking must not change what is seen.
         let counted = !matches!(path, "/stats" | "/stats/reset");
         let path = counted.then(|| link.worker.counters.request(path));
-        Self { link: link.clone(), path, head: request.method() == Method::HEAD }
+        let advertise = link.tls && request.version() < Version::HTTP_3;
+        Self { link: link.clone(), path, head: request.method() == Method::HEAD, advertise }
     }
 
     /// Counts the response, and has its body counted.
     pub(crate) fn end(self, mut response: Response<Body>) -> Response<Body> {
+        if self.advertise {
+            response.headers_mut().insert(ALT_SVC, self.link.worker.shared.alt_svc.clone());
+        }
         let Some(path) = self.path else { return response };
         let status = response.status();
         self.link.worker.counters.response(path, status);

@@ -45,8 +45,13 @@ pub fn start(config: Config) -> Result<Origin, StartError> {
     // Made now, not by the first request that needs it.
     std::sync::LazyLock::force(&pattern::NOISE);
 
-    let mut origin =
-        Origin { clear, tls, ca_pem, shared: Arc::new(Shared::new(threads)), threads: Vec::new() };
+    let mut origin = Origin {
+        clear,
+        tls,
+        ca_pem,
+        shared: Arc::new(Shared::new(threads, tls.map(|addr| addr.port()))),
+        threads: Vec::new(),
+    };
     let mut clear_listeners = clear_listeners.into_iter().flatten();
     let (ready, all_ready) = mpsc::channel();
     for number in 0..threads {

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::counters::{self, Counters};
@@ -13,6 +14,8 @@ use crate::stats::Stats;
 pub(crate) struct Shared {
     pub(crate) sessions: Keys,
     pub(crate) begun: Instant,
+    /// Where HTTP/3 is, for the responses over TLS (RFC 7838). Empty without a TLS address, and then unused.
+    pub(crate) alt_svc: HeaderValue,
     threads: Vec<Arc<Counters>>,
     /// The counters never go back, as their owners write without looking; a reset only moves where we count
     /// from.
@@ -20,10 +23,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(threads: usize) -> Self {
+    pub(crate) fn new(threads: usize, http3: Option<u16>) -> Self {
+        let alt_svc = http3.map(|port| HeaderValue::try_from(format!("h3=\":{port}\"")));
         Self {
             sessions: Keys::new(),
             begun: Instant::now(),
+            // Digits and quotes are legal in a header.
+            alt_svc: alt_svc.and_then(Result::ok).unwrap_or(HeaderValue::from_static("")),
             threads: (0..threads).map(|_| Arc::new(Counters::new())).collect(),
             baseline: Mutex::default(),
         }

@@ -434,3 +434,15 @@ fn a_resumed_session_sends_its_first_request_as_early_data() {
     });
     assert_eq!((origin.stats().requests, origin.stats().connections.h3), (2, 2));
 }
+
+#[test]
+fn responses_over_tls_tell_where_it_is() {
+    let origin = server();
+    let port = origin.tls_addr().expect("TLS").port();
+    let mut client = tls::client(&origin);
+    assert_eq!(client.get("/?s=1").field("alt-svc"), Some(format!("h3=\":{port}\"").as_str()));
+    assert_eq!(crate::client::get(&origin, "/?s=1").field("alt-svc"), None);
+    run(async {
+        assert_eq!(connect(&origin).await.get("/?s=1").await.field("alt-svc"), None);
+    });
+}
