@@ -28,9 +28,10 @@ enum Http {
     H1,
     H2c,
     H2,
+    H3,
 }
 
-const ALL: [Http; 3] = [Http::H1, Http::H2c, Http::H2];
+const ALL: [Http; 4] = [Http::H1, Http::H2c, Http::H2, Http::H3];
 
 /// Runs a plan's steps so many times on this server.
 fn run(server: &Server, http: Http, name: &str, top: &str, steps: &str, phase: &str, args: &[&str]) -> Value {
@@ -38,6 +39,7 @@ fn run(server: &Server, http: Http, name: &str, top: &str, steps: &str, phase: &
         Http::H1 => (&server.http, "h1"),
         Http::H2c => (&server.http, "h2c"),
         Http::H2 => (&server.https, "h2"),
+        Http::H3 => (&server.https, "h3"),
     };
     let text = format!(
         "version: 1\ntarget: {target}\nprotocol: {protocol}\ntls: {{ verify: false }}\n{top}\nscenarios:\n  s:\n    steps:\n{steps}\nphases: [ {{ {phase} }} ]\n"

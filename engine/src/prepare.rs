@@ -50,6 +50,9 @@ pub(crate) fn setup(
         true => Some(TlsSetup::new(&wanted, alpn, options.key_log.is_some()).map_err(StartError)?),
         false => None,
     };
+    if plan.protocol == Protocol::H3 {
+        over_udp(plan)?;
+    }
     let quic = match (plan.protocol, &tls) {
         (Protocol::H3, Some(tls)) if targets.iter().all(|t| t.tls.is_some()) => {
             let setup = tls.quic(h3_config(plan, &targets)).map_err(StartError)?;
@@ -132,6 +135,21 @@ fn h2_config(plan: &Plan) -> proto_h2::Config {
         encoder_header_table_size: plan.http2.encoder_header_table_size,
         ..proto_h2::Config::default()
     }
+}
+
+/// What only TCP can do is refused by name.
+fn over_udp(plan: &Plan) -> Result<(), StartError> {
+    let route = &plan.connections.route;
+    let unix = plan.targets.iter().any(|t| matches!(t.endpoint, Endpoint::Unix(_)));
+    let what = match (route.proxy.is_some(), route.proxy_protocol.is_some(), unix) {
+        (true, ..) => "through an HTTP proxy",
+        (_, true, _) => "behind the header of the PROXY protocol",
+        (.., true) => "over a Unix socket",
+        _ => return Ok(()),
+    };
+    Err(StartError(format!(
+        "HTTP/3 does not go {what}: it is spoken over UDP; use h1 or h2 there, or leave it out"
+    )))
 }
 
 /// QUIC's TLS is 1.3 (RFC 9001 section 4.2): what asks for less is refused by name.

@@ -4,7 +4,7 @@ mod support;
 
 use origin::{Config, Origin};
 use scenario::plan::{
-    Arrivals, Backlog, Curve, Load as PhaseLoad, Phase, Plan, Protocol, Share, Spread, Stop,
+    Arrivals, Backlog, Curve, Endpoint, Load as PhaseLoad, Phase, Plan, Protocol, Share, Spread, Stop,
 };
 use std::net::UdpSocket;
 use std::num::NonZeroU64;
@@ -186,6 +186,28 @@ fn requests_that_time_out_are_failed_and_the_connection_stays() {
     );
     assert_eq!(result.connections.opened, 4);
     assert!(result.wall < Duration::from_secs(5));
+}
+
+#[test]
+fn what_only_tcp_can_do_is_refused_by_name() {
+    let server = server();
+    let mut plan = load(&server, iterations(10)).plan();
+    plan.targets[0].endpoint = Endpoint::Unix("/nowhere".into());
+    let error = try_run(plan).unwrap_err().to_string();
+    assert!(error.contains("HTTP/3 does not go over a Unix socket"), "{error}");
+}
+
+/// The server hears that its connections are over, and need not wait for their idle timeout.
+#[test]
+fn connections_are_closed_at_the_end_of_the_run() {
+    let server = server();
+    let result = run(load(&server, iterations(20)).plan());
+    assert_eq!(result.totals.books.succeeded, 20);
+    let gone = (0..100).any(|_| {
+        std::thread::sleep(ms(20));
+        server.stats().connections.open == 0
+    });
+    assert!(gone, "{} connections are open", server.stats().connections.open);
 }
 
 #[test]

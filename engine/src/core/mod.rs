@@ -543,6 +543,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.close_open_model();
         self.abandon_all();
         (0..self.links.len() as u32).for_each(|link| self.harvest_path(link));
+        self.leave_quic(now);
         self.tell_traced(true);
         let log_waits = self.recorder.log.take().map_or(0, CoreLog::end);
         let end = self.snapshot(now, run.grid.number());

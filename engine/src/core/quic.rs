@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::io::Driver;
 use crate::io::socket::Peer;
 use crate::limits;
-use proto::{ClientConn, CloseReason, ConnStats, Error, Kind, Time};
+use proto::{ClientConn, CloseReason, ConnStats, Error, Fields, Kind, Sink, Time, Token};
 use proto_h3::Input;
 use std::io;
 use std::net::IpAddr;
@@ -161,6 +161,23 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         link.http.is_none() || link.tidings.opened_at != before || link.state == LinkState::Down
     }
 
+    /// The run is over: tells every server that its connection is, which would otherwise wait for it to come back (RFC 9000
+    /// section 10.2).
+    pub(super) fn leave_quic(&mut self, now: Time) {
+        for link in &mut self.links {
+            let (Some(sock), Some(Http::H3(connection))) = (link.sock, &mut link.http) else { continue };
+            connection.close(now, &mut Nobody);
+            self.scratch.clear();
+            while let Some(transmit) =
+                connection.poll_transmit(now, limits::DATAGRAM_BATCH, &mut self.scratch, &mut Nobody)
+            {
+                // A farewell that is lost is told again by nobody: the server's idle timeout ends it then.
+                let _ = self.io.send_datagrams(sock, &self.scratch, transmit);
+                self.scratch.clear();
+            }
+        }
+    }
+
     /// Adds what QUIC knows of a connection that ends to the record.
     pub(super) fn harvest_path(&mut self, index: u32) {
         let link = &self.links[index as usize];
@@ -172,6 +189,18 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             quic.early += 1;
         }
     }
+}
+
+/// Hears what connections say when the books are closed.
+struct Nobody;
+
+impl Sink for Nobody {
+    fn sent(&mut self, _: Token) {}
+    fn head(&mut self, _: Token, _: u16, _: &dyn Fields) {}
+    fn body(&mut self, _: Token, _: u64, _: &[u8]) {}
+    fn done(&mut self, _: Token) {}
+    fn failed(&mut self, _: Token, _: Error, _: bool) {}
+    fn closed(&mut self, _: CloseReason) {}
 }
 
 /// Nobody listens there, says the kernel (ICMP port unreachable).
