@@ -87,8 +87,9 @@ def caddy(crt, key, _folder):
     for port, versions in ((tls, "tls1.2 tls1.3"), (tls12, "tls1.2 tls1.2"), (tls13, "tls1.3 tls1.3")):
         # Without a name: a policy with one would not apply to a client that asks for an address.
         sites.append(f"https://:{port} {{\n  tls {crt} {key} {{\n    protocols {versions}\n  }}")
+    # Without an end of the log at 100 MB: lines that went elsewhere would not be counted.
     conf.write_text("{\n  admin off\n  default_bind 127.0.0.1\n  auto_https off\n  persist_config off\n  servers {\n    protocols h1 h2 h2c h3\n  }\n}\n"
-                    + "".join(f"{site}\n  log {{\n    output file {log}\n  }}\n  respond \"{'x' * 100}\"\n}}\n"
+                    + "".join(f"{site}\n  log {{\n    output file {log} {{\n      roll_disabled\n    }}\n  }}\n  respond \"{'x' * 100}\"\n}}\n"
                               for site in sites))
     home = {**os.environ, "HOME": str(TMP), "XDG_DATA_HOME": str(TMP)}
     with Process(tool(os.environ.get("CADDY", "caddy")), "run", "--config", str(conf), "--adapter", "caddyfile",
