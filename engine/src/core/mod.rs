@@ -642,6 +642,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             if nap.is_zero() { 1 } else { self.open.min(in_flight).min(self.io.receive_capacity() / 2) };
         self.napping = !nap.is_zero();
         let limit = if self.holding { nap } else { Duration::from_secs(1) };
+        // Naps have just ended: what was held back for one goes out now, and waits for no completion.
+        let deadline = if self.holding && nap.is_zero() { before } else { deadline };
         self.io.wait(before, Wait { deadline, want, nap, limit })?;
         Ok(self.clock.now().max(before))
     }

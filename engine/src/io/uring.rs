@@ -252,7 +252,8 @@ impl Uring {
         let rest = &slot.sending[slot.sent..];
         let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
         let (small, entry) = (
-            rest.len() <= SMALL_SEND,
+            // What is left of a send that did not fit waits for the peer, however little it is.
+            rest.len() <= SMALL_SEND && slot.sent == 0,
             opcode::Send::new(fd, rest.as_ptr(), rest.len() as u32).flags(flags).build(),
         );
         slot.pending |= Op::Send.bit();
