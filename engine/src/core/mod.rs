@@ -327,7 +327,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             .flat_map(|target| (0..share.links).map(move |i| (target, share.first_link + i)))
             .map(|(target, global)| {
                 let stair = u128::from(global / ramp_step * ramp_step);
-                let at = now.as_nanos() + (u128::from(ramp) * stair / u128::from(all_links)) as u64;
+                // From the start of the run, which is not yet.
+                let at = (u128::from(ramp) * stair / u128::from(all_links)) as u64;
                 Link::new(target, Time::from_nanos(at), global)
             })
             .collect();
@@ -405,6 +406,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             interrupted: false,
             gave_up: None,
         };
+        for link in &mut self.links {
+            link.reopen_at = start.after(Duration::from_nanos(link.reopen_at.as_nanos()));
+        }
         (0..self.links.len() as u32).for_each(|link| self.start_link(link, start));
         let mut begins = self.open_links_first(&mut run, place, tell)?;
         'phases: for index in 0..self.setup.plan.phases.len() {
