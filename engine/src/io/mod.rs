@@ -8,6 +8,7 @@ mod buffers;
 pub(crate) mod choice;
 mod monoio;
 pub(crate) mod socket;
+mod spare;
 #[cfg(test)]
 mod tests;
 mod udp;

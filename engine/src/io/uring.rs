@@ -3,6 +3,7 @@
 
 use super::buffers::Buffers;
 use super::socket::{self, Peer};
+use super::spare::Spare;
 use super::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What, udp};
 use crate::limits;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
@@ -33,9 +34,6 @@ const HEAD: u32 = 2048;
 
 /// Sends of at most this many bytes are expected to end within the submission: a fresh request fits any socket buffer.
 const SMALL_SEND: usize = 16 * 1024;
-/// Most send buffers kept for reuse, and the largest capacity kept.
-const SPARE_BUFFERS: usize = 1024;
-const SPARE_CAPACITY: usize = 32 * 1024;
 
 /// What a completion belongs to, in the upper bits of its `user_data`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,7 +105,7 @@ pub(crate) struct Uring {
     /// Those of the wait before.
     told_again: Vec<(u32, u16)>,
     timeout: Box<types::Timespec>,
-    spare: Vec<Vec<u8>>,
+    spare: Spare,
     queued_sends: u32,
     nap: bool,
     bulk: bool,
@@ -146,7 +144,7 @@ impl Uring {
             again: Vec::new(),
             told_again: Vec::new(),
             timeout: Box::new(types::Timespec::new()),
-            spare: Vec::new(),
+            spare: Spare::default(),
             queued_sends: 0,
             nap,
             bulk,
@@ -619,14 +617,11 @@ impl Driver for Uring {
     }
 
     fn buffer(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+        self.spare.take()
     }
 
-    fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0 && buffer.capacity() <= SPARE_CAPACITY && self.spare.len() < SPARE_BUFFERS {
-            buffer.clear();
-            self.spare.push(buffer);
-        }
+    fn recycle(&mut self, buffer: Vec<u8>) {
+        self.spare.keep(buffer);
     }
 
     fn receive_capacity(&self) -> u32 {

@@ -10,6 +10,7 @@ mod state;
 mod tasks;
 
 use super::socket::{self, Peer};
+use super::spare::Spare;
 use super::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What, udp};
 use crate::limits;
 use alarm::{Bell, Timer};
@@ -37,9 +38,6 @@ const PIECE: usize = 32 * 1024;
 const HEAD: usize = 2048;
 /// The end of a larger send is worth a turn of its own: there may be more to send.
 const SMALL_SEND: usize = 16 * 1024;
-/// Most send buffers kept for reuse, and the largest capacity kept.
-const SPARE_BUFFERS: usize = 1024;
-const SPARE_CAPACITY: usize = 32 * 1024;
 /// How long dropping the driver waits for its tasks, which only have to notice.
 const LAST_TURN: Duration = Duration::from_secs(1);
 
@@ -59,7 +57,7 @@ pub(crate) struct Monoio {
     /// Retired sockets waiting for the peer's FIN, in order of their deadline.
     lingering: VecDeque<(Time, u32, u16)>,
     lingering_max: usize,
-    spare: Vec<Vec<u8>>,
+    spare: Spare,
     /// The next wait only looks: a completion that is worth a turn is there already.
     hurry: bool,
 }
@@ -109,7 +107,7 @@ impl Monoio {
             datagrams: udp::Receiver::default(),
             lingering: VecDeque::new(),
             lingering_max: limits::LINGERING_MAX,
-            spare: Vec::new(),
+            spare: Spare::default(),
             hurry: false,
         })
     }
@@ -478,14 +476,11 @@ impl Driver for Monoio {
     }
 
     fn buffer(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+        self.spare.take()
     }
 
-    fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0 && buffer.capacity() <= SPARE_CAPACITY && self.spare.len() < SPARE_BUFFERS {
-            buffer.clear();
-            self.spare.push(buffer);
-        }
+    fn recycle(&mut self, buffer: Vec<u8>) {
+        self.spare.keep(buffer);
     }
 
     fn receive_capacity(&self) -> u32 {
