@@ -4,7 +4,6 @@ use crate::args::{Io, MachineArgs, Pacing};
 use crate::error::Failure;
 use engine::Options;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 /// More threads than this are a mistake.
 const MAX_THREADS: u64 = 1024;
@@ -41,7 +40,7 @@ pub fn options(args: &MachineArgs) -> Result<(Options, Option<String>), Failure>
             Pacing::Precise => engine::Pacing::Precise,
             Pacing::Sleep => engine::Pacing::Sleep,
         },
-        key_log: std::env::var_os("SSLKEYLOGFILE").filter(|v| !v.is_empty()).map(PathBuf::from),
+        key_log: std::env::var_os("SSLKEYLOGFILE").is_some_and(|v| !v.is_empty()),
         ..Options::default()
     };
     Ok((options, warning))

@@ -2,7 +2,6 @@
 
 use crate::RequestLog;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything about a run that is the machine's affair and not the plan's.
@@ -26,8 +25,8 @@ pub struct Options {
     pub pacing: Pacing,
     /// Seed of everything random: the same plan with the same seed has the same arrivals.
     pub seed: u64,
-    /// Append TLS secrets here (`SSLKEYLOGFILE`).
-    pub key_log: Option<PathBuf>,
+    /// Append TLS secrets to the file that the environment variable `SSLKEYLOGFILE` names.
+    pub key_log: bool,
     /// Somebody watches the snapshots: keep the response times of each interval (a few ns per request).
     pub live: bool,
     /// What becomes of the rows of the time series (some ten ns per request, unless there are none).
@@ -54,7 +53,7 @@ impl Default for Options {
             drain: Duration::from_secs(5),
             pacing: Pacing::Precise,
             seed: 0,
-            key_log: None,
+            key_log: false,
             live: false,
             rows: Rows::None,
             by_step: true,

@@ -47,7 +47,7 @@ pub(crate) fn setup(
     let any_tls = targets.iter().any(|t| t.tls.is_some());
     let wanted = if plan.protocol == Protocol::H3 { quic_tls(&plan.tls)? } else { plan.tls.clone() };
     let tls = match any_tls {
-        true => Some(TlsSetup::new(&wanted, alpn, options.key_log.is_some()).map_err(StartError)?),
+        true => Some(TlsSetup::new(&wanted, alpn, options.key_log).map_err(StartError)?),
         false => None,
     };
     if plan.protocol == Protocol::H3 {
