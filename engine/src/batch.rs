@@ -1,17 +1,20 @@
 //! How long a core in the closed model waits for more completions before it handles the first.
 //!
 //! A client that answers each small write at once makes both sides do more system calls: throughput falls while CPU
-//! rises. So a core may nap: wait until all its connections have something, or for a tenth of the response time,
-//! whichever is first. Whether that pays depends on the server, so it is measured: windows with and without the nap
-//! alternate (A B A), now and then, and the nap stays only while it gains. See `docs/decisions/005-batching.md`.
+//! rises. So a core may nap: wait until all its connections have something, or for a part of the response time,
+//! whichever is first. Whether that pays, and how long a nap pays best, depends on the server, so it is measured: windows
+//! with the present nap and with another alternate (A B A), now and then, and the core keeps what gains. See
+//! `docs/decisions/005-batching.md`.
 //!
 //! Pure: times, counts and CPU time come in, a nap comes out. Not for the open model, which never waits past a due time.
 
 use proto::Time;
 use std::time::Duration;
 
-/// Nap for this part of the response time...
-const PART_OF_RESPONSE: f64 = 10.0;
+/// The naps to choose from: none, or the response time divided by this...
+const PARTS: [f64; 4] = [f64::INFINITY, 10.0, 5.0, 3.0];
+const NO_NAP: usize = 0;
+const LONGEST: usize = PARTS.len() - 1;
 /// ...but never longer than this: a core must not sleep through what others send.
 const LONGEST_NAP_US: f64 = 200.0;
 /// Below this a timer costs more than the nap gains.
@@ -26,10 +29,10 @@ const SHORTEST_GAP_NS: u64 = 60_000_000;
 const LONGEST_GAP_NS: u64 = 2_000_000_000;
 /// A log-ratio of rates beyond which the setting flips.
 const DECISIVE: f64 = 0.012;
-/// What a share of CPU saved by napping is worth against the same share of rate: little, because CPU must not be bought
-/// with throughput.
-const WORTH_OF_CPU_SAVED: f64 = 0.05;
-/// What a share of CPU wasted by napping costs: where the rate is the same either way, CPU decides.
+/// What a share of CPU saved by another nap is worth against the same share of rate: little, because CPU must not be
+/// bought with throughput. Five per cent of CPU make up for one of rate.
+const WORTH_OF_CPU_SAVED: f64 = 0.2;
+/// What a share of CPU wasted by it costs: where the rate is the same either way, CPU decides.
 const PRICE_OF_CPU_WASTED: f64 = 0.3;
 
 /// What a window of a probe saw.
@@ -52,11 +55,15 @@ enum Probe {
 /// The policy of one core.
 pub(crate) struct Batch {
     enabled: bool,
-    on: bool,
+    /// Which of `PARTS` it naps for...
+    level: usize,
+    /// ...what each of the others would gain over it, as a log-ratio...
+    gains: [f64; PARTS.len()],
+    /// ...and which of them is or was probed last.
+    other: usize,
     nap_us: u32,
     rate: f64,
     response_us: f64,
-    gain: f64,
     estimate_at: Time,
     estimate_done: u64,
     probe: Probe,
@@ -76,11 +83,12 @@ impl Batch {
     pub(crate) fn new(enabled: bool, multiplexed: bool, now: Time) -> Batch {
         Batch {
             enabled,
-            on: multiplexed,
+            level: if multiplexed { LONGEST } else { NO_NAP },
+            gains: [if multiplexed { -0.03 } else { 0.0 }; PARTS.len()],
+            other: NO_NAP,
             nap_us: 0,
             rate: 0.0,
             response_us: 0.0,
-            gain: if multiplexed { 0.03 } else { 0.0 },
             estimate_at: now,
             estimate_done: 0,
             probe: Probe::Rest,
@@ -128,13 +136,27 @@ impl Batch {
     }
 
     fn choose(&self, in_flight: u32) -> u32 {
+        if in_flight < FEWEST_IN_FLIGHT {
+            return 0;
+        }
         let other = matches!(self.probe, Probe::SettleOther | Probe::Other);
-        let nap = (self.response_us / PART_OF_RESPONSE).min(LONGEST_NAP_US);
-        if self.on == other || in_flight < FEWEST_IN_FLIGHT || nap < SHORTEST_NAP_US { 0 } else { nap as u32 }
+        self.nap_of(if other { self.other } else { self.level })
+    }
+
+    fn nap_of(&self, level: usize) -> u32 {
+        let nap = (self.response_us / PARTS[level]).min(LONGEST_NAP_US);
+        if nap < SHORTEST_NAP_US { 0 } else { nap as u32 }
+    }
+
+    /// The next level, in turn, whose nap is another than today's: the bounds of a nap make some of them one.
+    fn next_other(&self) -> Option<usize> {
+        (1..=PARTS.len())
+            .map(|i| (self.other + i) % PARTS.len())
+            .find(|level| self.nap_of(*level) != self.nap_of(self.level))
     }
 
     fn advance_probe(&mut self, now: Time, done: u64, in_flight: u32, cpu: impl Fn() -> u64) {
-        if in_flight < FEWEST_IN_FLIGHT || self.response_us / PART_OF_RESPONSE < SHORTEST_NAP_US {
+        if in_flight < FEWEST_IN_FLIGHT || self.nap_of(LONGEST) == 0 {
             self.probe = Probe::Rest;
             self.probe_at = now.after(Duration::from_nanos(self.gap_ns));
             return;
@@ -145,6 +167,10 @@ impl Batch {
         };
         if !due {
             return;
+        }
+        if self.probe == Probe::Rest {
+            let Some(other) = self.next_other() else { return };
+            self.other = other;
         }
         let response_ns = self.response_us * 1e3;
         let measure = ((4.0 * response_ns) as u64).clamp(5_000_000, 100_000_000);
@@ -179,20 +205,22 @@ impl Batch {
         }
     }
 
-    /// After A B A: does napping gain? The estimate moves slowly, the setting flips only when it is decisive.
+    /// After A B A: does the other nap gain? The estimate moves slowly, the setting changes only when it is decisive.
     fn judge(&mut self, now: Time) {
         let [a, b, c] = self.windows;
-        let sign = if self.on { 1.0 } else { -1.0 }; // of napping against not, whichever of them was the current setting
-        let rate = sign * ((a.log_rate + c.log_rate) / 2.0 - b.log_rate);
-        let cpu = sign * ((a.log_cpu + c.log_cpu) / 2.0 - b.log_cpu);
+        let rate = b.log_rate - (a.log_rate + c.log_rate) / 2.0;
+        let cpu = b.log_cpu - (a.log_cpu + c.log_cpu) / 2.0;
         let gain = rate - cpu * if cpu > 0.0 { PRICE_OF_CPU_WASTED } else { WORTH_OF_CPU_SAVED };
-        self.gain += 0.35 * (gain.clamp(-0.1, 0.1) - self.gain);
-        let flip = if self.on { self.gain < -DECISIVE } else { self.gain > DECISIVE };
-        if flip {
-            self.on = !self.on;
+        let estimate = &mut self.gains[self.other];
+        *estimate += 0.35 * (gain.clamp(-0.1, 0.1) - *estimate);
+        let estimate = *estimate;
+        if estimate > DECISIVE {
+            self.gains = [0.0; PARTS.len()];
+            self.gains[self.level] = -estimate;
+            self.level = self.other;
             self.gap_ns = SHORTEST_GAP_NS;
         } else {
-            let factor = if self.gain.abs() > 0.02 { 2.5 } else { 1.5 };
+            let factor = if estimate < -0.02 { 1.36 } else { 1.15 }; // each of the others in turn: 2.5 or 1.5 a round
             self.gap_ns = ((self.gap_ns as f64 * factor) as u64).min(LONGEST_GAP_NS);
         }
         self.probe_at = now.after(Duration::from_nanos(self.gap_ns));
@@ -202,9 +230,13 @@ impl Batch {
     pub(crate) fn report(&self) -> crate::stats::Batching {
         crate::stats::Batching {
             disabled: !self.enabled,
-            on: self.enabled && self.on && self.nap_us > 0,
-            nap_us: if self.on { self.nap_us } else { 0 },
-            gain: self.gain,
+            on: self.enabled && self.level != NO_NAP && self.nap_us > 0,
+            nap_us: if self.level == NO_NAP { 0 } else { self.nap_us },
+            gain: if self.level == NO_NAP {
+                self.gains.iter().copied().fold(f64::MIN, f64::max)
+            } else {
+                -self.gains[NO_NAP]
+            },
             naps: self.naps,
         }
     }
@@ -214,62 +246,73 @@ impl Batch {
 mod tests {
     use super::*;
 
-    /// A closed-loop server whose rate depends on whether the client naps.
-    fn run(in_flight: u32, rate_plain: f64, rate_nap: f64, seconds: f64) -> Batch {
-        let mut batch = Batch::new(true, true, Time::ZERO);
-        let (mut ns, mut done) = (0_u64, 0.0_f64);
-        while (ns as f64) < seconds * 1e9 {
-            let rate = if batch.nap(in_flight).is_zero() { rate_plain } else { rate_nap };
+    /// A closed-loop server: requests a second and CPU a second by the length of the nap in us.
+    fn run(multiplexed: bool, in_flight: u32, seconds: u64, server: impl Fn(u128) -> (f64, f64)) -> Batch {
+        let mut batch = Batch::new(true, multiplexed, Time::ZERO);
+        let (mut ns, mut done, mut cpu) = (0_u64, 0.0_f64, 0.0_f64);
+        while ns < seconds * 1_000_000_000 {
+            let nap = batch.nap(in_flight);
+            assert!(multiplexed || nap.is_zero() || ns > FIRST_PROBE_NS);
+            let (rate, busy) = server(nap.as_micros());
             ns += 100_000;
             done += rate * 1e-4;
-            batch.after_turn(Time::from_nanos(ns), done as u64, in_flight, || ns / 2);
+            cpu += busy * 1e5;
+            batch.after_turn(Time::from_nanos(ns), done as u64, in_flight, || cpu as u64);
         }
         batch
     }
 
     #[test]
     fn naps_where_it_gains_and_not_where_it_loses() {
-        assert!(run(64, 150_000.0, 170_000.0, 5.0).nap_us > 0);
-        assert!(!run(64, 170_000.0, 150_000.0, 5.0).on);
+        for multiplexed in [false, true] {
+            let gains = run(multiplexed, 64, 5, |nap| (if nap == 0 { 150e3 } else { 170e3 }, 0.5));
+            assert!(gains.level != NO_NAP && gains.nap_us > 0);
+            let loses = run(multiplexed, 64, 5, |nap| (if nap == 0 { 170e3 } else { 150e3 }, 0.5));
+            assert_eq!((loses.level, loses.nap_us), (NO_NAP, 0));
+        }
     }
 
     #[test]
-    fn begins_without_a_nap_where_connections_are_not_multiplexed_and_takes_it_up_if_it_gains() {
-        let mut batch = Batch::new(true, false, Time::ZERO);
-        let (mut ns, mut done) = (0_u64, 0.0_f64);
-        while ns < 5_000_000_000 {
-            let napping = !batch.nap(64).is_zero();
-            assert!(!napping || ns > FIRST_PROBE_NS);
-            ns += 100_000;
-            done += if napping { 17.0 } else { 15.0 };
-            batch.after_turn(Time::from_nanos(ns), done as u64, 64, || ns / 2);
+    fn finds_the_length_that_gains_most() {
+        // 320 us of response time: 32, 64 and 107 us.
+        for (best, level) in [(32.0, 1), (64.0, 2), (107.0, 3)] {
+            for multiplexed in [false, true] {
+                let batch = run(multiplexed, 64, 5, |nap| (200e3 - 1e3 * (nap as f64 - best).abs(), 0.5));
+                assert_eq!(batch.level, level, "{multiplexed}");
+            }
         }
-        assert!(batch.on);
     }
 
     #[test]
     fn where_the_rate_is_the_same_cpu_decides() {
-        let mut batch = Batch::new(true, true, Time::ZERO);
-        let (mut ns, mut done, mut cpu) = (0_u64, 0_u64, 0_u64);
-        while ns < 5_000_000_000 {
-            cpu += if batch.nap(64).is_zero() { 50_000 } else { 60_000 };
-            ns += 100_000;
-            done += 15;
-            batch.after_turn(Time::from_nanos(ns), done, 64, || cpu);
-        }
-        assert!(!batch.on);
+        assert_eq!(run(true, 64, 5, |nap| (150e3, if nap == 0 { 0.5 } else { 0.6 })).level, NO_NAP);
+        assert_eq!(run(false, 64, 5, |nap| (150e3, 0.8 - nap as f64 * 2e-3)).level, LONGEST);
+    }
+
+    #[test]
+    fn cpu_is_not_bought_with_throughput() {
+        // Four per cent of rate for ten of CPU.
+        let batch = run(false, 64, 5, |nap| if nap == 0 { (150e3, 0.5) } else { (144e3, 0.43) });
+        assert_eq!(batch.level, NO_NAP);
     }
 
     #[test]
     fn never_naps_with_few_requests_in_flight_or_a_fast_server() {
-        assert_eq!(run(4, 50_000.0, 90_000.0, 1.0).naps, 0);
-        assert_eq!(run(16, 170_000.0, 170_000.0, 1.0).naps, 0, "a tenth of 94 us is below the shortest nap");
+        assert_eq!(run(true, 4, 1, |nap| (if nap == 0 { 50e3 } else { 90e3 }, 0.5)).naps, 0);
+        assert_eq!(run(true, 8, 1, |_| (170e3, 0.5)).naps, 0, "a third of 47 us is below the shortest nap");
     }
 
     #[test]
     fn the_nap_is_bounded_however_slow_the_server() {
-        let batch = run(64, 100.0, 100.0, 3.0);
+        let batch = run(true, 64, 3, |_| (100.0, 0.5));
         assert!(batch.nap_us <= LONGEST_NAP_US as u32);
+    }
+
+    #[test]
+    fn naps_that_are_one_for_their_bounds_are_not_held_against_each_other() {
+        // 64 ms of response time: every nap is 200 us, and the only question is whether.
+        let batch = run(true, 64, 5, |nap| (if nap == 0 { 1000.0 } else { 900.0 }, 0.1));
+        assert_eq!(batch.level, NO_NAP);
     }
 
     #[test]
