@@ -17,6 +17,10 @@ pub const SPIN_MIN: Duration = Duration::from_micros(30);
 /// See [`SPIN_MIN`].
 pub const SPIN_MAX: Duration = Duration::from_micros(300);
 
+/// A core that was to go on at once, or at a time, and went on later than this was kept from its CPU. Interrupts and the
+/// work of a turn are shorter.
+pub const PAUSE: Duration = Duration::from_micros(500);
+
 /// Bytes of datagrams handed to the kernel at once: what UDP segmentation takes (udp(7), 64 KiB with the headers).
 pub const DATAGRAM_BATCH: usize = 65_000;
 

@@ -49,6 +49,7 @@ pub(crate) fn result(
         .map(|(core, cost)| CoreFacts {
             cost: *cost,
             spun: Duration::from_nanos(core.spun),
+            pauses: core.pauses,
             overflows: core.overflows,
             log_waits: core.log_waits,
             gave_up: core.gave_up.as_deref(),
@@ -205,6 +206,7 @@ fn total_cost(cores: &[(CoreResult, Cost)]) -> Cost {
         total.turns += core.turns;
         total.waited += cost.waited;
         total.spun += Duration::from_nanos(core.spun);
+        total.pauses.merge(core.pauses);
     }
     total
 }

@@ -2,7 +2,7 @@
 //!
 //! A pure function of what the cores found out; `merge` calls it.
 
-use crate::stats::{Cost, Figures, PhaseFigures, QuicFigures, Verdict, VerdictLevel};
+use crate::stats::{Cost, Figures, Pauses, PhaseFigures, QuicFigures, Verdict, VerdictLevel};
 use scenario::Plan;
 use scenario::plan::{Load, Stop};
 use std::time::Duration;
@@ -13,6 +13,8 @@ const BUSY: f64 = 0.9;
 const STOLEN: f64 = 0.05;
 /// Send lag (99th percentile) up to this is no matter, however short responses are.
 const LAG: Duration = Duration::from_micros(100);
+/// A client that was kept from running for more than this share of the time, in pauses, is told so where it was late.
+const PAUSED: f64 = 0.002;
 /// Arrivals that found every user busy, as a share: beyond it the limit of users shaped the load.
 const CROWDED: f64 = 0.01;
 /// Arrivals dropped, as a share: beyond it the load was not the one asked for.
@@ -39,6 +41,7 @@ pub(crate) struct CoreFacts<'a> {
     pub(crate) cost: Cost,
     /// CPU time spent spinning: not work.
     pub(crate) spun: Duration,
+    pub(crate) pauses: Pauses,
     pub(crate) overflows: u64,
     pub(crate) log_waits: u64,
     pub(crate) gave_up: Option<&'a str>,
@@ -149,12 +152,24 @@ fn send_lag(e: &Evidence<'_>, verdict: &mut Verdict) {
     // Where most requests were late the schedule was not kept at all.
     let level = if p50 > bound { VerdictLevel::Invalid } else { VerdictLevel::Suspect };
     let us = |ns: u64| ns as f64 / 1e3;
-    let reason = format!(
+    let mut reason = format!(
         "requests were sent late: send lag p50 {:.0} us, p99 {:.0} us, where at most {:.0} us would not matter",
         us(p50),
         us(p99),
         us(bound)
     );
+    let mut pauses = Pauses::default();
+    e.cores.iter().for_each(|core| pauses.merge(core.pauses));
+    let wall: Duration = e.phases.iter().map(|p| p.elapsed).sum();
+    if pauses.total > wall.mul_f64(PAUSED) {
+        reason += &format!(
+            "; {} pauses of this client, {:.0} ms in all, the longest {:.1} ms, in which other work or the hypervisor had \
+             its CPU",
+            pauses.count,
+            pauses.total.as_secs_f64() * 1e3,
+            pauses.longest.as_secs_f64() * 1e3
+        );
+    }
     say(verdict, level, reason);
 }
 
@@ -280,6 +295,12 @@ mod tests {
         // One in fifty late, by more than a tenth of the response time.
         let late = figures(|i| if i % 50 == 0 { 2_000_000 } else { 5_000 });
         expect(&judged(&open(), busy(S, S / 2, S / 10), &late), suspect, "p99 2000 us");
+        let mut paused = busy(S, S / 2, S / 10);
+        paused.pauses.note(S / 8);
+        paused.pauses.note(S / 16);
+        let pauses = "2 pauses of this client, 188 ms in all, the longest 125.0 ms";
+        expect(&judged(&open(), paused, &late), suspect, pauses);
+        expect(&judged(&open(), paused, &good), VerdictLevel::Valid, "");
         // As late as would not matter.
         let late = figures(|i| if i % 50 == 0 { 900_000 } else { 5_000 });
         expect(&judged(&open(), busy(S, S / 2, S / 10), &late), VerdictLevel::Valid, "");

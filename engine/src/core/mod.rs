@@ -39,7 +39,7 @@ use crate::limits;
 use crate::request_log::CoreLog;
 use crate::stats::interval::{Grid, Keep};
 use crate::stats::recorder::Recorder;
-use crate::stats::{Batching, Books, Bytes, Part, Series, TlsFacts};
+use crate::stats::{Batching, Books, Bytes, Part, Pauses, Series, TlsFacts};
 use crate::timers::{Owner, Timers};
 use crate::tls::{ServerName, TlsSetup};
 use crate::trace::{Exchange, Trace};
@@ -247,6 +247,7 @@ pub(crate) struct CoreResult {
     pub(crate) turns: u64,
     /// Spent spinning, ns: not work.
     pub(crate) spun: u64,
+    pub(crate) pauses: Pauses,
     pub(crate) overflows: u64,
     /// How often it waited for the request log to be written.
     pub(crate) log_waits: u64,
@@ -312,6 +313,7 @@ pub(crate) struct Core<'a, D, C> {
     holding: bool,
     /// Spent looking for completions in vain because an arrival was about to be due (ns).
     spun: u64,
+    pauses: Pauses,
 }
 
 impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
@@ -383,6 +385,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             napping: false,
             holding: false,
             spun: 0,
+            pauses: Pauses::default(),
             setup,
             share,
             io,
@@ -560,6 +563,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             batching: self.batch.report(),
             turns: self.turns,
             spun: self.spun,
+            pauses: self.pauses,
             overflows: self.io.overflows(),
             log_waits,
             driver: self.io.describe(),
@@ -659,6 +663,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let Until::Sleep(wake) = until else {
             self.io.wait(before, plain(before, 0))?;
             let now = self.clock.now().max(before);
+            self.note_pause(before, now);
             if self.io.is_idle() {
                 self.spun += now.nanos_since(before);
             }
@@ -666,12 +671,21 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         };
         self.io.wait(before, plain(deadline.min(wake), 1))?;
         let now = self.clock.now().max(before);
+        self.note_pause(deadline.min(wake).max(before), now);
         if let Some(open) =
             self.arrivals.as_mut().filter(|_| wake <= deadline && now >= wake && self.io.is_idle())
         {
             open.woke(wake, now);
         }
         Ok(now)
+    }
+
+    /// The wait was to end at `due` at the latest.
+    fn note_pause(&mut self, due: Time, now: Time) {
+        let late = now.since(due);
+        if late > limits::PAUSE {
+            self.pauses.note(late);
+        }
     }
 
     fn end_phase(&mut self, ended: Time) {

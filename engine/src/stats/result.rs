@@ -231,6 +231,32 @@ pub struct Cost {
     pub waited: Duration,
     /// CPU time spent looking for completions because an arrival was about to be due; part of the CPU time above.
     pub spun: Duration,
+    /// When the cores were kept from running.
+    pub pauses: Pauses,
+}
+
+/// Times at which a core of the open model should have run and did not: another thread, or a hypervisor, had its CPU. The
+/// kernel's own account ([`Cost::waited`]) does not know of the hypervisor; the clock does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pauses {
+    /// How many.
+    pub count: u64,
+    /// All together.
+    pub total: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
+impl Pauses {
+    pub(crate) fn note(&mut self, pause: Duration) {
+        self.merge(Pauses { count: 1, total: pause, longest: pause });
+    }
+
+    pub(crate) fn merge(&mut self, other: Pauses) {
+        self.count += other.count;
+        self.total += other.total;
+        self.longest = self.longest.max(other.longest);
+    }
 }
 
 /// The machine's fingerprint.

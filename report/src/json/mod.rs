@@ -213,6 +213,9 @@ fn cost(c: &Cost, ended: u64) -> Value {
         "turns": c.turns,
         "waited_s": c.waited.as_secs_f64(),
         "spun_s": c.spun.as_secs_f64(),
+        "pauses": c.pauses.count,
+        "paused_s": c.pauses.total.as_secs_f64(),
+        "longest_pause_us": c.pauses.longest.as_nanos() as f64 / 1e3,
     })
 }
 

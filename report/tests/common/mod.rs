@@ -241,6 +241,11 @@ pub fn result() -> RunResult {
         cost: Cost {
             waited: Duration::from_millis(12),
             spun: Duration::ZERO,
+            pauses: engine::stats::Pauses {
+                count: 2,
+                total: Duration::from_micros(1500),
+                longest: Duration::from_micros(900),
+            },
             user: Duration::from_micros(90),
             system: Duration::from_micros(180),
             voluntary_switches: 9,
