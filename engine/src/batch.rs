@@ -27,6 +27,12 @@ const ESTIMATE_NS: u64 = 2_000_000;
 const FIRST_PROBE_NS: u64 = 200_000_000;
 const SHORTEST_GAP_NS: u64 = 60_000_000;
 const LONGEST_GAP_NS: u64 = 2_000_000_000;
+/// A window of a probe lasts at least so long...
+const SHORTEST_WINDOW_NS: u64 = 5_000_000;
+/// ...and until so many requests have ended, because the rate of fewer says little...
+const WINDOW_REQUESTS: f64 = 500.0;
+/// ...but not longer than this for their sake.
+const PATIENCE_NS: f64 = 50e6;
 /// A log-ratio of rates beyond which the setting flips.
 const DECISIVE: f64 = 0.012;
 /// What a share of CPU saved by another nap is worth against the same share of rate: little, because CPU must not be
@@ -34,6 +40,14 @@ const DECISIVE: f64 = 0.012;
 const WORTH_OF_CPU_SAVED: f64 = 0.2;
 /// What a share of CPU wasted by it costs: where the rate is the same either way, CPU decides.
 const PRICE_OF_CPU_WASTED: f64 = 0.3;
+/// The same where the longer nap is the one that wastes CPU: as much. It brings throughput there by keeping the server's
+/// CPU from sleeping, which is worth no more than it costs.
+const PRICE_OF_CPU_NAPPED_AWAY: f64 = 1.0;
+/// Probes of a nap that are remembered. Their median decides: a window in which the machine was busy with something else
+/// is wrong by more than what is looked for.
+const REMEMBERED: usize = 5;
+/// With fewer probes nothing is decided.
+const FEWEST_PROBES: usize = 2;
 
 /// What a window of a probe saw.
 #[derive(Clone, Copy, Default)]
@@ -52,13 +66,64 @@ enum Probe {
     Last,
 }
 
+/// What the last probes of a nap found it to gain over the present one, as log-ratios.
+#[derive(Clone, Copy, Default)]
+struct Gains {
+    last: [f64; REMEMBERED],
+    /// All there ever were.
+    count: usize,
+}
+
+impl Gains {
+    fn of(first: f64) -> Gains {
+        let mut gains = Gains::default();
+        gains.note(first);
+        gains
+    }
+
+    fn note(&mut self, gain: f64) {
+        self.last[self.count % REMEMBERED] = gain;
+        self.count += 1;
+    }
+
+    /// The median; of two in the middle the one that claims less, and nothing where they contradict each other. Zero
+    /// where too few are known.
+    fn median(&self) -> f64 {
+        let n = self.count.min(REMEMBERED);
+        if n < FEWEST_PROBES {
+            return 0.0;
+        }
+        let mut sorted = self.last;
+        sorted[..n].sort_by(f64::total_cmp);
+        let (low, high) = (sorted[(n - 1) / 2], sorted[n / 2]);
+        if low > 0.0 {
+            low
+        } else if high < 0.0 {
+            high
+        } else {
+            0.0
+        }
+    }
+
+    /// What is known of it, be it by a single probe: for people.
+    fn estimate(&self) -> f64 {
+        if self.count == 1 { self.last[0] } else { self.median() }
+    }
+
+    /// The last probe says that it gains, and too few have said so.
+    fn is_promising(&self) -> bool {
+        let said = self.count > 0 && self.last[(self.count - 1) % REMEMBERED] > DECISIVE;
+        said && self.count <= FEWEST_PROBES && self.median() <= DECISIVE
+    }
+}
+
 /// The policy of one core.
 pub(crate) struct Batch {
     enabled: bool,
     /// Which of `PARTS` it naps for...
     level: usize,
-    /// ...what each of the others would gain over it, as a log-ratio...
-    gains: [f64; PARTS.len()],
+    /// ...what each of the others would gain over it...
+    gains: [Gains; PARTS.len()],
     /// ...and which of them is or was probed last.
     other: usize,
     nap_us: u32,
@@ -84,7 +149,7 @@ impl Batch {
         Batch {
             enabled,
             level: if multiplexed { LONGEST } else { NO_NAP },
-            gains: [if multiplexed { -0.03 } else { 0.0 }; PARTS.len()],
+            gains: [if multiplexed { Gains::of(-0.03) } else { Gains::default() }; PARTS.len()],
             other: NO_NAP,
             nap_us: 0,
             rate: 0.0,
@@ -148,9 +213,11 @@ impl Batch {
         if nap < SHORTEST_NAP_US { 0 } else { nap as u32 }
     }
 
-    /// The next level, in turn, whose nap is another than today's: the bounds of a nap make some of them one.
+    /// The next level whose nap is another than today's (the bounds of a nap make some of them one): in turn, but one that
+    /// seems to gain is looked at again first.
     fn next_other(&self) -> Option<usize> {
-        (1..=PARTS.len())
+        let first = usize::from(!self.gains[self.other].is_promising());
+        (first..=PARTS.len())
             .map(|i| (self.other + i) % PARTS.len())
             .find(|level| self.nap_of(*level) != self.nap_of(self.level))
     }
@@ -173,7 +240,8 @@ impl Batch {
             self.other = other;
         }
         let response_ns = self.response_us * 1e3;
-        let measure = ((4.0 * response_ns) as u64).clamp(5_000_000, 100_000_000);
+        let enough = (1e3 * WINDOW_REQUESTS / self.rate).min(PATIENCE_NS);
+        let measure = ((4.0 * response_ns).max(enough) as u64).clamp(SHORTEST_WINDOW_NS, 100_000_000);
         let settle = ((2.0 * response_ns) as u64).clamp(2_000_000, 50_000_000);
         let cpu = cpu();
         let (next, length) = match self.probe {
@@ -205,22 +273,28 @@ impl Batch {
         }
     }
 
-    /// After A B A: does the other nap gain? The estimate moves slowly, the setting changes only when it is decisive.
+    /// After A B A: does the other nap gain? The setting changes only when what several probes say is decisive.
     fn judge(&mut self, now: Time) {
         let [a, b, c] = self.windows;
         let rate = b.log_rate - (a.log_rate + c.log_rate) / 2.0;
         let cpu = b.log_cpu - (a.log_cpu + c.log_cpu) / 2.0;
-        let gain = rate - cpu * if cpu > 0.0 { PRICE_OF_CPU_WASTED } else { WORTH_OF_CPU_SAVED };
-        let estimate = &mut self.gains[self.other];
-        *estimate += 0.35 * (gain.clamp(-0.1, 0.1) - *estimate);
-        let estimate = *estimate;
-        if estimate > DECISIVE {
-            self.gains = [0.0; PARTS.len()];
-            self.gains[self.level] = -estimate;
+        let longer = self.other > self.level;
+        let worth = if longer == (cpu > 0.0) {
+            PRICE_OF_CPU_NAPPED_AWAY
+        } else if cpu > 0.0 {
+            PRICE_OF_CPU_WASTED
+        } else {
+            WORTH_OF_CPU_SAVED
+        };
+        self.gains[self.other].note(rate - cpu * worth);
+        let gain = self.gains[self.other].median();
+        if gain > DECISIVE {
+            self.gains = [Gains::default(); PARTS.len()];
+            self.gains[self.level] = Gains::of(-gain);
             self.level = self.other;
             self.gap_ns = SHORTEST_GAP_NS;
         } else {
-            let factor = if estimate < -0.02 { 1.36 } else { 1.15 }; // each of the others in turn: 2.5 or 1.5 a round
+            let factor = if gain < -0.02 { 1.36 } else { 1.15 }; // each of the others in turn: 2.5 or 1.5 a round
             self.gap_ns = ((self.gap_ns as f64 * factor) as u64).min(LONGEST_GAP_NS);
         }
         self.probe_at = now.after(Duration::from_nanos(self.gap_ns));
@@ -233,9 +307,9 @@ impl Batch {
             on: self.enabled && self.level != NO_NAP && self.nap_us > 0,
             nap_us: if self.level == NO_NAP { 0 } else { self.nap_us },
             gain: if self.level == NO_NAP {
-                self.gains.iter().copied().fold(f64::MIN, f64::max)
+                self.gains[NO_NAP + 1..].iter().map(Gains::estimate).fold(f64::MIN, f64::max)
             } else {
-                -self.gains[NO_NAP]
+                -self.gains[NO_NAP].estimate()
             },
             naps: self.naps,
         }
@@ -294,6 +368,67 @@ mod tests {
         // Four per cent of rate for ten of CPU.
         let batch = run(false, 64, 5, |nap| if nap == 0 { (150e3, 0.5) } else { (144e3, 0.43) });
         assert_eq!(batch.level, NO_NAP);
+    }
+
+    #[test]
+    fn throughput_is_not_bought_with_as_much_cpu() {
+        // Five per cent of rate for nine of CPU a request.
+        let batch = run(false, 64, 5, |nap| if nap == 0 { (150e3, 0.5) } else { (158e3, 0.575) });
+        assert_eq!(batch.level, NO_NAP);
+        let batch = run(false, 64, 5, |nap| if nap == 0 { (150e3, 0.5) } else { (165e3, 0.575) });
+        assert_ne!(batch.level, NO_NAP, "ten for five");
+    }
+
+    #[test]
+    fn one_window_disturbed_from_outside_changes_nothing() {
+        for multiplexed in [true, false] {
+            let mut batch = Batch::new(true, multiplexed, Time::ZERO);
+            let before = batch.level;
+            let (mut ns, mut done, mut probes, mut disturbed) = (0_u64, 0.0_f64, 0, false);
+            while ns < 3_000_000_000 {
+                // In the second probe the setting that is not the current one seems twice as good.
+                let odd = probes == 1 && batch.probe == Probe::Other;
+                let last = batch.probe == Probe::Last;
+                disturbed |= odd;
+                ns += 100_000;
+                done += if odd { 30.0 } else { 15.0 };
+                let ended = done as u64;
+                batch.after_turn(Time::from_nanos(ns), ended, 64, || ended * 5_000);
+                probes += u32::from(last && batch.probe == Probe::Rest);
+                assert_eq!(batch.level, before);
+            }
+            assert!(disturbed && probes > 5);
+        }
+    }
+
+    #[test]
+    fn a_slow_server_is_given_time_to_answer_in_each_window() {
+        // 10 000 requests/s: 5 ms would see 50 of them.
+        let mut batch = Batch::new(true, false, Time::ZERO);
+        let (mut ns, mut done, mut longest) = (0_u64, 0_u64, 0);
+        while ns < 2_000_000_000 {
+            ns += 100_000;
+            done += 1;
+            batch.after_turn(Time::from_nanos(ns), done, 16, || done * 60_000);
+            longest = longest.max(batch.window_ns);
+        }
+        assert!((40_000_000..=50_000_000).contains(&longest), "{longest}");
+    }
+
+    #[test]
+    fn of_probes_that_contradict_each_other_nothing_is_believed() {
+        let mut gains = Gains::of(0.5);
+        assert_eq!(gains.median(), 0.0, "one is none");
+        assert!(gains.is_promising());
+        gains.note(-0.5);
+        assert_eq!(gains.median(), 0.0);
+        assert!(!gains.is_promising());
+        gains.note(0.02);
+        assert_eq!(gains.median(), 0.02);
+        gains.note(0.03);
+        assert_eq!(gains.median(), 0.02, "of two in the middle the one that claims less");
+        (0..REMEMBERED).for_each(|_| gains.note(-0.04));
+        assert_eq!(gains.median(), -0.04, "what is long ago is forgotten");
     }
 
     #[test]
