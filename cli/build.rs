@@ -10,6 +10,17 @@ fn main() {
     fact("LOADGEN_PROFILE", &profile());
     fact("LOADGEN_RUSTC", &rustc().unwrap_or_default());
     fact("LOADGEN_FEATURES", &features());
+    if fixed_address() {
+        println!("cargo::rustc-link-arg-bins=-no-pie");
+    }
+}
+
+/// Whether the binary has its address when it is linked. Else the loader writes twenty thousand pointers at each start, and
+/// what it writes is memory of each process: see `docs/decisions/011-resident-memory.md`. Where rustc chooses the start
+/// files itself (musl) they are those of a program that can be moved.
+fn fixed_address() -> bool {
+    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|v| v == value);
+    is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu")
 }
 
 fn fact(name: &str, value: &str) {

@@ -11,6 +11,7 @@ mod completions;
 mod error;
 mod exit;
 mod file;
+mod footprint;
 mod h2load;
 mod headers;
 mod hint;
@@ -19,6 +20,7 @@ mod http3;
 mod job;
 mod machine;
 mod man;
+mod mathematics;
 mod network;
 mod not_yet;
 mod observe;
@@ -46,6 +48,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let persona = Persona::of_this_process();
+    // What the runtime and the libraries touched when they were started.
+    footprint::let_go();
     let code = match args::parse(persona) {
         Ok(cli) => dispatch(cli, persona),
         Err(args::Stop::Said(text)) => {

@@ -3,6 +3,7 @@
 use crate::args::{CompatOutput, MachineFormat, OutputArgs, RunArgs};
 use crate::error::Failure;
 use crate::exit::{self, Rules};
+use crate::footprint;
 use crate::job::{Front, Job};
 use crate::observe::Observer;
 use crate::output::{self, Human, Machine};
@@ -21,6 +22,7 @@ use std::sync::Arc;
 /// Runs and reports.
 pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     let mut job = Job::from_args(args)?;
+    footprint::let_go();
     let format = format(&args.output)?;
     job.options.unopened_is_result = persona == Persona::H2load;
     let machines = Machine::all(&args.output)?;
@@ -45,6 +47,7 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     if let Some((index, abort)) = watch.and_then(|w| w.aborted()).filter(|_| result.interrupted) {
         thresholds::mark(&mut outcomes, index, abort);
     }
+    footprint::let_go();
     let rules = Rules { persona, require_valid: args.output.require_valid, smoke: args.smoke };
     let finished = Finished { code: exit::code(&result, &outcomes, rules), result, outcomes, job, format };
     match &requests {
@@ -72,6 +75,9 @@ fn perform(
     job.options.live = observer.is_live();
     observer.begin();
     let result = engine::run(&job.plan, &job.options, &control, &mut |event| {
+        if matches!(event, Event::CoreStarting { core: 0, .. } | Event::Ended) {
+            footprint::let_go();
+        }
         observer.event(&event);
         let Event::Snapshot(snapshot) = &event else { return };
         if let Some(timeline) = &mut timeline {
@@ -85,6 +91,7 @@ fn perform(
             observer.aborted(&job.plan.thresholds[index], abort);
         }
     });
+    footprint::let_go();
     match result {
         Ok(result) => {
             observer.end(&result);

@@ -86,6 +86,8 @@ pub enum Event {
     },
     /// Something the user should know now.
     Warning(String),
+    /// All cores have ended: there is no more load, and the result is put together.
+    Ended,
 }
 
 /// Why a run could not start. The text names the place and the remedy.
@@ -159,6 +161,7 @@ pub fn run(
         let timeline = relay(&told, Stock::new(cores, options.interval, options.rows), observe);
         (timeline, threads.into_iter().map(outcome).collect())
     });
+    observe(Event::Ended);
     Ok(RunResult { timeline, ..merge::result(&setup, outcomes, began)? })
 }
 
