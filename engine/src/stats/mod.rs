@@ -5,6 +5,7 @@
 
 mod books;
 pub(crate) mod cost;
+mod counts;
 pub(crate) mod environment;
 pub(crate) mod interval;
 mod quic;

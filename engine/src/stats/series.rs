@@ -1,5 +1,6 @@
 //! A series of times: a histogram of nanoseconds with exact count, sum, minimum and maximum beside it.
 
+use super::counts::Counts;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use std::fmt;
@@ -32,15 +33,15 @@ pub struct Series {
 /// and histograms are what it costs in memory.
 #[derive(Clone)]
 enum Hist {
-    Own(Box<Histogram<u64>>),
-    Shared(Arc<Histogram<u64>>),
+    Own(Counts),
+    Shared(Arc<Counts>),
 }
 
 impl Hist {
     #[inline]
-    fn own(&mut self) -> &mut Histogram<u64> {
+    fn own(&mut self) -> &mut Counts {
         if let Hist::Shared(shared) = self {
-            *self = Hist::Own(Box::new((**shared).clone()));
+            *self = Hist::Own((**shared).clone());
         }
         match self {
             Hist::Own(own) => own,
@@ -50,8 +51,8 @@ impl Hist {
 }
 
 impl Deref for Hist {
-    type Target = Histogram<u64>;
-    fn deref(&self) -> &Histogram<u64> {
+    type Target = Counts;
+    fn deref(&self) -> &Counts {
         match self {
             Hist::Own(own) => own,
             Hist::Shared(shared) => shared,
@@ -78,7 +79,7 @@ impl Series {
     fn insert(&mut self, ns: u64) {
         match &mut self.hist {
             _ if ns > HIGHEST_NS => self.over_range += 1,
-            Some(hist) => hist.own().record(ns).expect("a histogram that grows takes every value"),
+            Some(hist) => hist.own().record(ns),
             None => self.insert_early(ns),
         }
     }
@@ -87,17 +88,15 @@ impl Series {
     fn insert_early(&mut self, ns: u64) {
         self.few.push(ns);
         if self.few.len() > FEW {
-            self.hist = Some(Hist::Own(Box::new(self.histogram_of_few())));
+            self.hist = Some(Hist::Own(self.counts_of_few()));
             self.few = Vec::new();
         }
     }
 
-    fn histogram_of_few(&self) -> Histogram<u64> {
-        let mut hist = new_histogram();
-        for &ns in &self.few {
-            hist.record(ns).expect("a histogram that grows takes every value");
-        }
-        hist
+    fn counts_of_few(&self) -> Counts {
+        let mut counts = Counts::new();
+        self.few.iter().for_each(|&ns| counts.record(ns));
+        counts
     }
 
     /// Records `n` times the value 0.
@@ -108,11 +107,11 @@ impl Series {
         self.count += n;
         self.min = 0;
         if self.hist.is_none() {
-            self.hist = Some(Hist::Own(Box::new(self.histogram_of_few())));
+            self.hist = Some(Hist::Own(self.counts_of_few()));
             self.few = Vec::new();
         }
         if let Some(hist) = &mut self.hist {
-            hist.own().record_n(0, n).expect("zero is in range");
+            hist.own().record_n(0, n);
         }
     }
 
@@ -132,9 +131,7 @@ impl Series {
         self.squares += other.squares;
         self.over_range += other.over_range;
         match (&mut self.hist, &other.hist) {
-            (Some(mine), Some(theirs)) => {
-                mine.own().add(&**theirs).expect("a histogram that grows takes every value")
-            }
+            (Some(mine), Some(theirs)) => mine.own().add(theirs),
             (None, Some(theirs)) => {
                 self.hist = Some(theirs.clone());
                 std::mem::take(&mut self.few).into_iter().for_each(|ns| self.insert(ns));
@@ -193,11 +190,8 @@ impl Series {
             sorted.sort_unstable();
             return sorted.get(rank as usize - 1).copied().unwrap_or(self.max);
         };
-        if rank > hist.len() {
-            return self.max; // among the values over range, of which only the largest is known
-        }
-        let q_in_range = rank as f64 / hist.len() as f64;
-        hist.value_at_quantile(q_in_range.min(1.0)).clamp(self.min, self.max)
+        // Beyond: among the values over range, of which only the largest is known.
+        hist.at_rank(rank).map_or(self.max, |value| value.clamp(self.min, self.max))
     }
 
     /// The share (0..=1) of values within one standard deviation of the mean (h2load's "+/- sd" column).
@@ -208,18 +202,15 @@ impl Series {
             return if self.count == 0 { 0.0 } else { 1.0 };
         }
         let few;
-        let hist: &Histogram<u64> = match &self.hist {
+        let counts: &Counts = match &self.hist {
             Some(hist) => hist,
             None => {
-                few = self.histogram_of_few();
+                few = self.counts_of_few();
                 &few
             }
         };
-        let inside: u64 = hist
-            .iter_recorded()
-            .filter(|v| (low..=high).contains(&v.value_iterated_to().min(self.max)))
-            .map(|v| v.count_at_value())
-            .sum();
+        let within = counts.seen().filter(|(value, _)| (low..=high).contains(value.min(&self.max)));
+        let inside: u64 = within.map(|(_, n)| n).sum();
         inside as f64 / self.count as f64
     }
 
@@ -243,15 +234,11 @@ impl Series {
     /// The histogram in HdrHistogram's V2 deflate encoding, which the standard tools read (values are nanoseconds).
     pub fn v2_deflate(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        let few;
-        let hist: &Histogram<u64> = match &self.hist {
-            Some(hist) => hist,
-            None => {
-                few = self.histogram_of_few();
-                &few
-            }
+        let hist = match &self.hist {
+            Some(hist) => hist.to_histogram(),
+            None => self.counts_of_few().to_histogram(),
         };
-        V2DeflateSerializer::new().serialize(hist, &mut out).expect("a Vec takes every byte");
+        V2DeflateSerializer::new().serialize(&hist, &mut out).expect("a Vec takes every byte");
         out
     }
 }
@@ -280,10 +267,9 @@ impl Packed {
         let (few, hist) = match &self.content {
             Content::Few(few) => (few.to_vec(), None),
             Content::V2(bytes) => {
-                let mut hist: Histogram<u64> =
+                let hist: Histogram<u64> =
                     Deserializer::new().deserialize(&mut &bytes[..]).expect("it was encoded here");
-                hist.auto(true);
-                (Vec::new(), Some(Hist::Own(Box::new(hist))))
+                (Vec::new(), Some(Hist::Own(Counts::of_histogram(&hist))))
             }
         };
         let Packed { sum, squares, count, min, max, over_range, .. } = *self;
@@ -307,14 +293,6 @@ impl Packed {
             Content::V2(bytes) => bytes.clone(),
         }
     }
-}
-
-/// Made for times up to a second, and grows with larger ones. Large enough to come from the kernel as zero pages, of which
-/// only those that count something become resident; a small one that grows is copied and touched as a whole.
-fn new_histogram() -> Histogram<u64> {
-    let mut hist = Histogram::new_with_bounds(1, 1_000_000_000, DIGITS).expect("constant bounds are legal");
-    hist.auto(true);
-    hist
 }
 
 impl fmt::Debug for Series {

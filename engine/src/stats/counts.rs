@@ -1,0 +1,173 @@
+//! How often each value was seen: the counters of an HdrHistogram of three digits, in its own layout, so that recording is
+//! an index and an addition. Not the standard encoding: for that, [`Counts::to_histogram`] makes the library's histogram of
+//! it. `series` keeps one each.
+//!
+//! The layout: values below 2048 have a counter each; above, each power of two is divided into 1024 steps, so a step is at
+//! most 1/1024 of its value wide.
+
+use super::series::DIGITS;
+use hdrhistogram::Histogram;
+
+/// Steps of a power of two.
+const STEPS: usize = 1024;
+/// Bits of a value below which each has its own counter.
+const EXACT_BITS: u32 = 11;
+/// Counters for values up to 2^30 ns, a second. They come from the kernel as zero pages, of which only those that count
+/// something become resident; fewer that grow would be copied and touched as a whole.
+const FIRST: usize = (30 - EXACT_BITS as usize + 2) * STEPS;
+
+/// Grows with the values recorded.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Counts {
+    counts: Vec<u64>,
+}
+
+/// Which counter a value has.
+#[inline]
+fn index(value: u64) -> usize {
+    let bits = u64::BITS - (value | ((1 << EXACT_BITS) - 1)).leading_zeros();
+    let shift = bits - EXACT_BITS;
+    // The first 2048 counters are for shift 0; each further shift adds the upper half of what a step can be.
+    shift as usize * STEPS + (value >> shift) as usize
+}
+
+/// The largest value that has this counter.
+fn highest(index: usize) -> u64 {
+    let shift = (index / STEPS).saturating_sub(1) as u32;
+    let step = (index - shift as usize * STEPS) as u64;
+    ((step + 1) << shift) - 1
+}
+
+impl Counts {
+    pub(super) fn new() -> Counts {
+        Counts { counts: vec![0; FIRST] }
+    }
+
+    #[inline]
+    pub(super) fn record(&mut self, value: u64) {
+        self.record_n(value, 1);
+    }
+
+    #[inline]
+    pub(super) fn record_n(&mut self, value: u64, n: u64) {
+        let index = index(value);
+        if index >= self.counts.len() {
+            self.grow(index);
+        }
+        self.counts[index] += n;
+    }
+
+    #[cold]
+    fn grow(&mut self, index: usize) {
+        self.counts.resize((index / STEPS + 1) * STEPS, 0);
+    }
+
+    pub(super) fn add(&mut self, other: &Counts) {
+        if other.counts.len() > self.counts.len() {
+            self.grow(other.counts.len() - 1);
+        }
+        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts).filter(|(_, theirs)| **theirs > 0) {
+            *mine += theirs;
+        }
+    }
+
+    /// Each value seen, as the largest that has the same counter, and how often; in ascending order.
+    pub(super) fn seen(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| (highest(i), *n))
+    }
+
+    /// The value at a rank (from 1: the smallest) of the sorted values, as the largest that has the same counter. `None`
+    /// beyond the last.
+    pub(super) fn at_rank(&self, rank: u64) -> Option<u64> {
+        let mut left = rank.max(1);
+        self.seen()
+            .find(|(_, n)| {
+                let here = left <= *n;
+                left = left.saturating_sub(*n);
+                here
+            })
+            .map(|(value, _)| value)
+    }
+
+    /// The same counts in the library's type, for its encodings.
+    pub(super) fn to_histogram(&self) -> Histogram<u64> {
+        let mut hist =
+            Histogram::new_with_bounds(1, 1_000_000_000, DIGITS).expect("constant bounds are legal");
+        hist.auto(true);
+        for (value, n) in self.seen() {
+            hist.record_n(value, n).expect("a histogram that grows takes every value");
+        }
+        hist
+    }
+
+    pub(super) fn of_histogram(hist: &Histogram<u64>) -> Counts {
+        let mut counts = Counts::new();
+        hist.iter_recorded().for_each(|v| counts.record_n(v.value_iterated_to(), v.count_at_value()));
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::series::HIGHEST_NS;
+
+    /// Every power of two up to the highest value of a series, with its neighbours, and a spread between.
+    fn values() -> impl Iterator<Item = u64> {
+        let edges = (0..42).flat_map(|bit| {
+            let edge = 1_u64 << bit;
+            [edge - 1, edge, edge + 1, edge + edge / 3, edge + edge / 1024]
+        });
+        edges.chain((0..5000).map(|i| i * 7)).filter(|v| *v <= HIGHEST_NS)
+    }
+
+    #[test]
+    fn the_layout_is_that_of_the_library() {
+        let mut hist = Histogram::<u64>::new_with_bounds(1, 1_000_000_000, DIGITS).unwrap();
+        hist.auto(true);
+        for value in values() {
+            assert_eq!(highest(index(value)), hist.highest_equivalent(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn counters_are_dense_and_in_the_order_of_values() {
+        let mut below = 0;
+        for value in 0..100_000 {
+            let index = index(value);
+            assert!(index == below || index == below + 1, "{value}");
+            assert!(highest(index) >= value && highest(index) <= value + value / 1024, "{value}");
+            below = index;
+        }
+    }
+
+    #[test]
+    fn it_counts_what_the_library_counts() {
+        let mut hist = Histogram::<u64>::new_with_bounds(1, 1_000_000_000, DIGITS).unwrap();
+        hist.auto(true);
+        let mut counts = Counts::new();
+        for value in values() {
+            hist.record(value).unwrap();
+            counts.record(value);
+        }
+        assert_eq!(counts.to_histogram(), hist);
+        assert!(Counts::of_histogram(&hist).seen().eq(counts.seen()));
+        let total = counts.seen().map(|(_, n)| n).sum();
+        assert_eq!(total, hist.len());
+        for rank in [1, 2, total / 3, total / 2, total - 1, total] {
+            let q = (rank as f64 - 0.5) / total as f64; // within the rank, away from rounding
+            assert_eq!(counts.at_rank(rank), Some(hist.value_at_quantile(q)), "rank {rank}");
+        }
+        assert_eq!(counts.at_rank(total + 1), None);
+    }
+
+    #[test]
+    fn adding_grows_to_the_larger_of_both() {
+        let (mut small, mut large) = (Counts::new(), Counts::new());
+        small.record(5);
+        large.record(HIGHEST_NS);
+        small.add(&large);
+        assert_eq!(small.seen().map(|(_, n)| n).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(small.at_rank(1), Some(5));
+    }
+}
