@@ -5,8 +5,10 @@
 
 Parts, all of them by default: nginx, caddy, apache, lighttpd, haproxy and nghttpd (in count mode they must have counted
 exactly the requests that loadgen says it made, in clear, over TLS 1.2 and 1.3, with HTTP/1.1, HTTP/2 and Caddy with HTTP/3);
+bad_networks (HTTP/3 through a relay that loses, delays, reorders and duplicates, and moves the client), aioquic;
 clients (h2load, wrk and curl on `loadgen serve`); tables (flat results in pandas). Loopback only; everything it starts it also
-ends, by process id. A tool that is missing fails the run: nothing is skipped. Exit code 0: all passed. Python needs pandas.
+ends, by process id. A tool that is missing fails the run: nothing is skipped. Exit code 0: all passed. Python needs pandas
+and aioquic.
 """
 
 import signal
@@ -15,6 +17,7 @@ import time
 
 import clients
 import harness
+import quic
 import results
 import servers
 
@@ -22,7 +25,7 @@ import servers
 def parts():
     crt, key = harness.certificate()
     folder = harness.www()
-    for server in servers.ALL:
+    for server in servers.ALL + quic.ALL:
         yield server.__name__, lambda server=server: server(crt, key, folder)
     yield "clients", clients.serve
     yield "tables", results.tables

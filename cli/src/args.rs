@@ -286,6 +286,9 @@ pub struct TlsArgs {
     /// Continue TLS sessions of earlier connections of this run
     #[arg(long)]
     pub tls_resumption: bool,
+    /// HTTP/3: send requests in the first flight of such a session (0-RTT), GET and HEAD alone; implies --tls-resumption
+    #[arg(long)]
+    pub tls_early_data: bool,
     /// TLS in the kernel: refused, with the reason
     #[arg(long)]
     pub ktls: bool,
@@ -325,6 +328,9 @@ pub struct ConnectionArgs {
     /// Time limit of a request, 0 for none [default: none]
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub request_timeout: Option<Duration>,
+    /// Close a connection after so many requests and open another
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    pub requests_per_connection: Option<u64>,
     /// Close a connection this long after it was opened; requests in flight on it have timed out, and another is opened
     #[arg(short = 'T', long, value_name = "DUR", value_parser = values::duration)]
     pub connection_active_timeout: Option<Duration>,

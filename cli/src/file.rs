@@ -60,6 +60,8 @@ fn refuse_flags_of_load(args: &RunArgs) -> Result<(), Failure> {
         ("--cert", t.cert.is_some()),
         ("--tls-min or --tls-max", t.tls_min.is_some() || t.tls_max.is_some()),
         ("--tls-resumption", t.tls_resumption),
+        ("--tls-early-data", t.tls_early_data),
+        ("--requests-per-connection", c.requests_per_connection.is_some()),
         ("--connect-to", c.connect_to.is_some()),
         ("--connect-timeout", c.connect_timeout.is_some()),
         ("--request-timeout", c.request_timeout.is_some()),

@@ -37,10 +37,19 @@ pub fn settings(args: &TlsArgs, choice: Choice) -> Result<Tls, Failure> {
         groups: args.groups.as_deref().map_or(vec![], |g| list(g, ':')),
         alpn: choice.alpn,
         resumption: args.tls_resumption,
+        early_data: early_data(args, choice.protocol)?,
         identity,
         min,
         max,
     })
+}
+
+/// Over QUIC alone: elsewhere it would be left out in silence.
+fn early_data(args: &TlsArgs, protocol: Protocol) -> Result<bool, Failure> {
+    match args.tls_early_data && protocol != Protocol::H3 {
+        true => Err(Failure::new("--tls-early-data: early data (0-RTT) is sent by HTTP/3 alone: give --h3")),
+        false => Ok(args.tls_early_data),
+    }
 }
 
 /// One list for all versions; the half that was not given keeps its defaults.

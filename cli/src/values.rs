@@ -9,6 +9,14 @@ pub fn uint(text: &str) -> Result<u64, String> {
     number.ok_or_else(|| "expected a whole number, for example 100".into())
 }
 
+/// A whole number above zero.
+pub fn positive(text: &str) -> Result<u64, String> {
+    uint(text)
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| "expected a whole number above 0, for example 100".into())
+}
+
 /// A whole number with an optional unit `K`, `M` or `G` (powers of 1024).
 pub fn size(text: &str) -> Result<u64, String> {
     let (digits, shift) = match text.as_bytes().last() {

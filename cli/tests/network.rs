@@ -175,6 +175,38 @@ fn tls_as_it_is_asked_for() {
     assert!(plan["connections"]["resumed"].as_u64().unwrap() >= 40, "{plan}");
 }
 
+#[test]
+fn sessions_and_early_data_over_quic() {
+    let server = Server::start();
+    let flags = |more: &[&str]| {
+        let base = ["--h3", "-n", "50", "-c", "4", "--requests-per-connection", "1"];
+        let result =
+            run(&base.iter().chain(more).copied().chain([server.https.as_str()]).collect::<Vec<_>>());
+        assert_eq!(succeeded(&result), 50);
+        result["connections"].clone()
+    };
+    let fresh = flags(&[]);
+    assert_eq!((&fresh["resumed"], &fresh["fresh"]), (&serde_json::json!(0), &fresh["opened"]));
+    assert_eq!(fresh["tls"]["cipher"], "TLS_AES_128_GCM_SHA256");
+    let early = flags(&["--tls-early-data"]);
+    // Where the answer comes with the end of the handshake, the connection is over before it has a ticket for the next one.
+    assert!(early["early_accepted"].as_u64().unwrap() >= 15, "{early}");
+    let plan = run_plan(
+        "mix.yaml",
+        &format!(
+            "target: {}\nprotocol: h3\ntls: {{ insecure: true }}\nconnections: {{ keep_alive: false, mix: {{ fresh: 50%, \
+             early_data: 0.25, resumed: 25% }} }}",
+            server.https
+        ),
+    );
+    let c = &plan["connections"];
+    assert!(c["fresh"].as_u64() >= Some(20) && c["early_accepted"].as_u64() >= Some(5), "{c}");
+    assert_eq!(
+        plan["plan"]["connections"]["mix"],
+        serde_json::json!({ "fresh": 0.5, "resumed": 0.25, "early_data": 0.25 })
+    );
+}
+
 /// A proxy that passes tunnels on to this server whatever name is asked for, and refuses whoever gives no password.
 fn tunnel_to(server: &str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

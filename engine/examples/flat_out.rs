@@ -39,6 +39,8 @@ fn main() {
             streams: depth,
             share: Share::PerUser,
             requests_per_connection: has("churn").then_some(std::num::NonZeroU64::MIN),
+            lifetime: None,
+            mix: None,
             ramp_up: Duration::ZERO,
             ramp_step: NonZeroU32::MIN,
             socket: Socket::default(),

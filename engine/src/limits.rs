@@ -28,6 +28,10 @@ pub const DATAGRAM_BATCH: usize = 65_000;
 /// memory and the turn of all.
 pub const SEND_CHUNK: usize = 128 * 1024;
 
+/// TLS 1.3 tickets kept for one server: connections that come and go take one each, and servers hand out about two. At most
+/// some megabytes.
+pub const TICKETS: usize = 4096;
+
 /// Bytes of a proxy's answer to CONNECT: a status line and some fields.
 pub const PROXY_HEAD: usize = 16 * 1024;
 

@@ -47,16 +47,20 @@ pub(crate) fn setup(
     let any_tls = targets.iter().any(|t| t.tls.is_some());
     let wanted = if plan.protocol == Protocol::H3 { quic_tls(&plan.tls)? } else { plan.tls.clone() };
     let tls = match any_tls {
-        true => Some(TlsSetup::new(&wanted, alpn, options.key_log).map_err(StartError)?),
+        true => Some(TlsSetup::new(&wanted, plan.mix(), alpn, options.key_log).map_err(StartError)?),
         false => None,
     };
     if plan.protocol == Protocol::H3 {
         over_udp(plan)?;
+    } else if plan.mix().early > 0 {
+        return Err(StartError(
+            "early data (0-RTT) is sent over QUIC only: use HTTP/3, or leave it out".into(),
+        ));
     }
     let quic = match (plan.protocol, &tls) {
         (Protocol::H3, Some(tls)) if targets.iter().all(|t| t.tls.is_some()) => {
-            let setup = tls.quic(h3_config(plan, &targets)).map_err(StartError)?;
-            Some(QuicSetup { setup, epoch: clock::instant() })
+            let setups = tls.quic(h3_config(plan, &targets)).map_err(StartError)?;
+            Some(QuicSetup { setups, epoch: clock::instant() })
         }
         (Protocol::H3, _) => {
             return Err(StartError("HTTP/3 is spoken over TLS only: use an https:// URL".into()));

@@ -1,8 +1,10 @@
-//! TLS on the data plane: the only file that names rustls.
+//! TLS on the data plane: this file and those below it are the only ones that name rustls.
 //!
 //! [`TlsSetup`] is made once per run from the plan and shared; a [`TlsSession`] is the TLS of one connection, sans-IO:
 //! records in, plaintext out, and the other way. The buffered API of rustls is used because the unbuffered one brought
 //! nothing (see `docs/decisions/`).
+
+mod sessions;
 
 use crate::certificate;
 use crate::stats::TlsFacts;
@@ -17,25 +19,41 @@ use rustls::{
 pub(crate) use rustls_pki_types::ServerName;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use scenario::plan::{Identity, Tls, TlsVersion};
+use scenario::plan::{Identity, Mix, Tls, TlsVersion};
+use sessions::{Access, Sessions};
 use std::cell::Cell;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Sessions kept for resumption, per run. One target needs few; more only cost memory.
-const SESSIONS: usize = 256;
+/// How a connection begins, if the sessions that it needs are there: else it is fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// With a whole handshake.
+    Fresh,
+    /// With a session of an earlier connection.
+    Resumed,
+    /// Likewise, and requests go out before the server has answered (RFC 8446 section 2.3). Over QUIC alone.
+    Early,
+}
 
-/// The TLS of a run: configuration and server name of each target.
+impl Opening {
+    /// In the order of [`Mix`]'s shares.
+    pub(crate) const ALL: [Opening; 3] = [Opening::Fresh, Opening::Resumed, Opening::Early];
+}
+
+/// The TLS of a run: a configuration for each way to begin. All share their sessions.
 #[derive(Clone)]
 pub(crate) struct TlsSetup {
-    config: Arc<ClientConfig>,
+    fresh: Arc<ClientConfig>,
+    resumed: Arc<ClientConfig>,
+    early: Arc<ClientConfig>,
 }
 
 impl TlsSetup {
     /// From the plan. `alpn` is what the protocol wants to offer. Errors name what is wrong and the remedy.
-    pub(crate) fn new(tls: &Tls, alpn: &[&str], key_log: bool) -> Result<TlsSetup, String> {
+    pub(crate) fn new(tls: &Tls, mix: Mix, alpn: &[&str], key_log: bool) -> Result<TlsSetup, String> {
         let provider = Arc::new(provider(tls)?);
         let usable = versions(tls, &provider)?;
         let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -62,23 +80,49 @@ impl TlsSetup {
             true => alpn.iter().map(|p| p.as_bytes().to_vec()).collect(),
             false => tls.alpn.iter().map(|p| p.trim().as_bytes().to_vec()).collect(),
         };
-        config.resumption =
-            if tls.resumption { Resumption::in_memory_sessions(SESSIONS) } else { Resumption::disabled() };
         if key_log {
             config.key_log = Arc::new(rustls::KeyLogFile::new());
         }
-        Ok(TlsSetup { config: Arc::new(config) })
+        Ok(TlsSetup::of(config, mix))
     }
 
-    /// The same for QUIC. TLS 1.3 is all it knows (RFC 9001 section 4.2).
-    pub(crate) fn quic(&self, config: proto_h3::Config) -> Result<proto_h3::Setup, String> {
-        proto_h3::Setup::new(config, self.config.clone())
-            .map_err(|e| format!("TLS: {e} (RFC 9001 section 5.2)"))
+    fn of(config: ClientConfig, mix: Mix) -> TlsSetup {
+        let sessions = Arc::new(Sessions::default());
+        let with = |continues: bool, early: bool| {
+            let mut config = config.clone();
+            config.resumption = match mix.resumes() {
+                true => Resumption::store(Arc::new(Access { sessions: sessions.clone(), continues })),
+                false => Resumption::disabled(),
+            };
+            config.enable_early_data = early;
+            Arc::new(config)
+        };
+        TlsSetup { fresh: with(false, false), resumed: with(true, false), early: with(true, true) }
+    }
+
+    fn config(&self, opening: Opening) -> &Arc<ClientConfig> {
+        match opening {
+            Opening::Fresh => &self.fresh,
+            Opening::Resumed => &self.resumed,
+            Opening::Early => &self.early,
+        }
+    }
+
+    /// The same for QUIC, for each of [`Opening::ALL`]. TLS 1.3 is all it knows (RFC 9001 section 4.2).
+    pub(crate) fn quic(&self, config: proto_h3::Config) -> Result<[proto_h3::Setup; 3], String> {
+        let fresh = proto_h3::Setup::new(config, self.fresh.clone());
+        let all = fresh.and_then(|fresh| {
+            let (resumed, early) =
+                (fresh.with_tls(self.resumed.clone())?, fresh.with_tls(self.early.clone())?);
+            Ok([fresh, resumed, early])
+        });
+        all.map_err(|e| format!("TLS: {e} (RFC 9001 section 5.2)"))
     }
 
     /// The TLS of a new connection to this server name.
-    pub(crate) fn session(&self, name: &ServerName<'static>) -> Result<TlsSession, String> {
-        let mut tls = ClientConnection::new(self.config.clone(), name.clone()).map_err(|e| e.to_string())?;
+    pub(crate) fn session(&self, name: &ServerName<'static>, opening: Opening) -> Result<TlsSession, String> {
+        let config = self.config(opening).clone();
+        let mut tls = ClientConnection::new(config, name.clone()).map_err(|e| e.to_string())?;
         // Bounded by what the core hands over in one go, see `limits::SEND_CHUNK`.
         tls.set_buffer_limit(None);
         Ok(TlsSession { tls })
@@ -171,17 +215,36 @@ impl TlsSession {
     /// What was agreed on.
     pub(crate) fn facts(&self) -> TlsFacts {
         let version = match self.tls.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3".into(),
+            Some(rustls::ProtocolVersion::TLSv1_3) => TLS13.into(),
             Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".into(),
             other => format!("{other:?}"),
         };
         let cipher = self.tls.negotiated_cipher_suite().map(|s| iana_name(s.suite())).unwrap_or_default();
         let group =
-            self.tls.negotiated_key_exchange_group().map(|g| format!("{:?}", g.name())).unwrap_or_default();
+            self.tls.negotiated_key_exchange_group().map(|g| group_name(g.name())).unwrap_or_default();
         let leaf = self.tls.peer_certificates().and_then(|c| c.first());
         let certificate = leaf.and_then(|c| key_of(c)).unwrap_or_default();
         TlsFacts { version, cipher, group, certificate, resumed: self.resumed() }
     }
+}
+
+/// What was agreed on in a handshake of QUIC's, which is done by the same library.
+pub(crate) fn quic_facts(connection: &proto_h3::Connection) -> Option<TlsFacts> {
+    let handshake = connection.handshake()?;
+    let certificate = connection.certificate().map(CertificateDer::from);
+    Some(TlsFacts {
+        version: TLS13.into(),
+        cipher: iana_name(handshake.cipher),
+        group: handshake.group.map(group_name).unwrap_or_default(),
+        certificate: certificate.and_then(|c| key_of(&c)).unwrap_or_default(),
+        resumed: handshake.resumed,
+    })
+}
+
+const TLS13: &str = "TLSv1.3";
+
+fn group_name(group: rustls::NamedGroup) -> String {
+    format!("{group:?}")
 }
 
 /// A cipher suite by its IANA name: rustls prefixes those of TLS 1.3 with `TLS13_`.

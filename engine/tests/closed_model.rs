@@ -76,6 +76,8 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
             streams: n32(load.depth),
             share: load.share,
             requests_per_connection: load.per_connection.and_then(NonZeroU64::new),
+            lifetime: None,
+            mix: None,
             ramp_up: Duration::ZERO,
             ramp_step: NonZeroU32::MIN,
             socket: Socket::default(),

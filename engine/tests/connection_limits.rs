@@ -107,3 +107,24 @@ fn over_h2_every_stream_of_a_silent_connection_has_timed_out() {
     assert_eq!((books.started, books.failed_timeout, server.requests()), (64, 64, 64), "{books:?}");
     assert_eq!(result.connections.opened, 8);
 }
+
+/// Unlike the age limit: what is in flight ends well.
+#[test]
+fn a_connection_lives_as_long_as_the_plan_says_and_nothing_fails() {
+    for share in SHARES {
+        let server = Hostile::new(|visit| {
+            loop {
+                visit.request()?;
+                std::thread::sleep(ms(1));
+                visit.answer()?;
+            }
+        });
+        let mut plan = Load { share, ..Load::on(server.address(), Stop::After(ms(500))) }.plan();
+        plan.connections.lifetime = Some(ms(50));
+        let result = run(plan);
+        let (c, books) = (&result.connections, &result.totals.books);
+        assert_eq!((books.failed, c.lost), (0, 0), "{share:?} {:?}", result.totals.errors);
+        assert!((16..=44).contains(&c.opened), "{share:?}: {} connections", c.opened);
+        assert!(books.succeeded > 2 * c.opened, "{share:?} {books:?}");
+    }
+}

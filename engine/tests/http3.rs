@@ -4,7 +4,7 @@ mod support;
 
 use origin::{Config, Origin};
 use scenario::plan::{
-    Arrivals, Backlog, Curve, Endpoint, Load as PhaseLoad, Phase, Plan, Protocol, Share, Spread, Stop,
+    Arrivals, Backlog, Curve, Endpoint, Load as PhaseLoad, Mix, Phase, Plan, Protocol, Share, Spread, Stop,
 };
 use std::net::UdpSocket;
 use std::num::NonZeroU64;
@@ -222,4 +222,134 @@ fn ipv6_is_spoken() {
         "{:?}",
         result.totals.errors
     );
+}
+
+/// A connection for each request, and the sessions of earlier ones go on as `sessions` says.
+fn churn(server: &Origin, sessions: impl Fn(&mut Plan)) -> Plan {
+    let mut plan = load(server, iterations(40)).plan();
+    plan.connections.requests_per_connection = NonZeroU64::new(1);
+    sessions(&mut plan);
+    plan
+}
+
+#[test]
+fn sessions_are_continued_where_the_plan_says_so() {
+    let server = server();
+    let result = run(churn(&server, |_| {}));
+    assert_eq!((result.connections.fresh, result.connections.resumed), (result.connections.opened, 0));
+    assert_eq!(server.stats().connections.handshakes_resumed, 0);
+    let result = run(churn(&server, |plan| plan.tls.resumption = true));
+    let c = &result.connections;
+    assert_eq!((result.totals.books.succeeded, c.fresh + c.resumed), (40, c.opened));
+    // The first of each of the four has nothing to continue; one more may be opened at the very end.
+    assert!(c.resumed >= c.opened - 8 && c.fresh > 0, "{} of {}", c.resumed, c.opened);
+    assert_eq!((c.early_accepted, c.early_rejected), (0, 0));
+    let seen = server.stats().connections;
+    // One that is opened when the run ends is counted by the server alone.
+    assert!((c.resumed..=c.resumed + 4).contains(&seen.handshakes_resumed), "{seen:?}, {}", c.resumed);
+    assert_eq!(seen.early_requests, 0);
+}
+
+#[test]
+fn requests_go_out_in_the_first_flight() {
+    let server = server();
+    let result = run(churn(&server, |plan| plan.tls.early_data = true));
+    let (c, books) = (&result.connections, &result.totals.books);
+    assert_eq!((books.started, books.succeeded, books.retried), (40, 40, 0), "{:?}", result.totals.errors);
+    // Where the answer comes with the end of the handshake, the connection is over before it has a ticket for the next one.
+    assert!(
+        c.early_accepted >= c.opened / 4 && c.early_rejected == 0,
+        "{} of {}",
+        c.early_accepted,
+        c.opened
+    );
+    assert!(c.resumed >= c.early_accepted && c.lost == 0);
+    let seen = server.stats();
+    assert_eq!(seen.requests, 40);
+    assert!(seen.connections.early_requests > 0, "{:?}", seen.connections);
+}
+
+/// RFC 8470: what is not safe to be done twice is not sent early.
+#[test]
+fn a_post_is_never_sent_early() {
+    let server = server();
+    let plan = churn(&server, |plan| {
+        plan.tls.early_data = true;
+        let (text, scheme) = (proto::Text::literal, proto::Scheme::Https);
+        let post = proto::Template::new("POST", scheme, text("localhost"), text("/echo")).unwrap();
+        plan.scenarios[0].steps[0].template = post.body(proto::Framing::Length, false);
+        plan.scenarios[0].steps[0].body = bytes::Bytes::from_static(b"pay");
+    });
+    let result = run(plan);
+    assert_eq!((result.totals.books.succeeded, result.totals.bytes.data), (40, 120));
+    assert!(result.connections.early_accepted > 10, "{:?}", result.connections);
+    let seen = server.stats();
+    assert_eq!((seen.requests, seen.connections.early_requests), (40, 0));
+}
+
+/// The sessions are of a server that is gone, and its successor knows none of them.
+#[test]
+fn early_data_that_is_rejected_is_sent_again_and_counts_once() {
+    let first = server();
+    let address = first.tls_addr().unwrap();
+    let mut plan = churn(&first, |plan| {
+        // Fresh ones bring more tickets than the others take, so some are left when the server changes.
+        plan.connections.mix = Some(Mix { fresh: 700_000, resumed: 0, early: 300_000 });
+    });
+    plan.phases = vec![phase("all", 4, Stop::After(ms(3000)))];
+    plan.timeouts.handshake = Some(ms(300));
+    let change = std::thread::spawn(move || {
+        while first.stats().requests < 100 {
+            std::thread::sleep(ms(5));
+        }
+        drop(first);
+        let again = || origin::start(Config { clear: None, tls: Some(address), ..Config::default() });
+        (0..500).find_map(|_| again().ok()).expect("the port is free again")
+    });
+    let result = run(plan);
+    let second = change.join().unwrap();
+    let (c, books) = (&result.connections, &result.totals.books);
+    assert!(c.early_rejected > 0 && c.early_accepted > 0, "{} and {}", c.early_rejected, c.early_accepted);
+    assert!(books.retried > 0 && second.stats().requests > 0, "{books:?}");
+    let rejected = result.totals.errors.iter().find(|e| e.detail.contains("early data"));
+    assert!(rejected.is_none(), "what was rejected is sent again: {rejected:?}");
+}
+
+#[test]
+fn a_mix_of_fresh_resumed_and_early_connections() {
+    let server = server();
+    let mut plan = churn(&server, |plan| {
+        plan.connections.mix = Some(Mix { fresh: 500_000, resumed: 250_000, early: 250_000 });
+    });
+    plan.phases = vec![phase("all", 4, iterations(400))];
+    let result = run(plan);
+    let c = &result.connections;
+    assert_eq!((result.totals.books.succeeded, c.fresh + c.resumed), (400, c.opened));
+    let about = |n: u64, share: f64| (n as f64 - share * c.opened as f64).abs() <= 8.0;
+    let shown =
+        format!("{} fresh, {} resumed, {} early of {}", c.fresh, c.resumed, c.early_accepted, c.opened);
+    assert!(about(c.fresh, 0.5) && about(c.resumed, 0.5) && about(c.early_accepted, 0.25), "{shown}");
+}
+
+#[test]
+fn what_tls_agreed_on_is_told() {
+    let server = server();
+    let facts = run(load(&server, iterations(10)).plan()).connections.tls.unwrap();
+    assert_eq!((facts.version.as_str(), facts.group.as_str(), facts.resumed), ("TLSv1.3", "X25519", false));
+    assert_eq!(
+        (facts.cipher.as_str(), facts.certificate.as_str()),
+        ("TLS_AES_128_GCM_SHA256", "ECDSA P-256 256 bits")
+    );
+}
+
+#[test]
+fn a_connection_lives_as_long_as_the_plan_says() {
+    let server = server();
+    let mut plan = load(&server, Stop::After(ms(600))).plan();
+    plan.connections.lifetime = Some(ms(50));
+    let result = run(plan);
+    let (c, books) = (&result.connections, &result.totals.books);
+    assert_eq!((books.failed, c.lost), (0, 0), "{:?}", result.totals.errors);
+    assert!((20..=52).contains(&c.opened), "{} connections", c.opened);
+    assert!(books.succeeded > c.opened);
 }

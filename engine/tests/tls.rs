@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use scenario::plan::{Identity, TlsVersion};
+use scenario::plan::{Identity, Mix, TlsVersion};
 use std::io::{self, Read, Write};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -208,5 +208,21 @@ fn sessions_are_continued_where_the_plan_says_so_and_counted() {
                 ),
             }
         }
+    }
+}
+
+#[test]
+fn a_mix_of_fresh_and_resumed_connections() {
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let server = server(config(&[version], None));
+        let mut plan = plan(&server);
+        plan.phases = vec![support::phase("all", 4, iterations(200))];
+        plan.connections.requests_per_connection = NonZeroU64::new(1);
+        plan.connections.mix = Some(Mix { fresh: 600_000, resumed: 400_000, early: 0 });
+        let result = run(plan);
+        let c = &result.connections;
+        assert_eq!((result.totals.books.succeeded, c.fresh + c.resumed), (200, c.opened));
+        let wanted = 0.4 * c.opened as f64;
+        assert!((c.resumed as f64 - wanted).abs() <= 8.0, "{} of {}", c.resumed, c.opened);
     }
 }

@@ -19,6 +19,7 @@ pub(crate) enum Count {
     Http2,
     HandshakesFailed,
     HandshakesResumed,
+    EarlyRequests,
     Refused,
     Closed,
     Malformed,
@@ -107,6 +108,7 @@ pub(crate) fn sum<'a>(threads: impl Iterator<Item = &'a Counters> + Clone) -> St
             h3: total(Count::AcceptedQuic),
             handshakes_failed: total(Count::HandshakesFailed),
             handshakes_resumed: total(Count::HandshakesResumed),
+            early_requests: total(Count::EarlyRequests),
             refused: total(Count::Refused),
             // A connection may close between the two readings.
             open: accepted.saturating_sub(total(Count::Closed)),
@@ -138,6 +140,7 @@ pub(crate) fn since(mut stats: Stats, baseline: &Stats) -> Stats {
     now.h3 -= then.h3;
     now.handshakes_failed -= then.handshakes_failed;
     now.handshakes_resumed -= then.handshakes_resumed;
+    now.early_requests -= then.early_requests;
     now.refused -= then.refused;
     for (path, then) in &baseline.by_path {
         let Some(now) = stats.by_path.get_mut(path) else { continue };

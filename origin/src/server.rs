@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
@@ -42,6 +43,7 @@ pub fn start(config: Config) -> Result<Origin, StartError> {
         config.tls.map(|addr| Secure::bind(addr, threads, config.cert.as_deref())).transpose()?;
     let tls = secure.as_ref().map(|secure| secure.addr);
     let ca_pem = secure.as_mut().map(|secure| std::mem::take(&mut secure.ca_pem)).unwrap_or_default();
+    let resumed = secure.as_ref().map(|secure| secure.resumed.clone()).unwrap_or_default();
     // Made now, not by the first request that needs it.
     std::sync::LazyLock::force(&pattern::NOISE);
 
@@ -49,7 +51,7 @@ pub fn start(config: Config) -> Result<Origin, StartError> {
         clear,
         tls,
         ca_pem,
-        shared: Arc::new(Shared::new(threads, tls.map(|addr| addr.port()))),
+        shared: Arc::new(Shared::new(threads, tls.map(|addr| addr.port()), resumed)),
         threads: Vec::new(),
     };
     let mut clear_listeners = clear_listeners.into_iter().flatten();
@@ -141,14 +143,15 @@ struct Secure {
     udp: Vec<UdpSocket>,
     acceptor: TlsAcceptor,
     quic: Settings,
+    resumed: Arc<AtomicU64>,
     ca_pem: String,
 }
 
 impl Secure {
     fn bind(addr: SocketAddr, threads: usize, cert: Option<&Path>) -> Result<Self, StartError> {
         let Both { tcp, udp, bound } = listen::bind_both(addr, threads)?;
-        let Tls { acceptor, quic, ca_pem } = tls::set_up(cert)?;
-        Ok(Self { addr: bound, tcp, udp, acceptor, quic: Settings::new(quic), ca_pem })
+        let Tls { acceptor, quic, resumed, ca_pem } = tls::set_up(cert)?;
+        Ok(Self { addr: bound, tcp, udp, acceptor, quic: Settings::new(quic), resumed, ca_pem })
     }
 
     fn of_a_thread(&mut self) -> Option<SecureTask> {

@@ -1,6 +1,7 @@
 //! What all threads share: the settings of the site, and everybody's counters for whoever asks. Read-only on
 //! the request path. Made by `server.rs`; read by `stats_page.rs` and the demo site.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
@@ -17,19 +18,22 @@ pub(crate) struct Shared {
     /// Where HTTP/3 is, for the responses over TLS (RFC 7838). Empty without a TLS address, and then unused.
     pub(crate) alt_svc: HeaderValue,
     threads: Vec<Arc<Counters>>,
+    /// QUIC handshakes that resumed a session: which thread's they were is not known where that shows.
+    resumed: Arc<AtomicU64>,
     /// The counters never go back, as their owners write without looking; a reset only moves where we count
     /// from.
     baseline: Mutex<Stats>,
 }
 
 impl Shared {
-    pub(crate) fn new(threads: usize, http3: Option<u16>) -> Self {
+    pub(crate) fn new(threads: usize, http3: Option<u16>, resumed: Arc<AtomicU64>) -> Self {
         let alt_svc = http3.map(|port| HeaderValue::try_from(format!("h3=\":{port}\"")));
         Self {
             sessions: Keys::new(),
             begun: Instant::now(),
             // Digits and quotes are legal in a header.
             alt_svc: alt_svc.and_then(Result::ok).unwrap_or(HeaderValue::from_static("")),
+            resumed,
             threads: (0..threads).map(|_| Arc::new(Counters::new())).collect(),
             baseline: Mutex::default(),
         }
@@ -54,6 +58,8 @@ impl Shared {
     }
 
     fn sum(&self) -> Stats {
-        counters::sum(self.threads.iter().map(|counters| &**counters))
+        let mut stats = counters::sum(self.threads.iter().map(|counters| &**counters));
+        stats.connections.handshakes_resumed += self.resumed.load(Relaxed);
+        stats
     }
 }

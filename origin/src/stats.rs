@@ -57,8 +57,11 @@ pub struct ConnectionStats {
     pub h3: u64,
     /// TLS handshakes that failed or took too long.
     pub handshakes_failed: u64,
-    /// TLS handshakes that resumed an earlier session.
+    /// TLS handshakes that resumed an earlier session, over TCP and over QUIC.
     pub handshakes_resumed: u64,
+    /// Requests that were taken up before the handshake of their QUIC connection was over: they came as early data (0-RTT).
+    /// Early data that came together with the end of the handshake is not among them.
+    pub early_requests: u64,
     /// Closed at once because a thread had too many.
     pub refused: u64,
     /// Open now. Not touched by a reset.

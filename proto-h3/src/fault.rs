@@ -39,6 +39,11 @@ impl Breach {
         let error = Error::peer(Kind::Framing, detail);
         Breach { scope: Scope::Stream, code: Code::MESSAGE_ERROR, error }
     }
+    /// No rule broken: the server will not do in early data what it would do later.
+    const fn refused(detail: &'static str) -> Breach {
+        let error = Error::peer(Kind::Status, detail);
+        Breach { scope: Scope::Stream, code: Code::REQUEST_CANCELLED, error }
+    }
     const fn too_much(detail: &'static str) -> Breach {
         let error = Error::peer(Kind::TooLarge, detail);
         Breach { scope: Scope::Stream, code: Code::EXCESSIVE_LOAD, error }
@@ -159,6 +164,7 @@ breaches! {
     LENGTH_ILLEGAL = malformed("illegal content-length (RFC 9110 section 8.6)");
     LENGTH_TWICE = malformed("content-length twice and different (RFC 9110 section 8.6)");
     WRONG_LENGTH = content("content differs from content-length (RFC 9114 section 4.1.2)");
+    TOO_EARLY = refused("425 to a request in early data (RFC 8470 section 5.2)");
     CONTENT_NOT_ALLOWED = content("content in a response that has none (RFC 9110 section 6.4.1)");
 }
 

@@ -17,7 +17,7 @@
 //! - `frame.rs`, `control.rs`, `incoming.rs`: frames and the server's streams, and every rule that these alone can break.
 //!   `fault.rs`, `code.rs`: broken rules.
 //! - `qpack/`: field compression. `request.rs`: templates in wire form. `response.rs`: heads read.
-//! - `streams.rs`, `settings.rs`, `gauge.rs`: one noun each.
+//! - `streams.rs`, `settings.rs`, `gauge.rs`, `tls.rs`: one noun each.
 //! - `limits.rs`: every bound, with its reason.
 //!
 //! Field classes, the Huffman code, the table of the decoder, the checks of heads and the rendering of requests are those
@@ -41,9 +41,11 @@ mod request;
 mod response;
 mod settings;
 mod streams;
+mod tls;
 
 pub use code::Code;
 pub use connection::{Connection, Input, Received, Transmit};
 pub use fault::{Breach, Scope};
 pub use request::Prepared;
 pub use settings::{Config, Congestion, NoQuicCipher, Setup};
+pub use tls::Handshake;

@@ -18,6 +18,9 @@ pub struct Prepared {
     /// Without variables: the whole HEADERS frame.
     frame: Vec<u8>,
     pub(crate) is_head: bool,
+    /// It may go out as early data: a server that is made to see it twice is not asked to do anything twice (RFC 8470
+    /// section 4, RFC 9110 section 9.2.1).
+    pub(crate) is_safe: bool,
     pub(crate) expects_continue: bool,
 }
 
@@ -61,6 +64,7 @@ impl Prepared {
             variables: b.variables.into(),
             frame,
             is_head: template.method() == "HEAD",
+            is_safe: matches!(template.method(), "GET" | "HEAD"),
             expects_continue: template.expect_continue(),
         }
     }

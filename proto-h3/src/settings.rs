@@ -2,8 +2,8 @@
 
 use crate::frame::{kind, put_frame, put_varint};
 use crate::gauge::Gauge;
+use crate::tls::Tls;
 use crate::{frame, limits};
-use quinn_proto::crypto::rustls::QuicClientConfig;
 use quinn_proto::{ClientConfig, EndpointConfig, MtuDiscoveryConfig, RandomConnectionIdGenerator};
 use quinn_proto::{TransportConfig, VarInt};
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl std::error::Error for NoQuicCipher {}
 pub struct Setup {
     pub(crate) config: Config,
     pub(crate) endpoint: Arc<EndpointConfig>,
-    crypto: Arc<QuicClientConfig>,
+    crypto: Arc<Tls>,
 }
 
 impl std::fmt::Debug for Setup {
@@ -101,7 +101,7 @@ impl Setup {
     /// From the configuration and TLS as the caller wants it: verification, resumption, early data, key log. Its ALPN must
     /// say `h3`.
     pub fn new(config: Config, tls: Arc<rustls::ClientConfig>) -> Result<Setup, NoQuicCipher> {
-        let crypto = Arc::new(QuicClientConfig::try_from(tls).map_err(|_| NoQuicCipher)?);
+        let crypto = Arc::new(Tls::new(tls).ok_or(NoQuicCipher)?);
         let mut endpoint = EndpointConfig::default();
         // One connection on one connected socket: its datagrams need no id to be told from others.
         endpoint.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(0)));
@@ -109,6 +109,12 @@ impl Setup {
         let largest = *limits::UDP_PAYLOAD.end();
         endpoint.max_udp_payload_size(largest).expect("a legal size");
         Ok(Setup { config: config.clamped(), endpoint: Arc::new(endpoint), crypto })
+    }
+
+    /// The same with another TLS: another use of sessions and early data, as some connections of a run may want it.
+    pub fn with_tls(&self, tls: Arc<rustls::ClientConfig>) -> Result<Setup, NoQuicCipher> {
+        let crypto = Arc::new(Tls::new(tls).ok_or(NoQuicCipher)?);
+        Ok(Setup { crypto, ..self.clone() })
     }
 
     /// QUIC's configuration of one connection, whose congestion is told to `gauge`.

@@ -44,6 +44,10 @@ pub(crate) struct Stream {
     pub(crate) sent: bool,
     /// The body waits for `100 Continue` until then; [`Time::ZERO`]: it does not wait.
     pub(crate) hold: Time,
+    /// It waits for the end of the handshake: it must not go out as early data.
+    pub(crate) late: bool,
+    /// It went out as early data, or may have.
+    pub(crate) early: bool,
     /// Datagrams had been handed out so often when it was submitted.
     pub(crate) born: u64,
     /// The batch in which it was last read.
@@ -72,6 +76,8 @@ impl Stream {
             written: false,
             sent: false,
             hold: Time::ZERO,
+            late: false,
+            early: false,
             born: 0,
             read_in: 0,
         }

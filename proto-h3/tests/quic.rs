@@ -255,6 +255,56 @@ fn early_data_that_is_not_taken_was_not_processed() {
     exchange(&mut p, 8);
 }
 
+/// RFC 8470 section 4: what is not safe waits for the end of the handshake.
+#[test]
+fn only_safe_requests_go_out_early() {
+    let mut p = resumed(true);
+    p.submit(1, 2, bytes::Bytes::from_static(b"pay"), Want::default());
+    p.get(2);
+    p.flush();
+    let whole: Vec<u64> = p.server.requests.values().filter(|a| a.complete).map(|a| a.stream).collect();
+    assert_eq!((whole.len(), p.server.requests.len()), (1, 1), "{:?}", p.server.requests);
+    assert_eq!(p.server.requests.values().next().unwrap().field(":method"), Some("GET"));
+    p.run();
+    let both: Vec<_> = p.server.requests.values().map(|a| (a.field(":method"), a.complete)).collect();
+    assert_eq!(both, [(Some("POST"), true), (Some("GET"), true)]);
+    for stream in [0, 1] {
+        p.server.write(request_stream(stream), &headers(&[(":status", "200")]), true);
+    }
+    p.run();
+    assert!(p.log.events.contains(&Event::Done(Token(1))) && p.log.events.contains(&Event::Done(Token(2))));
+}
+
+#[test]
+fn a_request_that_is_too_early_was_not_processed() {
+    let mut p = resumed(true);
+    p.get(7);
+    p.run();
+    p.server.write(request_stream(0), &headers(&[(":status", "425")]), true);
+    p.run();
+    assert!(p.log.events.iter().any(|e| matches!(e, Event::Failed(Token(7), _, true))), "{:?}", p.log.events);
+    // In time it is an answer like any other.
+    p.get(8);
+    p.run();
+    p.server.write(request_stream(1), &headers(&[(":status", "425")]), true);
+    p.run();
+    assert_eq!(p.log.events.last(), Some(&Event::Done(Token(8))));
+}
+
+#[test]
+fn what_tls_agreed_on_is_told() {
+    let mut first = Pair::new(config(), Server::new());
+    assert_eq!(first.client.handshake(), None);
+    first.run();
+    let told = first.client.handshake().unwrap();
+    assert!(!told.resumed && told.group == Some(rustls::NamedGroup::X25519), "{told:?}");
+    assert!(told.cipher.as_str().unwrap().starts_with("TLS13_"), "{told:?}");
+    assert!(first.client.certificate().is_some());
+    let mut second = resumed(true);
+    second.run();
+    assert!(second.client.handshake().unwrap().resumed);
+}
+
 #[test]
 fn values_out_of_range_are_brought_into_it() {
     let config = Config {

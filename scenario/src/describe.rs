@@ -2,7 +2,7 @@
 
 use crate::duration::show_duration;
 use crate::plan::{
-    Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Order, Phase,
+    Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
     Plan, Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
 };
 use crate::program::Exchange;
@@ -26,7 +26,7 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
         writeln!(out, "target: {}", origin(first))?;
     }
     writeln!(out, "protocol: {}", protocol(plan.protocol))?;
-    write_tls(out, &plan.tls)?;
+    write_tls(out, plan)?;
     write_connections(out, plan)?;
     write_http2(out, &plan.http2)?;
     if plan.protocol == Protocol::H3 {
@@ -70,8 +70,15 @@ fn protocol(protocol: Protocol) -> &'static str {
     }
 }
 
-fn write_tls(out: &mut String, tls: &Tls) -> fmt::Result {
-    write!(out, "tls: {{ verify: {}, resumption: {}", tls.verify, tls.resumption)?;
+fn write_tls(out: &mut String, plan: &Plan) -> fmt::Result {
+    let tls: &Tls = &plan.tls;
+    write!(out, "tls: {{ verify: {}", tls.verify)?;
+    if plan.connections.mix.is_none() {
+        write!(out, ", resumption: {}", tls.resumption)?;
+        if plan.protocol == Protocol::H3 {
+            write!(out, ", early_data: {}", tls.early_data)?;
+        }
+    }
     if let Some(ca) = &tls.ca {
         write!(out, ", ca: {}", plain(&ca.display().to_string()))?;
     }
@@ -101,6 +108,14 @@ fn write_connections(out: &mut String, plan: &Plan) -> fmt::Result {
         None => write!(out, ", keep_alive: true")?,
         Some(n) if n.get() == 1 => write!(out, ", keep_alive: false")?,
         Some(n) => write!(out, ", requests_per_connection: {n}")?,
+    }
+    if let Some(lifetime) = c.lifetime {
+        write!(out, ", lifetime: {}", show_duration(lifetime))?;
+    }
+    if let Some(mix) = c.mix {
+        let share = |part: u32| format!("{}%", f64::from(part) / f64::from(Mix::WHOLE / 100));
+        let (fresh, resumed, early) = (share(mix.fresh), share(mix.resumed), share(mix.early));
+        write!(out, ", mix: {{ fresh: {fresh}, resumed: {resumed}, early_data: {early} }}")?;
     }
     let family = match c.family {
         Family::Any => "any",

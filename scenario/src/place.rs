@@ -45,13 +45,14 @@ pub(crate) const TLS: Place = Place {
         "ciphers",
         "groups",
         "resumption",
+        "early_data",
         "cert",
         "key",
         "min_version",
         "max_version",
         "alpn",
     ],
-    later: &["keylog", "early_data"],
+    later: &["keylog"],
 };
 
 pub(crate) const CONNECTIONS: Place = Place {
@@ -62,6 +63,8 @@ pub(crate) const CONNECTIONS: Place = Place {
         "share",
         "keep_alive",
         "requests_per_connection",
+        "lifetime",
+        "mix",
         "ramp_up",
         "family",
         "source",
@@ -71,8 +74,10 @@ pub(crate) const CONNECTIONS: Place = Place {
         "proxy_protocol",
         "socket",
     ],
-    later: &["mix", "lifetime", "rate"],
+    later: &["rate"],
 };
+
+pub(crate) const MIX: Place = Place { name: "mix", keys: &["fresh", "resumed", "early_data"], later: &[] };
 
 pub(crate) const PROXY_PROTOCOL: Place =
     Place { name: "proxy_protocol", keys: &["version", "source"], later: &[] };
@@ -117,7 +122,7 @@ pub(crate) const HTTP3: Place = Place {
         "max_udp_payload",
         "segmentation",
     ],
-    later: &["early_data", "idle_timeout", "qlog"],
+    later: &["idle_timeout", "qlog"],
 };
 
 pub(crate) const TIMEOUTS: Place = Place {

@@ -82,6 +82,15 @@ impl Plan {
         self.scenarios.iter().flat_map(|s| s.steps.iter().map(move |step| (s, step)))
     }
 
+    /// How connections begin.
+    pub fn mix(&self) -> Mix {
+        self.connections.mix.unwrap_or(match (self.tls.early_data, self.tls.resumption) {
+            (true, _) => Mix::EARLY,
+            (false, true) => Mix::RESUMED,
+            (false, false) => Mix::FRESH,
+        })
+    }
+
     /// Whether any target is the built-in server, which must be started before the run.
     pub fn needs_builtin(&self) -> bool {
         self.targets.iter().any(|t| t.endpoint == Endpoint::Builtin)
@@ -162,8 +171,10 @@ pub struct Tls {
     pub ciphers: Vec<String>,
     /// Key-exchange groups by name in order of preference; empty: X25519, P-256, P-384.
     pub groups: Vec<String>,
-    /// Offer sessions of earlier connections again.
+    /// Offer sessions of earlier connections again, where [`Connections::mix`] does not say which connections do.
     pub resumption: bool,
+    /// Send requests in the first flight of a continued session (0-RTT), likewise. Of HTTP/3 alone.
+    pub early_data: bool,
     /// ALPN list; empty: what the protocol says.
     pub alpn: Vec<String>,
     /// What we show to a server that asks who we are.
@@ -222,6 +233,7 @@ impl Default for Tls {
             ciphers: vec![],
             groups: vec![],
             resumption: false,
+            early_data: false,
             alpn: vec![],
             identity: None,
             min: TlsVersion::V1_2,
@@ -241,6 +253,10 @@ pub struct Connections {
     pub share: Share,
     /// Close after this many requests and open another; 1 is "no keep-alive".
     pub requests_per_connection: Option<NonZeroU64>,
+    /// Likewise when it is this old: it takes no more requests, and ends when those in flight have.
+    pub lifetime: Option<Duration>,
+    /// How connections begin; `None`: all as [`Tls`] says.
+    pub mix: Option<Mix>,
     /// Spread the opening of connections evenly over this time.
     pub ramp_up: Duration,
     /// So many at a time.
@@ -251,6 +267,30 @@ pub struct Connections {
     pub route: Route,
     /// Which address family to use where a name has both.
     pub family: Family,
+}
+
+/// How connections begin, in parts of [`Mix::WHOLE`]. A connection that should continue a session and finds none is fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mix {
+    /// With a whole handshake.
+    pub fresh: u32,
+    /// With a session of an earlier connection.
+    pub resumed: u32,
+    /// Likewise, and with requests in the first flight (0-RTT).
+    pub early: u32,
+}
+
+impl Mix {
+    /// All connections.
+    pub const WHOLE: u32 = 1_000_000;
+    const FRESH: Mix = Mix { fresh: Mix::WHOLE, resumed: 0, early: 0 };
+    const RESUMED: Mix = Mix { fresh: 0, resumed: Mix::WHOLE, early: 0 };
+    const EARLY: Mix = Mix { fresh: 0, resumed: 0, early: Mix::WHOLE };
+
+    /// Whether any connection continues a session.
+    pub fn resumes(self) -> bool {
+        self.resumed > 0 || self.early > 0
+    }
 }
 
 /// Who uses which connection.

@@ -274,6 +274,12 @@ fn fraction(text: &str, at: Range<usize>) -> Result<f64, Bad> {
     }
 }
 
+/// A share of all, such as `20%` or `0.2`; `None`: it is none.
+pub(crate) fn share(text: &str) -> Option<f64> {
+    let number = text.strip_suffix('%').map_or_else(|| decimal(text), |number| percent(number.trim_end()));
+    number.filter(|share| *share <= 1.0)
+}
+
 /// A decimal number without sign and exponent.
 fn decimal(text: &str) -> Option<f64> {
     scaled(text, "")

@@ -32,6 +32,8 @@ pub(super) struct Tidings {
     /// The kernel says that nobody listens at the other end.
     pub(super) refused: bool,
     pub(super) opened_at: Time,
+    /// It takes requests though its handshake is not over.
+    pub(super) early: bool,
     /// As ALPN names it.
     pub(super) protocol: &'static str,
     /// This connection has brought an answer.

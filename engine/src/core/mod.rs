@@ -285,6 +285,8 @@ pub(crate) struct Core<'a, D, C> {
     batch: Batch,
     recorder: Recorder,
     wheel: Wheel,
+    /// How connections begin, see [`crate::tls::Opening`].
+    openings: Wheel,
     phase: PhaseRun,
     /// The schedule of a phase in the open model.
     arrivals: Option<Box<Open>>,
@@ -335,6 +337,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             })
             .collect();
         let plan = &setup.plan;
+        let mix = plan.mix();
         let multiplexed = plan.protocol != Protocol::H1 && plan.connections.streams.get() > 1;
         let batch = Batch::new(setup.options.batch && io.can_nap(), multiplexed, now);
         Core {
@@ -344,6 +347,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 &setup.keep,
             ),
             wheel: Wheel::new(setup.plan.scenarios.iter().map(|s| s.weight.get())),
+            openings: Wheel::new([mix.fresh, mix.resumed, mix.early].into_iter()),
             phase: PhaseRun {
                 index: 0,
                 began: now,

@@ -8,6 +8,8 @@ use crate::clock::Clock;
 use crate::io::Driver;
 use crate::io::socket::Peer;
 use crate::limits;
+use crate::stats::recorder::note_connection_error;
+use crate::tls::Opening;
 use proto::{ClientConn, CloseReason, ConnStats, Error, Fields, Kind, Sink, Time, Token};
 use proto_h3::Input;
 use std::io;
@@ -16,9 +18,16 @@ use std::sync::Arc;
 
 /// What QUIC connections of a run are made with.
 pub(crate) struct QuicSetup {
-    pub(crate) setup: proto_h3::Setup,
+    /// For each of [`Opening::ALL`].
+    pub(crate) setups: [proto_h3::Setup; 3],
     /// The moment that the clock's zero stands for; only differences matter.
     pub(crate) epoch: std::time::Instant,
+}
+
+impl QuicSetup {
+    fn of(&self, opening: Opening) -> &proto_h3::Setup {
+        &self.setups[opening as usize]
+    }
 }
 
 const BROKEN: Error = Error::network(Kind::Closed, "the QUIC connection broke");
@@ -26,6 +35,7 @@ const BROKEN: Error = Error::network(Kind::Closed, "the QUIC connection broke");
 impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Begins a QUIC connection: there is nothing to wait for before its own handshake.
     pub(super) fn start_quic(&mut self, index: u32, peer: &Arc<Peer>, source: Option<IpAddr>, now: Time) {
+        let opening = self.opening();
         let quic = self.setup.quic.as_ref().expect("made for HTTP/3");
         let options = &self.setup.plan.connections.socket;
         let sock = match self.io.open_datagrams(index, peer, source, options) {
@@ -41,7 +51,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let target = &self.setup.targets[usize::from(link.target)];
         let name = target.tls.as_ref().map(|n| n.to_str()).unwrap_or_default();
         let remote = peer.socket_addr().expect("UDP goes to an address");
-        match proto_h3::Connection::new(&quic.setup, remote, &name, quic.epoch, now) {
+        match proto_h3::Connection::new(quic.of(opening), remote, &name, quic.epoch, now) {
             Ok(connection) => {
                 link.http = Some(Http::H3(Box::new(connection)));
                 if let Some(limit) = self.setup.plan.timeouts.handshake {
@@ -81,6 +91,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     fn after_datagrams(&mut self, index: u32, now: Time) {
         let link = &mut self.links[index as usize];
         if link.state == LinkState::Open {
+            if link.tidings.early {
+                self.establish_early(index, now);
+            }
             return self.after_events(index, now);
         }
         let Some(http) = &mut link.http else { return };
@@ -99,7 +112,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         // Ready, or early data may go out before the handshake is over.
         if http.capacity() > 0 {
-            self.recorder.connections.handshake.record(now.nanos_since(link.since));
             return self.installed(index, now);
         }
         if http.wants_transmit() {
@@ -109,6 +121,28 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if let Some(at) = link.http.as_mut().and_then(Http::poll_timeout) {
             self.arm_link(index, at);
         }
+    }
+
+    /// A connection that already takes requests: is its handshake over?
+    fn establish_early(&mut self, index: u32, now: Time) {
+        let link = &self.links[index as usize];
+        if let Some(Http::H3(connection)) = &link.http
+            && connection.handshake().is_some()
+        {
+            self.established(index, now);
+        }
+    }
+
+    /// A connection with early data ended before its handshake did.
+    pub(super) fn early_failed(&mut self, index: u32, error: Error) {
+        let why = match &self.links[index as usize].http {
+            Some(Http::H3(connection)) => connection.why_lost(),
+            _ => None,
+        };
+        let detail = format!("QUIC handshake with {}: {}", self.way_of(index).0, why.unwrap_or(error.detail));
+        let connections = &mut self.recorder.connections;
+        connections.failed += 1;
+        note_connection_error(connections, error, detail);
     }
 
     /// Sends what a QUIC connection has to send, many datagrams a call.
@@ -185,9 +219,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let Some(path) = connection.path() else { return };
         let quic = &mut self.recorder.connections.quic;
         quic.add(&path, self.io.datagram_drops(sock));
-        if connection.early_data_accepted() == Some(true) {
-            quic.early += 1;
-        }
     }
 }
 

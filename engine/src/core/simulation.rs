@@ -458,6 +458,8 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             streams: n32(streams),
             share: if pool { Share::Pool } else { Share::PerUser },
             requests_per_connection: NonZeroU64::new(random.within(0..3) * 40),
+            lifetime: (random.within(0..3) == 0).then(|| Duration::from_millis(random.within(5..100))),
+            mix: None,
             ramp_up: Duration::from_millis(random.within(0..50)),
             ramp_step: NonZeroU32::MIN,
             socket: scenario::plan::Socket::default(),

@@ -10,6 +10,7 @@ use crate::io::{Chunk, Driver, Farewell, Receive};
 use crate::limits;
 use crate::stats::recorder::note_connection_error;
 use crate::timers::Owner;
+use crate::tls::{Opening, quic_facts};
 use proto::{ByteInput, CloseReason, ConnStats, Error, Kind, Time};
 use scenario::plan::Protocol;
 use std::io;
@@ -26,6 +27,7 @@ const RESET: Error = Error::network(Kind::Reset, "the connection was reset");
 const TOO_OLD: Error = Error::local(Kind::Timeout, "the connection had reached its age limit");
 const SILENT: Error =
     Error::local(Kind::Timeout, "nothing was sent or received on the connection within its limit");
+const NO_HANDSHAKE: Error = Error::local(Kind::Timeout, "no answer within the handshake timeout");
 const BROKEN: Error = Error::network(Kind::Closed, "the connection broke");
 
 impl<D: Driver, C: Clock> Core<'_, D, C> {
@@ -111,11 +113,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// The way to the server stands: TLS, or HTTP at once. `receiving`: a receive is armed already.
     fn secure(&mut self, index: u32, receiving: bool, now: Time) {
+        let opening = self.opening();
         let link = &mut self.links[index as usize];
         let target = &self.setup.targets[usize::from(link.target)];
         let sock = link.sock.expect("a connected link has a socket");
         let session = match (&self.setup.tls, &target.tls) {
-            (Some(setup), Some(name)) => Some(setup.session(name)),
+            (Some(setup), Some(name)) => Some(setup.session(name, opening)),
             _ => None,
         };
         match session {
@@ -188,9 +191,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     fn open_http(&mut self, index: u32, now: Time) {
         let link = &mut self.links[index as usize];
         if let Some(tls) = &link.tls {
-            self.recorder.connections.handshake.record(now.nanos_since(link.since));
-            self.recorder.connections.resumed += u64::from(tls.resumed());
+            let (resumed, took) = (tls.resumed(), now.nanos_since(link.since));
+            self.shaken_hands(resumed, took);
         }
+        let link = &mut self.links[index as usize];
         let h2 = match (self.setup.plan.protocol, &link.tls) {
             (Protocol::H2c, None) => true,
             (Protocol::H2 | Protocol::Auto, Some(tls)) => tls.alpn() == Some(b"h2"),
@@ -212,35 +216,84 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn installed(&mut self, index: u32, now: Time) {
         let link = &mut self.links[index as usize];
         let Some(http) = &link.http else { return };
-        let first = self.recorder.connections.opened == 0;
-        if first {
-            let facts = link.tls.as_ref().map(|t| t.facts());
-            self.recorder.connections.tls.clone_from(&facts);
-            let name = http.name(link.tls.is_some());
-            self.recorder.connections.application_protocol = Some(name);
-            self.told.push(Told::Connected(facts, name));
-        }
         link.tidings.protocol = http.name(link.tls.is_some());
-        (link.state, link.since, link.stirred, link.failures) = (LinkState::Open, now, now, 0);
+        link.tidings.early = matches!(http, Http::H3(c) if c.is_handshaking());
+        (link.state, link.since, link.stirred) = (LinkState::Open, now, now);
         (link.low_water, link.harvested) = (1, ConnStats::default());
         link.budget = self.setup.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get());
-        self.recorder.connections.opened += 1;
-        let ready = now.nanos_since(link.tidings.opened_at);
-        self.recorder.connections.ready.record(ready);
+        if !link.tidings.early {
+            self.established(index, now);
+        }
+        self.open += 1;
+        self.down_since = None;
+        self.arm_idle(index, now);
+        self.overdue(index, now);
+        if let Some(lifetime) = self.setup.plan.connections.lifetime {
+            self.arm_link(index, now.after(lifetime));
+        }
+        self.serve_waiting(index, now);
+    }
+
+    /// A link's handshakes are over: it counts as opened.
+    pub(super) fn established(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
+        (link.tidings.early, link.failures) = (false, 0);
+        let Some(http) = &link.http else { return };
+        let opened_at = link.tidings.opened_at;
+        if let Http::H3(quic) = http {
+            let resumed = quic.handshake().is_some_and(|h| h.resumed);
+            let early = quic.early_data_accepted();
+            if early == Some(false) {
+                // What was sent early does not count as sent on it: it is to be sent again.
+                link.budget =
+                    self.setup.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get());
+            }
+            self.shaken_hands(resumed, now.nanos_since(opened_at));
+            self.recorder.connections.early_accepted += u64::from(early == Some(true));
+            self.recorder.connections.early_rejected += u64::from(early == Some(false));
+        }
+        if self.recorder.connections.opened == 0 {
+            self.tell_first(index);
+        }
         let (peer, source) = self.way_of(index);
         let address = peer.socket_addr();
+        let ready = self.links[index as usize].since.nanos_since(opened_at);
         let connections = &mut self.recorder.connections;
+        connections.opened += 1;
+        connections.ready.record(ready);
         if let Some(address) = address {
             *connections.by_address.entry(address.ip()).or_default() += 1;
         }
         if let Some(source) = source {
             *connections.by_source.entry(source).or_default() += 1;
         }
-        self.open += 1;
-        self.down_since = None;
-        self.arm_idle(index, now);
-        self.overdue(index, now);
-        self.serve_waiting(index, now);
+    }
+
+    /// A TLS handshake is over.
+    fn shaken_hands(&mut self, resumed: bool, took: u64) {
+        let connections = &mut self.recorder.connections;
+        connections.handshake.record(took);
+        connections.resumed += u64::from(resumed);
+        connections.fresh += u64::from(!resumed);
+    }
+
+    /// What was agreed on with the first connection.
+    fn tell_first(&mut self, index: u32) {
+        let link = &self.links[index as usize];
+        let Some(http) = &link.http else { return };
+        let facts = match http {
+            Http::H3(connection) => quic_facts(connection),
+            _ => link.tls.as_ref().map(|t| t.facts()),
+        };
+        let name = http.name(link.tls.is_some());
+        self.recorder.connections.tls.clone_from(&facts);
+        self.recorder.connections.application_protocol = Some(name);
+        self.told.push(Told::Connected(facts, name));
+    }
+
+    /// How the next connection begins.
+    pub(super) fn opening(&mut self) -> Opening {
+        Opening::ALL[self.openings.next()]
     }
 
     /// A link has room: whoever waits for it is served, and then it joins the pool.
@@ -531,7 +584,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         let link = &mut self.links[index as usize];
         let Some(http) = &mut link.http else { return };
-        if link.budget == 0 && http.in_flight() == 0 {
+        // Not in the middle of a handshake: its end may say that what was sent early must be sent again.
+        if link.budget == 0 && http.in_flight() == 0 && !link.tidings.early {
             self.with_http(index, now, |http, notes| http.close(now, notes));
             self.closed(index, true, now);
             return;
@@ -705,9 +759,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// The HTTP connection is over: takes the link down and opens it again where there is work.
     fn closed(&mut self, index: u32, by_us: bool, now: Time) {
-        let graceful = self.links[index as usize].tidings.closed == Some(CloseReason::Graceful);
-        if !graceful {
-            self.recorder.connections.lost += 1;
+        let tidings = &self.links[index as usize].tidings;
+        let graceful = tidings.closed == Some(CloseReason::Graceful);
+        match tidings.closed {
+            Some(CloseReason::Error(error)) if tidings.early => self.early_failed(index, error),
+            _ => self.recorder.connections.lost += u64::from(!graceful),
         }
         let said = self.say_goodbye(index, graceful, now);
         let link = &mut self.links[index as usize];
@@ -766,6 +822,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     fn closed_overdue(&mut self, index: u32, error: Error, limit: Duration, now: Time) {
         self.links[index as usize].tidings.cut = Some(error);
         self.with_http(index, now, |http, notes| http.close(now, notes));
+        self.recorder.connections.failed += u64::from(self.links[index as usize].tidings.early);
         note_connection_error(&mut self.recorder.connections, error, format!("{} ({limit:?})", error.detail));
         self.say_goodbye(index, true, now);
         self.open -= 1;
@@ -873,7 +930,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     fn overdue(&mut self, index: u32, now: Time) -> Option<(Error, Duration)> {
         let timeouts = &self.setup.plan.timeouts;
         let link = &self.links[index as usize];
-        let limits = [(timeouts.active, link.since, TOO_OLD), (timeouts.inactive, link.stirred, SILENT)];
+        let handshake = timeouts.handshake.filter(|_| link.tidings.early);
+        let limits = [
+            (timeouts.active, link.since, TOO_OLD),
+            (timeouts.inactive, link.stirred, SILENT),
+            (handshake, link.since, NO_HANDSHAKE),
+        ];
         for (limit, since, error) in limits {
             let Some(limit) = limit else { continue };
             if since.after(limit) <= now {
@@ -884,9 +946,30 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         None
     }
 
+    /// A connection that has lived as long as the plan wants takes no more requests. Returns whether it was closed at once.
+    fn outlived(&mut self, index: u32, now: Time) -> bool {
+        let Some(lifetime) = self.setup.plan.connections.lifetime else { return false };
+        let link = &mut self.links[index as usize];
+        let end = link.since.after(lifetime);
+        if now < end {
+            self.arm_link(index, end);
+            return false;
+        }
+        link.budget = 0;
+        if link.tidings.early || link.http.as_ref().is_some_and(|http| http.in_flight() > 0) {
+            return false;
+        }
+        self.with_http(index, now, |http, notes| http.close(now, notes));
+        self.closed(index, true, now);
+        true
+    }
+
     fn open_timer(&mut self, index: u32, now: Time) {
         if let Some((error, limit)) = self.overdue(index, now) {
             return self.closed_overdue(index, error, limit, now);
+        }
+        if self.outlived(index, now) {
+            return;
         }
         let timeouts = self.setup.plan.timeouts;
         let link = &mut self.links[index as usize];

@@ -28,8 +28,6 @@ pub struct QuicFigures {
     pub unsent: u64,
     /// Datagrams the kernel threw away because a receive buffer was full.
     pub drops: u64,
-    /// Connections whose early data (0-RTT) was taken.
-    pub early: u64,
 }
 
 impl QuicFigures {
@@ -59,6 +57,5 @@ impl QuicFigures {
         self.received_together.merge(&other.received_together);
         self.unsent += other.unsent;
         self.drops += other.drops;
-        self.early += other.early;
     }
 }

@@ -177,8 +177,14 @@ pub struct ConnectionFigures {
     pub ready: Series,
     /// Connect start to first byte of the first response body of a connection (h2load's "time to 1st byte").
     pub connection_first_byte: Series,
-    /// TLS sessions resumed, of those opened.
+    /// Of those opened: with a whole TLS handshake.
+    pub fresh: u64,
+    /// Of those opened: with the TLS session of an earlier one.
     pub resumed: u64,
+    /// Of those opened: the server took what was sent in the first flight (0-RTT).
+    pub early_accepted: u64,
+    /// Of those opened: the server did not take it, and it was sent again.
+    pub early_rejected: u64,
     /// Opened connections by remote address.
     pub by_address: BTreeMap<IpAddr, u64>,
     /// Opened connections by local address, where the plan names some.
@@ -372,7 +378,10 @@ impl ConnectionFigures {
         for (&code, &n) in &other.goaways {
             *self.goaways.entry(code).or_default() += n;
         }
+        self.fresh += other.fresh;
         self.resumed += other.resumed;
+        self.early_accepted += other.early_accepted;
+        self.early_rejected += other.early_rejected;
         self.quic.merge(&other.quic);
         for (&addr, &n) in &other.by_address {
             *self.by_address.entry(addr).or_default() += n;

@@ -78,6 +78,8 @@ impl Load {
                 streams: n32(self.streams),
                 share: self.share,
                 requests_per_connection: None,
+                lifetime: None,
+                mix: None,
                 ramp_up: Duration::ZERO,
                 ramp_step: NonZeroU32::MIN,
                 socket: Socket::default(),

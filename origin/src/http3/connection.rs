@@ -1,6 +1,7 @@
 //! One HTTP/3 connection from its first packet to its end: the handshake, its requests (each a task), breaking
 //! off on request, and GOAWAY when the server stops. Called by `endpoint.rs`, once per connection attempt.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -41,7 +42,8 @@ async fn serve_from_first_packet(
     stopping: watch::Receiver<bool>,
 ) -> Option<()> {
     let (quic, handshake) = incoming.accept().ok()?.into_0rtt().ok()?;
-    let mut serving = pin!(serve_http3(worker.clone(), quic.clone(), stopping));
+    let early = Cell::new(true);
+    let mut serving = pin!(serve_http3(worker.clone(), quic.clone(), &early, stopping));
     select! {
         biased;
         ended = worker.timers.within(HANDSHAKE_TIMEOUT, handshake) => {
@@ -51,6 +53,7 @@ async fn serve_from_first_packet(
             let reason = quic.close_reason();
             let complete = matches!(reason, None | Some(quinn::ConnectionError::ApplicationClosed(_)));
             complete.then_some(())?;
+            early.set(false);
         }
         () = &mut serving => return None,
     }
@@ -58,12 +61,18 @@ async fn serve_from_first_packet(
     Some(())
 }
 
-async fn serve_http3(worker: Rc<Worker>, quic: quinn::Connection, stopping: watch::Receiver<bool>) {
+/// `early`: the handshake goes on, so what comes is early data.
+async fn serve_http3(
+    worker: Rc<Worker>,
+    quic: quinn::Connection,
+    early: &Cell<bool>,
+    stopping: watch::Receiver<bool>,
+) {
     let link = Link::new(worker, true);
     let mut settings = h3::server::builder();
     settings.max_field_section_size(H2_HEADER_LIST.into());
     let Ok(http3) = settings.build(h3_quinn::Connection::new(quic.clone())).await else { return };
-    until_end(&link, http3, &quic, stopping).await;
+    until_end(&link, http3, &quic, early, stopping).await;
 }
 
 /// Dropping the connection closes it with `H3_NO_ERROR`, and the requests still in work end with it.
@@ -71,6 +80,7 @@ async fn until_end(
     link: &Rc<Link>,
     mut http3: Http3,
     quic: &quinn::Connection,
+    early: &Cell<bool>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut requests = JoinSet::new();
@@ -84,7 +94,10 @@ async fn until_end(
                 return quic.close(code, b"");
             }
             accepted = http3.accept() => match accepted {
-                Ok(Some(request)) => drop(requests.spawn_local(request::serve(link.clone(), request))),
+                Ok(Some(request)) => {
+                    link.worker.counters.add(Count::EarlyRequests, early.get().into());
+                    requests.spawn_local(request::serve(link.clone(), request));
+                }
                 Ok(None) => return,
                 Err(error) => return count(link, &error),
             },

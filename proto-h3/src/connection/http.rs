@@ -13,6 +13,9 @@ use proto::{ConnStats, Sink, Time};
 use proto_h2::budget::Budget;
 use proto_h2::head::{Head, NO_LENGTH};
 
+/// RFC 8470 section 5.2.
+const TOO_EARLY: u16 = 425;
+
 /// See the file's header.
 #[derive(Debug)]
 pub(super) struct Http {
@@ -214,6 +217,9 @@ impl Http {
         well_formed(head)?;
         if head.status == 0 {
             return Err(&fault::NO_STATUS);
+        }
+        if head.status == TOO_EARLY && self.streams.peek(slot).early {
+            return Err(&fault::TOO_EARLY);
         }
         self.answered(slot, sink);
         let stream = self.streams.at(slot);

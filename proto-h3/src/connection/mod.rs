@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::gauge::Gauge;
 use crate::request::{Prepared, RequestWriter};
 use crate::settings::Setup;
+use crate::tls::Handshake;
 use bytes::{Bytes, BytesMut};
 use http::Http;
 use proto::{
@@ -167,6 +168,18 @@ impl Connection {
         known.then(|| self.quic.accepted_0rtt())
     }
 
+    /// What TLS agreed on, once the handshake is over.
+    pub fn handshake(&self) -> Option<Handshake> {
+        self.quic.crypto_session().handshake_data()?.downcast().ok().map(|handshake| *handshake)
+    }
+
+    /// The server's certificate in DER, where it showed one.
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        let chain = self.quic.crypto_session().peer_identity()?;
+        let chain = chain.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().ok()?;
+        chain.first().map(|c| c.to_vec())
+    }
+
     /// Why QUIC gave up the connection, in its own words, with what TLS or the server said: for people, beside the class of
     /// the error.
     pub fn why_lost(&self) -> Option<&str> {
@@ -202,6 +215,11 @@ impl Connection {
         if self.early {
             self.early = false;
             if self.quic.accepted_0rtt() {
+                for slot in self.http.streams.select(|s| s.late) {
+                    let stream = self.http.streams.at(slot);
+                    (stream.late, stream.early) = (false, false);
+                    self.write(slot);
+                }
                 self.refill();
                 return sink.ready();
             }
@@ -320,6 +338,7 @@ impl ClientConn for Connection {
         stream.token = token;
         stream.want = request.want;
         stream.is_head = prepared.is_head;
+        (stream.early, stream.late) = (self.early, self.early && !prepared.is_safe);
         stream.born = self.handed_out;
         if prepared.expects_continue && !request.body.is_empty() {
             stream.hold = now.after(self.continue_timeout).max(Time::from_nanos(1));

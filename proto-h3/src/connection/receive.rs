@@ -329,7 +329,8 @@ impl Connection {
         match (breach.scope, slot) {
             (Scope::Stream, Some(slot)) => {
                 self.abandon(slot, breach.code);
-                self.fail(slot, breach.error, false, sink);
+                // The server says itself that it did nothing and that it may be asked again.
+                self.fail(slot, breach.error, breach.code == Code::REQUEST_CANCELLED, sink);
             }
             // A stream error on a stream that is no longer there concerns nobody.
             (Scope::Stream, None) => {}

@@ -11,7 +11,7 @@ impl Connection {
     #[inline]
     pub(super) fn write(&mut self, slot: usize) {
         let stream = self.http.streams.at(slot);
-        if stream.written {
+        if stream.written || stream.late {
             return;
         }
         let held = stream.hold != Time::ZERO;

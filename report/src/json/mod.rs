@@ -159,20 +159,24 @@ fn connection_object(c: &ConnectionFigures) -> Value {
         "opened": c.opened,
         "failed": c.failed,
         "lost": c.lost,
+        "fresh": c.fresh,
         "resumed": c.resumed,
+        "early_accepted": c.early_accepted,
+        "early_rejected": c.early_rejected,
         "by_address": by_address,
         "by_source": by_source,
         "application_protocol": c.application_protocol,
         "tls": tls,
         "peer_max_streams": c.peer_max_streams,
         "goaways": goaways,
-        "quic": quic(&c.quic),
+        "quic": quic(c),
         "errors": figures::errors(&c.errors),
     })
 }
 
 /// Null where no connection was QUIC.
-fn quic(q: &QuicFigures) -> Value {
+fn quic(c: &ConnectionFigures) -> Value {
+    let q: &QuicFigures = &c.quic;
     if q.connections == 0 {
         return Value::Null;
     }
@@ -189,7 +193,7 @@ fn quic(q: &QuicFigures) -> Value {
         "received_together": median(&q.received_together),
         "unsent": q.unsent,
         "receive_drops": q.drops,
-        "early_data": q.early,
+        "early_data": c.early_accepted,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use scenario::Plan;
 use scenario::plan::{
-    Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Order, Phase,
+    Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
     Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
 use serde_json::{Map, Value, json};
@@ -69,6 +69,7 @@ fn tls(tls: &Tls) -> Value {
         "ciphers": tls.ciphers,
         "groups": tls.groups,
         "resumption": tls.resumption,
+        "early_data": tls.early_data,
         "alpn": tls.alpn,
         "cert": tls.identity.as_ref().map(|i| i.cert.display().to_string()),
         "min_version": tls.min.as_str(),
@@ -82,6 +83,15 @@ fn connections(c: &Connections) -> Value {
         "streams": c.streams,
         "share": match c.share { Share::Pool => "pool", Share::PerUser => "per_user" },
         "requests_per_connection": c.requests_per_connection,
+        "lifetime_s": seconds(c.lifetime),
+        "mix": c.mix.map(|mix| {
+            let share = |part: u32| f64::from(part) / f64::from(Mix::WHOLE);
+            json!({
+                "fresh": share(mix.fresh),
+                "resumed": share(mix.resumed),
+                "early_data": share(mix.early),
+            })
+        }),
         "ramp_up_s": c.ramp_up.as_secs_f64(),
         "family": match c.family { Family::Any => "any", Family::V4 => "v4", Family::V6 => "v6" },
         "source": c.route.sources.iter().map(|ip| json!(ip.to_string())).collect::<Value>(),

@@ -2,18 +2,18 @@
 
 use super::units::{bytes, percent, time};
 use crate::counts;
-use engine::stats::{Batching, RunResult};
+use engine::stats::{Batching, ConnectionFigures, RunResult};
 
 pub(super) fn connections(result: &RunResult) -> String {
     let c = &result.connections;
     let mut out = format!("connections   {} opened", c.opened);
-    for (n, what) in [(c.failed, "failed"), (c.lost, "lost"), (c.resumed, "resumed")] {
+    for (n, what) in [(c.failed, "failed"), (c.lost, "lost")] {
         if n > 0 {
             out += &format!(", {n} {what}");
         }
     }
-    if c.resumed > 0 {
-        out += &format!(" ({})", percent(c.resumed as f64 / c.opened.max(1) as f64));
+    if c.resumed + c.early_rejected > 0 {
+        out += &began(c);
     }
     if let Some(protocol) = c.application_protocol {
         out += &format!("; {protocol}");
@@ -50,6 +50,18 @@ pub(super) fn connections(result: &RunResult) -> String {
         let list: Vec<String> = c.by_source.iter().map(|(ip, n)| format!("{ip}: {n}")).take(8).collect();
         let more = if c.by_source.len() > 8 { "   ..." } else { "" };
         out += &format!("              from {}{more}\n", list.join("   "));
+    }
+    out
+}
+
+/// How connections began, where not all did with a whole handshake.
+fn began(c: &ConnectionFigures) -> String {
+    let share = |n: u64| percent(n as f64 / c.opened.max(1) as f64);
+    let mut out =
+        format!(": {} fresh ({}), {} resumed ({})", c.fresh, share(c.fresh), c.resumed, share(c.resumed));
+    if c.early_accepted + c.early_rejected > 0 {
+        let accepted = format!("{} accepted ({})", c.early_accepted, share(c.early_accepted));
+        out += &format!(", early data {accepted}, {} rejected", c.early_rejected);
     }
     out
 }

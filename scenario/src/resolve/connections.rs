@@ -1,6 +1,6 @@
 //! `tls`, `connections` and `timeouts`.
 
-use super::network;
+use super::{mix, network};
 use crate::limits;
 use crate::place;
 use crate::plan::{
@@ -50,6 +50,9 @@ pub(crate) fn tls(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<Tls> {
     }
     if let Some(entry) = fields.get("resumption") {
         tls.resumption = reader.boolean(entry).unwrap_or_default();
+    }
+    if let Some(entry) = fields.get("early_data") {
+        tls.early_data = reader.boolean(entry).unwrap_or_default();
     }
     tls.identity = identity(reader, &fields);
     if let Some(entry) = fields.get("alpn") {
@@ -211,6 +214,8 @@ pub(crate) fn connections(
         streams: NonZeroU32::MIN,
         share: Share::Pool,
         requests_per_connection: None,
+        lifetime: None,
+        mix: None,
         ramp_up: Duration::ZERO,
         ramp_step: NonZeroU32::MIN,
         socket: Socket::default(),
@@ -238,6 +243,8 @@ pub(crate) fn connections(
         connections.family = reader.word(entry, &words).unwrap_or_default();
     }
     connections.requests_per_connection = lifetime(reader, &fields);
+    connections.lifetime = fields.get("lifetime").and_then(|entry| reader.positive_duration(entry));
+    connections.mix = mix::read(reader, &fields);
     connections.route = network::route(reader, &fields);
     connections.socket = network::socket(reader, &fields);
     if let Some(entry) = fields.get("share") {

@@ -11,6 +11,7 @@ mod habits;
 mod headers;
 mod http2;
 mod http3;
+mod mix;
 mod network;
 mod phases;
 mod scenarios;
@@ -66,6 +67,9 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let connections = connections::connections(reader, &fields, phases.as_deref().unwrap_or(&[]));
     network::redirect(reader, &fields, &mut targets.list);
     targets.check_protocol(reader, fields.get("protocol"), protocol.unwrap_or(Protocol::Auto));
+    if let (Some(tls), Some(protocol), Some(connections)) = (&tls, protocol, &connections) {
+        mix::check(reader, &fields, (tls, protocol), connections.mix, &targets);
+    }
     let names = thresholds::Names {
         scenarios: scenarios.as_deref().unwrap_or(&[]),
         phases: phases.as_deref().unwrap_or(&[]),
