@@ -1,17 +1,28 @@
 //! Why nothing was run: one message that names what is wrong and the remedy.
 
+use crate::exit;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::error::Error as _;
 use std::fmt;
 
-/// The message, without the program's name.
+/// The message, without the program's name, and the exit code.
 #[derive(Debug)]
-pub struct Failure(String);
+pub struct Failure(String, u8);
 
 impl Failure {
     /// From a message that says what is wrong and what to do.
     pub fn new(message: impl Into<String>) -> Failure {
-        Failure(message.into())
+        Failure(message.into(), exit::USAGE)
+    }
+
+    /// The same where it was an interrupt that kept the run from beginning.
+    pub fn interrupted(message: impl Into<String>) -> Failure {
+        Failure(message.into(), exit::INTERRUPTED)
+    }
+
+    /// What the process exits with.
+    pub fn code(&self) -> u8 {
+        self.1
     }
 
     /// What is wrong and what to do.
@@ -28,11 +39,14 @@ impl Failure {
                 error.source(),
             )
         {
-            return Failure(format!("{}: bad option value: {value}: {source}", option_name(&arg, command)));
+            return Failure::new(format!(
+                "{}: bad option value: {value}: {source}",
+                option_name(&arg, command)
+            ));
         }
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text);
-        Failure(text.trim_end().to_owned())
+        Failure::new(text.trim_end())
     }
 }
 
@@ -45,7 +59,7 @@ impl fmt::Display for Failure {
 impl From<scenario::Errors> for Failure {
     fn from(errors: scenario::Errors) -> Failure {
         let text = errors.to_string();
-        Failure(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned())
+        Failure::new(text.strip_prefix("error: ").unwrap_or(&text).trim_end())
     }
 }
 

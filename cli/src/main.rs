@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             Persona::Loadgen => output::stderr(&format!("{failure}\n")),
             Persona::H2load => output::stderr(&format!("h2load: {}\n", failure.message())),
         }
-        exit::USAGE
+        failure.code()
     }))
 }
 

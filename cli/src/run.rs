@@ -99,7 +99,10 @@ fn perform(
         }
         Err(error) => {
             observer.clear();
-            Err(Failure::new(error.to_string()))
+            Err(match control.interrupts() {
+                0 => Failure::new(error.to_string()),
+                _ => Failure::interrupted(error.to_string()),
+            })
         }
     }
 }

@@ -2,80 +2,9 @@
 
 mod common;
 
-use common::{Server, json, loadgen, stderr};
+use common::plan::{ALL, Http, PlanFile, checks, number, reasons, run, seen};
+use common::{Server, loadgen, stderr};
 use serde_json::Value;
-use std::path::PathBuf;
-
-/// A plan file that is gone at the end of the test.
-struct PlanFile(PathBuf);
-
-impl PlanFile {
-    fn new(name: &str, text: &str) -> PlanFile {
-        let path = std::env::temp_dir().join(format!("loadgen-script-{}-{name}.yaml", std::process::id()));
-        std::fs::write(&path, text).expect("a scratch file");
-        PlanFile(path)
-    }
-}
-
-impl Drop for PlanFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Http {
-    H1,
-    H2c,
-    H2,
-    H3,
-}
-
-const ALL: [Http; 4] = [Http::H1, Http::H2c, Http::H2, Http::H3];
-
-/// Runs a plan's steps so many times on this server.
-fn run(server: &Server, http: Http, name: &str, top: &str, steps: &str, phase: &str, args: &[&str]) -> Value {
-    let (target, protocol) = match http {
-        Http::H1 => (&server.http, "h1"),
-        Http::H2c => (&server.http, "h2c"),
-        Http::H2 => (&server.https, "h2"),
-        Http::H3 => (&server.https, "h3"),
-    };
-    let text = format!(
-        "version: 1\ntarget: {target}\nprotocol: {protocol}\ntls: {{ verify: false }}\n{top}\nscenarios:\n  s:\n    steps:\n{steps}\nphases: [ {{ {phase} }} ]\n"
-    );
-    let plan = PlanFile::new(&format!("{name}-{http:?}"), &text);
-    let path = plan.0.to_str().expect("UTF-8").to_owned();
-    let mut all = vec!["-f", &path, "--format", "json"];
-    all.extend(args);
-    let output = loadgen(&all);
-    assert!(output.status.code() == Some(0) || output.status.code() == Some(2), "{}{text}", stderr(&output));
-    let result = json(&output);
-    let n = |name: &str| result[name].as_u64().unwrap();
-    assert_eq!(n("started"), n("succeeded") + n("failed") + n("abandoned"), "{result}");
-    result
-}
-
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
-}
-
-/// Requests that the server counted for a path.
-fn seen(stats: &Value, path: &str) -> u64 {
-    stats["by_path"][path]["requests"].as_u64().unwrap_or(0)
-}
-
-fn checks(result: &Value) -> Vec<(String, u64, u64)> {
-    let list = result["checks_by_name"].as_array().expect("a list");
-    list.iter()
-        .map(|c| (c["name"].as_str().unwrap().into(), number(&c["passed"]), number(&c["failed"])))
-        .collect()
-}
-
-fn reasons(result: &Value) -> Vec<(String, u64)> {
-    let list = result["iteration_failures"].as_array().expect("a list");
-    list.iter().map(|r| (r["reason"].as_str().unwrap().into(), number(&r["count"]))).collect()
-}
 
 #[test]
 fn log_in_and_out() {

@@ -13,6 +13,7 @@ mod gate;
 mod io;
 mod limits;
 mod merge;
+mod once;
 mod options;
 mod pacing;
 mod prepare;

@@ -84,6 +84,8 @@ pub(crate) fn result(
         verdict,
         script,
         timeline: None,
+        setup: None,
+        teardown: None,
     })
 }
 

@@ -9,8 +9,10 @@ use crate::request_log::{self, CoreLog, Ended};
 use crate::stats::{Cost, RunResult, Timeline, TlsFacts, cost};
 use crate::stock::{Snapshot, Stock};
 use crate::trace::{Exchange, Trace};
-use crate::{Options, limits, merge, prepare};
+use crate::{Options, limits, merge, once, prepare};
 use scenario::Plan;
+use scenario::plan::Script;
+use scenario::program::Handed;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -30,6 +32,28 @@ impl Control {
     /// How often it was called.
     pub fn interrupts(&self) -> u8 {
         self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The interrupts from some moment on.
+#[derive(Clone, Copy)]
+pub(crate) struct Interrupts<'a> {
+    control: &'a Control,
+    before: u8,
+}
+
+impl Interrupts<'_> {
+    /// Those that are still to come.
+    pub(crate) fn from_now(control: &Control) -> Interrupts<'_> {
+        Interrupts { control, before: control.interrupts() }
+    }
+    /// All.
+    pub(crate) fn all(control: &Control) -> Interrupts<'_> {
+        Interrupts { control, before: 0 }
+    }
+    /// How many there were.
+    pub(crate) fn count(self) -> u8 {
+        self.control.interrupts() - self.before
     }
 }
 
@@ -111,6 +135,23 @@ pub fn run(
     control: &Control,
     observe: &mut dyn FnMut(Event),
 ) -> Result<RunResult, StartError> {
+    let Some(setup) = once::setup(plan, options, control, observe)? else {
+        return phases(plan, options, Interrupts::all(control), observe).map(|(result, _)| result);
+    };
+    let script = Script { handed: setup.handed, ..plan.script.clone() };
+    let plan = Plan { script, ..plan.clone() };
+    let result = phases(&plan, options, Interrupts::all(control), observe);
+    let teardown = once::teardown(&plan, options, control, observe);
+    Ok(RunResult { setup: setup.figures, teardown, ..result?.0 })
+}
+
+/// Runs the phases of a plan, and nothing that is done once. Also returns what the first user hands over.
+pub(crate) fn phases(
+    plan: &Plan,
+    options: &Options,
+    interrupts: Interrupts<'_>,
+    observe: &mut dyn FnMut(Event),
+) -> Result<(RunResult, Handed), StartError> {
     let setup = prepare::setup(plan, options, observe)?;
     let cores = prepare::cores(plan, options, observe);
     let shares = core::shares(&setup, cores);
@@ -140,7 +181,7 @@ pub fn run(
                 };
                 let core = move || {
                     let line = Line { core: index, tell: &tell };
-                    run_core(setup, share, seat, epoch, place, control, &mut |t| line.tell(t))
+                    run_core(setup, share, seat, epoch, place, interrupts, &mut |t| line.tell(t))
                 };
                 let thread =
                     std::thread::Builder::new().name(format!("core-{index}")).spawn_scoped(scope, core);
@@ -162,7 +203,9 @@ pub fn run(
         (timeline, threads.into_iter().map(outcome).collect())
     });
     observe(Event::Ended);
-    Ok(RunResult { timeline, ..merge::result(&setup, outcomes, began)? })
+    let first = outcomes.iter().flatten().next();
+    let handed = first.map(|(core, _)| core.script.handed.clone()).unwrap_or_default();
+    Ok((RunResult { timeline, ..merge::result(&setup, outcomes, began)? }, handed))
 }
 
 /// What became of a core's thread.
@@ -202,7 +245,7 @@ fn run_core(
     seat: Seat,
     epoch: Monotonic,
     place: Place<'_>,
-    control: &Control,
+    interrupts: Interrupts<'_>,
     tell: &mut dyn FnMut(Told),
 ) -> Outcome {
     if let Some(id) = seat.cpu {
@@ -219,21 +262,22 @@ fn run_core(
         tell(Told::NoRing(prepare::explain_fallback(&refusal)));
     }
     match io {
-        Chosen::Uring(io) => drive(Core::new(setup, share, io, epoch), seat, control, &place, tell),
-        Chosen::Monoio(io) => drive(Core::new(setup, share, io, epoch), seat, control, &place, tell),
+        Chosen::Uring(io) => drive(Core::new(setup, share, io, epoch), seat, interrupts, &place, tell),
+        Chosen::Monoio(io) => drive(Core::new(setup, share, io, epoch), seat, interrupts, &place, tell),
     }
 }
 
 fn drive<D: Driver>(
     mut core: Core<'_, D, Monotonic>,
     seat: Seat,
-    control: &Control,
+    interrupts: Interrupts<'_>,
     place: &Place<'_>,
     tell: &mut dyn FnMut(Told),
 ) -> Outcome {
     core.watch(seat.log, seat.traced);
     let before = cost::of_thread();
-    let result = core.run(control, place, tell).map_err(|error| format!("the I/O driver failed: {error}"))?;
+    let result =
+        core.run(interrupts, place, tell).map_err(|error| format!("the I/O driver failed: {error}"))?;
     Ok((result, cost::since(before)))
 }
 

@@ -57,6 +57,7 @@ fn the_document_names_every_field_and_no_other() {
         ("bytes", docs["bytes"].clone(), &result["bytes"]),
         ("checks", docs["checks"].clone(), &result["checks"]),
         ("connections", docs["connections"].clone(), &result["connections"]),
+        ("setup and teardown", docs["setup and teardown"].clone(), &result["setup"]),
         ("tls", docs["tls"].clone(), &result["connections"]["tls"]),
         ("threshold", docs["threshold"].clone(), &result["thresholds"][0]),
         ("timeline", docs["timeline"].clone(), &result["timeline"]),

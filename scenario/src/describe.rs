@@ -33,6 +33,10 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
         write_http3(out, &plan.http3)?;
     }
     write_timeouts(out, &plan.timeouts)?;
+    for once in plan.script.setup.iter().chain(&plan.script.teardown) {
+        writeln!(out, "{}:", once.scenario.name)?;
+        write_steps(out, &plan.once(once), &once.scenario)?;
+    }
     writeln!(out, "scenarios:")?;
     for scenario in &plan.scenarios {
         write_scenario(out, plan, scenario)?;
@@ -263,6 +267,10 @@ fn write_scenario(out: &mut String, plan: &Plan, scenario: &Scenario) -> fmt::Re
         writeln!(out, "    # each request takes the next step in turn")?;
     }
     writeln!(out, "    steps:")?;
+    write_steps(out, plan, scenario)
+}
+
+fn write_steps(out: &mut String, plan: &Plan, scenario: &Scenario) -> fmt::Result {
     let Some(program) = &scenario.program else {
         return scenario.steps.iter().try_for_each(|step| write_step(out, plan, step));
     };

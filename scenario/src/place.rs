@@ -31,8 +31,10 @@ pub(crate) const PLAN: Place = Place {
         "data",
         "fragments",
         "seed",
+        "setup",
+        "teardown",
     ],
-    later: &["setup", "teardown", "include", "search", "tags", "on_agent_loss"],
+    later: &["include", "search", "tags", "on_agent_loss"],
 };
 
 pub(crate) const TLS: Place = Place {

@@ -3,8 +3,8 @@
 //! Everything here is already checked: counts are non-zero where zero makes no sense, every index points somewhere,
 //! every template is a legal request. What cannot be expressed cannot go wrong at run time.
 
-use crate::program::Program;
 use crate::program::data::Source;
+use crate::program::{Handed, Program};
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
 use std::fmt;
@@ -52,6 +52,27 @@ pub struct Script {
     pub checks: Vec<NamedCheck>,
     /// What random numbers begin with.
     pub seed: u64,
+    /// What is done once, before the first phase.
+    pub setup: Option<Box<Once>>,
+    /// What is done once, after the last phase.
+    pub teardown: Option<Box<Once>>,
+    /// Places of the values that this plan, being a setup, hands over.
+    pub hands: Vec<u16>,
+    /// The values that a setup handed over.
+    pub handed: Handed,
+}
+
+/// Steps that are done once in a run, by one user of their own, beside the phases.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// The steps.
+    pub scenario: Scenario,
+    /// Where they go: a list of its own, so that the phases open no connections there.
+    pub targets: Vec<Target>,
+    /// Their checks.
+    pub checks: Vec<NamedCheck>,
+    /// Places of the variables that are handed to all users.
+    pub hands: Vec<u16>,
 }
 
 /// A check of a program.
@@ -91,14 +112,52 @@ impl Plan {
         })
     }
 
+    /// Steps that are done once as a plan of its own: one user, one iteration.
+    pub fn once(&self, once: &Once) -> Plan {
+        let phase = Phase {
+            name: once.scenario.name.clone(),
+            users: NonZeroU32::MIN,
+            load: Load::Closed,
+            stop: Stop::Iterations(NonZeroU64::MIN),
+            record: true,
+        };
+        let (ramp_up, max) = (Duration::ZERO, NonZeroU32::MIN);
+        Plan {
+            name: self.name.clone(),
+            targets: once.targets.clone(),
+            connections: Connections { max, ramp_up, ..self.connections.clone() },
+            scenarios: vec![once.scenario.clone()],
+            phases: vec![phase],
+            thresholds: vec![],
+            script: Script {
+                data: vec![],
+                checks: once.checks.clone(),
+                seed: self.script.seed,
+                setup: None,
+                teardown: None,
+                hands: once.hands.clone(),
+                handed: self.script.handed.clone(),
+            },
+            tls: self.tls.clone(),
+            ..*self
+        }
+    }
+
+    /// Every list of targets: the plan's, and those of what is done once.
+    fn all_targets(&self) -> impl Iterator<Item = &Target> {
+        let once = self.script.setup.iter().chain(&self.script.teardown);
+        self.targets.iter().chain(once.flat_map(|o| &o.targets))
+    }
+
     /// Whether any target is the built-in server, which must be started before the run.
     pub fn needs_builtin(&self) -> bool {
-        self.targets.iter().any(|t| t.endpoint == Endpoint::Builtin)
+        self.all_targets().any(|t| t.endpoint == Endpoint::Builtin)
     }
 
     /// Points every built-in target at the server that was started for it.
     pub fn bind_builtin(&mut self, clear: SocketAddr, tls: SocketAddr) {
-        for target in &mut self.targets {
+        let once = self.script.setup.iter_mut().chain(&mut self.script.teardown);
+        for target in self.targets.iter_mut().chain(once.flat_map(|o| &mut o.targets)) {
             if target.endpoint == Endpoint::Builtin {
                 target.endpoint = Endpoint::Address(match target.scheme {
                     Scheme::Http => clear,

@@ -1,5 +1,6 @@
 //! The names that a scenario's templates and conditions may use, and the places of their values.
 
+use crate::expr::HANDED;
 use crate::expr::parse::Meaning;
 use crate::expr::value::Value;
 use crate::limits;
@@ -24,6 +25,10 @@ pub(crate) struct Scope {
     pub used: Vec<(usize, u16, u16)>,
     /// Names that come later in the scenario: known, but not yet.
     pub open: bool,
+    /// Names of what the setup of the run hands to all users.
+    pub handed: Vec<String>,
+    /// What is read is done once: there are no rows for it.
+    pub once: bool,
     /// Some names could not be read: nothing is said about unknown ones.
     pub partial: bool,
 }
@@ -34,6 +39,11 @@ impl Scope {
         self.names = BUILT_IN.iter().map(|n| (*n).to_owned()).collect();
         self.used.clear();
         self.open = true;
+    }
+
+    /// How many variables there are so far.
+    pub fn count(&self) -> u16 {
+        self.names.len() as u16
     }
 
     /// Ends a scenario.
@@ -53,6 +63,9 @@ impl Scope {
         }
         if self.data.iter().any(|d| d.name == name) {
             return Err(format!("{} is a data source", quote(name)));
+        }
+        if self.handed.iter().any(|n| n == name) {
+            return Err(format!("{} comes from `setup`, and users only read it", quote(name)));
         }
         if let Some(at) = self.names.iter().position(|n| n == name) {
             return Ok(at as u16);
@@ -87,6 +100,9 @@ impl Scope {
         if let Some(at) = self.names.iter().position(|n| n == name) {
             return Meaning::Place(at as u16);
         }
+        if let Some(at) = self.handed.iter().position(|n| n == name) {
+            return Meaning::Place(HANDED + at as u16);
+        }
         let (source, column) = name.split_once('.').unwrap_or((name, ""));
         if let Some(at) = self.data.iter().position(|d| d.name == source) {
             return self.column(at, column, name);
@@ -95,7 +111,7 @@ impl Scope {
             return Meaning::Place(0);
         }
         let data = self.data.iter().flat_map(|d| d.columns.iter().map(|c| format!("{}.{c}", d.name)));
-        let known: Vec<String> = self.names.iter().cloned().chain(data).collect();
+        let known: Vec<String> = self.names.iter().chain(&self.handed).cloned().chain(data).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let label = match place::nearest(name, &known) {
             Some(meant) => format!("did you mean `{meant}`?"),
@@ -105,6 +121,10 @@ impl Scope {
     }
 
     fn column(&mut self, source: usize, column: &str, name: &str) -> Meaning {
+        if self.once {
+            let message = "what is done once in a run takes no rows of data".to_owned();
+            return Meaning::Unknown(message, "rows are for users".into());
+        }
         let columns: Vec<&str> = self.data[source].columns.iter().map(String::as_str).collect();
         let at = match (columns.iter().position(|c| *c == column), column.is_empty() && columns.len() == 1) {
             (Some(at), _) => at,

@@ -4,7 +4,7 @@ use crate::reader::Reader;
 use crate::tree::{Kind, Node};
 
 /// Where templates may be, which looks at them itself.
-const ALLOWED: &[&str] = &["defaults", "scenarios", "variables", "fragments"];
+const ALLOWED: &[&str] = &["defaults", "scenarios", "variables", "fragments", "setup", "teardown"];
 
 /// Refuses templates outside of scenarios. Top-level keys that begin with `x-` are only a place for anchors.
 pub(crate) fn refuse(reader: &mut Reader<'_>, root: &Node) {

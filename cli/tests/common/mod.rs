@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test file takes what it needs")]
 
 pub mod drivers;
+pub mod plan;
 
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};

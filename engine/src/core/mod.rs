@@ -37,13 +37,14 @@ use crate::gate::{self, Place};
 use crate::io::{Driver, Wait, What};
 use crate::limits;
 use crate::request_log::CoreLog;
+use crate::run::Interrupts;
 use crate::stats::interval::{Grid, Keep};
 use crate::stats::recorder::Recorder;
 use crate::stats::{Batching, Books, Bytes, Part, Pauses, Series, TlsFacts};
 use crate::timers::{Owner, Timers};
 use crate::tls::{ServerName, TlsSetup};
 use crate::trace::{Exchange, Trace};
-use crate::{Control, Options, Pacing};
+use crate::{Options, Pacing};
 use arrivals::{Open, Until};
 use link::{Link, Prepared};
 pub(crate) use prelude::PreludeSetup;
@@ -261,7 +262,7 @@ pub(crate) struct CoreResult {
 
 /// Where a run is.
 struct Progress<'a> {
-    control: &'a Control,
+    interrupts: Interrupts<'a>,
     now: Time,
     /// When stock is taken.
     grid: Grid,
@@ -400,13 +401,13 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     /// Runs all phases. `tell` hands news to the run; it must not block for long.
     pub(crate) fn run(
         mut self,
-        control: &Control,
+        interrupts: Interrupts<'_>,
         place: &Place<'_>,
         tell: &mut dyn FnMut(Told),
     ) -> io::Result<CoreResult> {
         let start = self.clock.now();
         let mut run = Progress {
-            control,
+            interrupts,
             now: start,
             grid: Grid::new(self.setup.options.interval, start),
             drain_until: Time::NEVER,
@@ -465,7 +466,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             self.meeting = came;
             self.step(run, tell)?;
             self.meeting = false;
-            if run.control.interrupts() > 0 || self.never_opened() {
+            if run.interrupts.count() > 0 || self.never_opened() {
                 return Ok(run.now);
             }
         }
@@ -509,7 +510,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
 
     /// Whether the run ends before its time.
     fn is_to_leave(&mut self, run: &mut Progress<'_>) -> bool {
-        if run.control.interrupts() > 0 && !self.stopping {
+        if run.interrupts.count() > 0 && !self.stopping {
             (self.stopping, run.interrupted) = (true, true);
             run.drain_until = run.now.after(self.setup.options.drain);
         }
@@ -528,7 +529,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     fn is_drained(&self, run: &Progress<'_>) -> bool {
         self.running == 0
             || run.now >= run.drain_until
-            || run.control.interrupts() > u8::from(run.interrupted)
+            || run.interrupts.count() > u8::from(run.interrupted)
             || self.nothing_moves()
     }
 

@@ -13,7 +13,7 @@ use proto::{Field, Framing, Piece, Template, Text, Time};
 use scenario::Plan;
 use scenario::plan::{CheckTally, Step};
 use scenario::program::data::Shard;
-use scenario::program::{Action, Done, Exchange, Hop, Program, Reason, User, Verdict, World};
+use scenario::program::{Action, Done, Exchange, Handed, Hop, Program, Reason, User, Verdict, World};
 use std::sync::Arc;
 
 /// What makes a step a scripted one.
@@ -172,6 +172,8 @@ pub(crate) struct ScriptFigures {
     pub(crate) failed: u64,
     /// Why, and how often.
     pub(crate) reasons: Vec<(Reason, u64)>,
+    /// What the core's first user hands on, where the plan is a setup.
+    pub(crate) handed: Handed,
 }
 
 impl Scripts {
@@ -247,7 +249,8 @@ impl Scripts {
     }
 
     pub(super) fn into_figures(self) -> ScriptFigures {
-        ScriptFigures { checks: self.world.checks, ..self.figures }
+        let handed = self.actors.first().map(|first| first.hand_over(&self.world)).unwrap_or_default();
+        ScriptFigures { checks: self.world.checks, handed, ..self.figures }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::io::socket::Peer;
 use crate::io::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What};
+use crate::run::Interrupts;
 use crate::stats::{Books, Figures};
 use crate::{Control, Options, Pacing, Rows, prepare};
 use proto::Time;
@@ -575,7 +576,7 @@ fn simulate_plan(seed: u64, plan: impl Fn(&mut Random, bool) -> Plan, pacing: Pa
             snapshot.parts.iter().for_each(|part| told.merge(&part.figures));
         }
     };
-    let mut result = core.run(&Control::default(), &gate.place(0), &mut tell).unwrap();
+    let mut result = core.run(Interrupts::all(&Control::default()), &gate.place(0), &mut tell).unwrap();
     let mut all = Figures::default();
     result.recorder.take_figures().iter().flatten().for_each(|figures| all.merge(figures));
     let (books, wire) = (all.books, *wire.borrow());

@@ -41,6 +41,23 @@ pub struct RunResult {
     pub timeline: Option<Timeline>,
     /// What scripted users found out, recorded phases only.
     pub script: ScriptResult,
+    /// What was done once before the first phase.
+    pub setup: Option<OnceFigures>,
+    /// What was done once after the last phase.
+    pub teardown: Option<OnceFigures>,
+}
+
+/// What became of steps that are done once. They are part of no other figure.
+#[derive(Clone, Debug, Default)]
+pub struct OnceFigures {
+    /// Where every request of them went.
+    pub books: Books,
+    /// How long they took.
+    pub elapsed: Duration,
+    /// Each check by its name.
+    pub checks: Vec<CheckFigures>,
+    /// Why they did not come to their end.
+    pub failure: Option<String>,
 }
 
 /// What scripted users found out.

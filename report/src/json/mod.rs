@@ -8,8 +8,8 @@ pub(crate) mod series;
 use crate::thresholds::{self, Outcome, Unit};
 use crate::{counts, time, timeline};
 use engine::stats::{
-    Batching, CheckFigures, ConnectionFigures, Cost, PhaseFigures, QuicFigures, RunResult, Series,
-    StepFigures,
+    Batching, CheckFigures, ConnectionFigures, Cost, OnceFigures, PhaseFigures, QuicFigures, RunResult,
+    Series, StepFigures,
 };
 use scenario::Plan;
 use serde_json::{Map, Value, json};
@@ -63,6 +63,8 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("iterations_failed".into(), json!(result.script.iterations_failed));
     let reason = |(reason, count): &(String, u64)| json!({ "reason": reason, "count": count });
     out.insert("iteration_failures".into(), result.script.reasons.iter().map(reason).collect());
+    out.insert("setup".into(), result.setup.as_ref().map_or(Value::Null, once));
+    out.insert("teardown".into(), result.teardown.as_ref().map_or(Value::Null, once));
     out.insert("connections".into(), connection_object(connections));
     out.insert("client_rates".into(), json!(result.client_rates));
     out.insert("phases".into(), result.phases.iter().map(phase).collect());
@@ -83,6 +85,19 @@ pub fn render(result: &RunResult, context: &Context<'_>, pretty: bool) -> String
     let value = object(result, context);
     let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
     text.expect("a value of strings and numbers") + "\n"
+}
+
+fn once(once: &OnceFigures) -> Value {
+    let books = &once.books;
+    json!({
+        "started": books.started,
+        "succeeded": books.succeeded,
+        "failed": books.failed,
+        "abandoned": books.abandoned,
+        "elapsed_s": once.elapsed.as_secs_f64(),
+        "checks_by_name": once.checks.iter().map(check).collect::<Vec<_>>(),
+        "failure": once.failure,
+    })
 }
 
 fn check(check: &CheckFigures) -> Value {

@@ -218,6 +218,22 @@ pub(super) fn iterations(result: &RunResult, ink: Ink) -> String {
     out
 }
 
+/// What was done once, beside the phases.
+pub(super) fn once(result: &RunResult, ink: Ink) -> String {
+    let mut out = String::new();
+    for (name, once) in [("setup", &result.setup), ("teardown", &result.teardown)] {
+        let Some(once) = once else { continue };
+        let (requests, took) = (once.books.started, time(once.elapsed.as_nanos() as f64));
+        let failed = once.checks.iter().map(|c| c.failed).sum::<u64>();
+        let checks = if failed == 0 { String::new() } else { ink.bad(&format!(", {failed} checks failed")) };
+        out += &format!("{name:<14}{requests} requests in {took}{checks}\n");
+        if let Some(reason) = &once.failure {
+            out += &format!("  {}  {reason}\n", ink.bad("FAIL"));
+        }
+    }
+    out
+}
+
 pub(super) fn thresholds(outcomes: &[Outcome], ink: Ink) -> String {
     let mut out = String::new();
     let width = outcomes.iter().map(|o| o.text.chars().count()).max().unwrap_or(0);

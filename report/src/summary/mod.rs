@@ -41,6 +41,7 @@ pub fn render(result: &RunResult, context: &Context<'_>) -> String {
     page.section(figures::errors(result, ink));
     page.section(figures::checks(result, ink));
     page.section(figures::iterations(result, ink));
+    page.more(figures::once(result, ink));
     page.section(figures::thresholds(context.outcomes, ink));
     page.section(machine::connections(result));
     page.more(machine::cost(result));

@@ -263,5 +263,7 @@ pub fn result() -> RunResult {
         verdict: Verdict { level: VerdictLevel::Suspect, reasons: vec!["core 0 was 97 % busy".into()] },
         timeline: Some(timeline()),
         script: Default::default(),
+        setup: Some(OnceFigures { elapsed: Duration::from_millis(12), ..OnceFigures::default() }),
+        teardown: None,
     }
 }

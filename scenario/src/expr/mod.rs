@@ -50,9 +50,25 @@ pub(crate) enum Binary {
 #[derive(Clone, Copy)]
 pub(crate) struct Env<'a> {
     pub vars: &'a [Value],
+    /// What the setup of the run handed to all users.
+    pub handed: &'a [Value],
     pub random: &'a Random,
     /// Nanoseconds since 1970.
     pub wall: u64,
+}
+
+/// Places from here on are those of values that the setup of the run handed to all users.
+pub(crate) const HANDED: u16 = 0x8000;
+const _: () = assert!(crate::limits::MAX_VARIABLES < HANDED as usize, "a variable's place is below");
+
+impl<'a> Env<'a> {
+    #[inline]
+    fn value(self, place: u16) -> Option<&'a Value> {
+        match place.checked_sub(HANDED) {
+            None => self.vars.get(usize::from(place)),
+            Some(at) => self.handed.get(usize::from(at)),
+        }
+    }
 }
 
 /// Why an expression has no value.
@@ -69,9 +85,7 @@ impl Expr {
     pub fn eval<'a>(&'a self, env: Env<'a>) -> Result<Val<'a>, EvalError> {
         Ok(match self {
             Expr::Const(value) => value.get().unwrap_or(Val::Null),
-            Expr::Var(place) => {
-                env.vars.get(usize::from(*place)).and_then(Value::get).ok_or(EvalError::Unset(*place))?
-            }
+            Expr::Var(place) => env.value(*place).and_then(Value::get).ok_or(EvalError::Unset(*place))?,
             Expr::Not(e) => Val::Bool(!e.eval(env)?.truth()),
             Expr::Minus(e) => match e.eval(env)?.number() {
                 Some(Val::Int(n)) => Val::Int(n.checked_neg().ok_or(OVERFLOW)?),

@@ -333,7 +333,7 @@ fn fold(expr: Expr, whole: Range<usize>) -> Result<Expr, ExprError> {
     }
     let random = Random::new(0, 0);
     let mut value = Value::Null;
-    match expr.eval(Env { vars: &[], random: &random, wall: 0 }) {
+    match expr.eval(Env { vars: &[], handed: &[], random: &random, wall: 0 }) {
         Ok(val) => value.set(val),
         Err(super::EvalError::Bad(reason)) => return fail(whole, reason, ""),
         Err(super::EvalError::Unset(_)) => return Ok(expr),
@@ -361,7 +361,8 @@ pub(super) mod tests {
             other => Meaning::Unknown(format!("no {other}"), String::new()),
         };
         let expr = expression(text, &mut names).map_err(|e| format!("{} {:?}", e.message, e.at))?;
-        let env = Env { vars: &vars, random: &Random::new(seed, 0), wall: 1_700_000_000_123_000_000 };
+        let env =
+            Env { vars: &vars, handed: &[], random: &Random::new(seed, 0), wall: 1_700_000_000_123_000_000 };
         expr.eval(env).map(super::super::Val::into_text).map_err(|e| format!("{e:?}"))
     }
 

@@ -207,7 +207,7 @@ mod tests {
         };
         let phrase = phrase(text, escape, &mut names).map_err(|e| format!("{} {:?}", e.message, e.at))?;
         let mut out = Vec::new();
-        let env = Env { vars: &vars, random: &Random::new(0, 0), wall: 0 };
+        let env = Env { vars: &vars, handed: &[], random: &Random::new(0, 0), wall: 0 };
         phrase.render(env, &mut out).map_err(|e| format!("{e:?}"))?;
         Ok(String::from_utf8(out).unwrap())
     }

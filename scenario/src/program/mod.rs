@@ -21,10 +21,12 @@ pub use user::{Action, Done, Hop, Reason, User, Verdict, World};
 use crate::expr::Expr;
 use crate::expr::random::Random;
 use crate::expr::text::Phrase;
+use crate::expr::value::Value;
 use crate::plan::StatusSet;
 use bytes::Bytes;
 use proto::Want;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Places of the variables that every scenario has.
@@ -43,6 +45,8 @@ pub struct Program {
     pub(crate) exchanges: Vec<Exchange>,
     /// Names of variables by place.
     pub(crate) names: Vec<String>,
+    /// Names of the values that the setup of the run hands to all users.
+    pub(crate) handed: Vec<String>,
     /// What variables hold when an iteration (or a user) begins.
     pub(crate) initial: Vec<(u16, Source)>,
     /// Which rows an iteration takes.
@@ -51,6 +55,16 @@ pub struct Program {
     pub(crate) counters: u16,
     pub(crate) lifetime: Lifetime,
     pub(crate) on_error: OnError,
+}
+
+/// What the setup of a run hands to all users; they cannot change it.
+#[derive(Clone, Debug)]
+pub struct Handed(pub(crate) Arc<[Value]>);
+
+impl Default for Handed {
+    fn default() -> Handed {
+        Handed(Arc::new([]))
+    }
 }
 
 /// How long variables and cookies live.

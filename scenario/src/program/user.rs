@@ -8,15 +8,18 @@ use super::cookies::{self, Bomb, Jar};
 use super::data::{AtEnd, Cursor, Shard, Taken};
 use super::decode::{Coding, decode};
 use super::extract::{Extract, From, Picker};
-use super::{BUILT_IN, Exchange, ITERATION, Lifetime, OK, OnError, Op, Payload, Program, RESPONSE_MS};
+use super::{
+    BUILT_IN, Exchange, Handed, ITERATION, Lifetime, OK, OnError, Op, Payload, Program, RESPONSE_MS,
+};
 use super::{Redirects, STATUS, Source, USER};
 use crate::expr::random::Random;
 use crate::expr::value::{Val, Value};
-use crate::expr::{Binary, Env, EvalError};
+use crate::expr::{Binary, Env, EvalError, HANDED};
 use crate::limits;
 use crate::plan::{CheckTally, Plan};
 use bytes::Bytes;
 use proto::{Fields, Scheme};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why an iteration failed, for people; equal causes read the same.
@@ -84,6 +87,10 @@ pub struct World {
     pool: Vec<Vec<u8>>,
     scratch: Vec<u8>,
     seed: u64,
+    /// What the setup of the run handed to all users.
+    handed: Arc<[Value]>,
+    /// Which values are handed on, by place.
+    hands: Vec<u16>,
 }
 
 #[derive(Debug)]
@@ -109,6 +116,8 @@ impl World {
             pool: Vec::new(),
             scratch: Vec::new(),
             seed: plan.script.seed,
+            handed: plan.script.handed.0.clone(),
+            hands: plan.script.hands.clone(),
         }
     }
 
@@ -188,8 +197,8 @@ impl User {
         }
     }
 
-    fn env<'a>(&'a self, world: &World) -> Env<'a> {
-        Env { vars: &self.vars, random: &self.random, wall: world.wall }
+    fn env<'a>(&'a self, world: &'a World) -> Env<'a> {
+        Env { vars: &self.vars, handed: &world.handed, random: &self.random, wall: world.wall }
     }
 
     /// Begins an iteration. False: a source of data has no more rows, and the user stops.
@@ -366,7 +375,7 @@ impl User {
         out.clear();
         self.ends.clear();
         for value in &exchange.values {
-            value.render(Env { vars: &self.vars, random: &self.random, wall: world.wall }, out)?;
+            value.render(self.env(world), out)?;
             self.ends.push(out.len() as u32);
         }
         if exchange.cookies || exchange.follows() {
@@ -803,6 +812,12 @@ impl User {
         self.broken.get_or_insert_with(|| format!("{}: {reason}", exchange.name));
     }
 
+    /// The values that this user, who does the setup of a run, hands to all others.
+    pub fn hand_over(&self, world: &World) -> Handed {
+        let value = |place: &u16| self.vars.get(usize::from(*place)).cloned().unwrap_or(Value::Unset);
+        Handed(world.hands.iter().map(value).collect())
+    }
+
     /// Bytes that the user takes, without its response buffer.
     pub fn footprint(&self) -> usize {
         size_of::<User>()
@@ -882,7 +897,11 @@ fn show(bytes: &[u8]) -> String {
 fn explain(program: &Program, error: &EvalError) -> Reason {
     match error {
         EvalError::Unset(place) => {
-            let name = program.names.get(usize::from(*place)).map_or("?", String::as_str);
+            let name = match place.checked_sub(HANDED) {
+                None => program.names.get(usize::from(*place)),
+                Some(at) => program.handed.get(usize::from(at)),
+            };
+            let name = name.map_or("?", String::as_str);
             format!("the variable {name} has no value")
         }
         EvalError::Bad(reason) => (*reason).to_owned(),

@@ -13,6 +13,7 @@ mod http2;
 mod http3;
 mod mix;
 mod network;
+mod once;
 mod phases;
 mod scenarios;
 mod status;
@@ -61,12 +62,23 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     };
 
     let before = reader.problems.count();
-    let scenarios = scenarios::read(reader, &fields, whole, defaults, &mut targets);
+    // What is done once has connections of its own, and so targets of its own.
+    let (mut targets_before, mut targets_after) = (targets.clone(), targets.clone());
+    let mut steps = 0;
+    let walk = scenarios::Walk::new(reader, &fields, &defaults, &mut targets_before, &mut steps);
+    let setup = once::read(reader, &fields, "setup", walk);
+    let walk = scenarios::Walk::new(reader, &fields, &defaults, &mut targets, &mut steps);
+    let scenarios = scenarios::read(reader, &fields, whole, walk);
+    let walk = scenarios::Walk::new(reader, &fields, &defaults, &mut targets_after, &mut steps);
+    let teardown = once::read(reader, &fields, "teardown", walk);
     let phases = phases::read(reader, &fields, whole);
     let names_known = reader.problems.count() == before;
     let connections = connections::connections(reader, &fields, phases.as_deref().unwrap_or(&[]));
-    network::redirect(reader, &fields, &mut targets.list);
-    targets.check_protocol(reader, fields.get("protocol"), protocol.unwrap_or(Protocol::Auto));
+    let mut lists = [&mut targets, &mut targets_before, &mut targets_after];
+    targets::redirect(reader, &fields, &mut lists);
+    for targets in lists {
+        targets.check_protocol(reader, fields.get("protocol"), protocol.unwrap_or(Protocol::Auto));
+    }
     if let (Some(tls), Some(protocol), Some(connections)) = (&tls, protocol, &connections) {
         mix::check(reader, &fields, (tls, protocol), connections.mix, &targets);
     }
@@ -81,8 +93,14 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         return None;
     }
     let mut scenarios = scenarios?;
+    let (mut setup, mut teardown) = (setup?, teardown?);
+    for (once, targets) in [(&mut setup, &targets_before), (&mut teardown, &targets_after)] {
+        once.iter_mut().for_each(|once| once.targets.clone_from(&targets.list));
+    }
     let mut tls = tls?;
-    if !fields.get("tls").is_some_and(connections::says_verify) && targets.tls_only_builtin() {
+    if !fields.get("tls").is_some_and(connections::says_verify)
+        && targets::tls_only_builtin(&[&targets, &targets_before, &targets_after])
+    {
         // The built-in server makes its own certificate at start.
         tls.verify = false;
     }
@@ -97,7 +115,14 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         http2: http2?,
         http3: http3?,
         thresholds: thresholds?,
-        script: Script { checks: scenarios::number_checks(&mut scenarios), data, seed },
+        script: Script {
+            checks: scenarios::number_checks(&mut scenarios),
+            data,
+            seed,
+            setup,
+            teardown,
+            ..Script::default()
+        },
         scenarios,
     })
 }

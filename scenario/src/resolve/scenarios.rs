@@ -8,7 +8,7 @@ use super::targets::Targets;
 use crate::limits;
 use crate::place;
 use crate::plan::{NamedCheck, Order, Scenario, Step};
-use crate::program::{Program, RowUse, Source};
+use crate::program::{Op, Program, RowUse, Source};
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
 use crate::tree::Entry;
@@ -23,8 +23,7 @@ pub(crate) fn read(
     reader: &mut Reader<'_>,
     plan: &Fields<'_>,
     whole: Span,
-    defaults: Habits,
-    targets: &mut Targets,
+    mut walk: Walk<'_>,
 ) -> Option<Vec<Scenario>> {
     let Some(entry) = plan.get("scenarios") else {
         if plan.lacks("scenarios") {
@@ -38,15 +37,6 @@ pub(crate) fn read(
         let message = format!("a plan has at most {} scenarios", limits::MAX_SCENARIOS);
         return reader.fail(entry.key_span, message, format!("this one has {}", entries.len()));
     }
-    let variables = plan.get("variables").and_then(|entry| reader.named(entry, "names to values"));
-    let fragments = plan.get("fragments").and_then(|entry| reader.named(entry, "names to fragments"));
-    let mut walk = Walk {
-        defaults,
-        targets,
-        steps: 0,
-        variables: variables.unwrap_or_default(),
-        fragments: fragments.unwrap_or_default(),
-    };
     let mut scenarios = Vec::new();
     for entry in entries {
         if reader.problems.is_full() {
@@ -57,15 +47,36 @@ pub(crate) fn read(
     Some(scenarios)
 }
 
-struct Walk<'t> {
-    defaults: Habits,
-    targets: &'t mut Targets,
-    steps: usize,
+/// What scenarios have in common while they are read.
+pub(crate) struct Walk<'t> {
+    pub defaults: &'t Habits,
+    pub targets: &'t mut Targets,
+    /// Steps of the plan so far.
+    pub steps: &'t mut usize,
     variables: &'t [Entry],
     fragments: &'t [Entry],
 }
 
-impl Walk<'_> {
+impl<'t> Walk<'t> {
+    /// The plan's variables and fragments are in the reach of all.
+    pub fn new(
+        reader: &mut Reader<'_>,
+        plan: &Fields<'t>,
+        defaults: &'t Habits,
+        targets: &'t mut Targets,
+        steps: &'t mut usize,
+    ) -> Walk<'t> {
+        let variables = plan.get("variables").and_then(|entry| reader.named(entry, "names to values"));
+        let fragments = plan.get("fragments").and_then(|entry| reader.named(entry, "names to fragments"));
+        Walk {
+            defaults,
+            targets,
+            steps,
+            variables: variables.unwrap_or_default(),
+            fragments: fragments.unwrap_or_default(),
+        }
+    }
+
     fn scenario(&mut self, reader: &mut Reader<'_>, entry: &Entry) -> Option<Scenario> {
         reader.name(&entry.key, entry.key_span);
         let fields = reader.map(entry, &place::SCENARIO)?;
@@ -81,39 +92,82 @@ impl Walk<'_> {
             return reader.fail(entry.key_span, message, "give it `steps: [...]` with at least one");
         };
         let habits = self.defaults.with(reader, &fields);
+        let body = self.body(reader, &habits, fields.get("variables"), list)?;
+        if body.made.is_empty() && reader.problems.count() == 0 {
+            let message = format!("the scenario {} requests nothing", quote(&entry.key));
+            return reader.fail(entry.key_span, message, "give it a step such as `get: /`");
+        }
+        let (steps, program) = body.compile(reader, &habits, false);
+        let weight = NonZeroU32::new(u32::try_from(weight?).ok()?)?;
+        Some(Scenario { name: entry.key.clone(), weight, steps, order: Order::Sequence, program })
+    }
+
+    /// Variables and steps.
+    pub fn body(
+        &mut self,
+        reader: &mut Reader<'_>,
+        habits: &Habits,
+        own: Option<&Entry>,
+        list: &Entry,
+    ) -> Option<Body> {
         reader.scope.begin();
         let mut initial = Vec::new();
         variables(reader, self.variables, &mut initial);
-        if let Some(own) = fields.get("variables") {
+        if let Some(own) = own {
             let own = reader.named(own, "names to values").unwrap_or_default();
             variables(reader, own, &mut initial);
         }
-        let mut flow = Flow::new(&habits, self.targets, self.fragments, &mut self.steps);
+        let first = reader.scope.count();
+        let mut flow = Flow::new(habits, self.targets, self.fragments, self.steps);
         let read = flow.steps(reader, list);
         let Flow { made, ops, counters, scripted, .. } = flow;
         let used = std::mem::take(&mut reader.scope.used);
         let names = reader.scope.end();
         read?;
-        if made.is_empty() && reader.problems.count() == 0 {
-            let message = format!("the scenario {} requests nothing", quote(&entry.key));
-            return reader.fail(entry.key_span, message, "give it a step such as `get: /`");
-        }
-        let scripted = scripted || made.iter().any(|m| !m.plain);
+        let rows = rows(&used);
+        Some(Body { made, ops, counters, scripted, initial, rows, names, first })
+    }
+}
+
+/// What a scenario does.
+pub(crate) struct Body {
+    pub made: Vec<Made>,
+    ops: Vec<Op>,
+    counters: u16,
+    scripted: bool,
+    initial: Vec<(u16, Source)>,
+    rows: Vec<RowUse>,
+    pub names: Vec<String>,
+    /// Place of the first variable that a step gives its value.
+    pub first: u16,
+}
+
+impl Body {
+    /// Its steps, and its program if it needs one or is to have one.
+    pub fn compile(
+        self,
+        reader: &mut Reader<'_>,
+        habits: &Habits,
+        always: bool,
+    ) -> (Vec<Step>, Option<Arc<Program>>) {
+        let scripted = always || self.scripted || self.made.iter().any(|m| !m.plain);
+        let Body { made, ops, counters, initial, rows, names, .. } = self;
+        let handed = reader.scope.handed.clone();
         let (steps, exchanges) = unique(reader, made);
         let program = scripted.then(|| {
             Arc::new(Program {
                 ops,
                 exchanges,
                 names,
+                handed,
                 initial,
-                rows: rows(&used),
+                rows,
                 counters,
                 lifetime: habits.lifetime,
                 on_error: habits.on_error,
             })
         });
-        let weight = NonZeroU32::new(u32::try_from(weight?).ok()?)?;
-        Some(Scenario { name: entry.key.clone(), weight, steps, order: Order::Sequence, program })
+        (steps, program)
     }
 }
 

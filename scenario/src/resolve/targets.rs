@@ -11,7 +11,7 @@ use crate::tree::{Entry, Node};
 use proto::Scheme;
 
 /// The targets so far; index 0 is the plan's own.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Targets {
     pub list: Vec<Target>,
     places: Vec<Span>,
@@ -122,12 +122,22 @@ impl Targets {
         };
         reader.problems.add(self.places[at], message, label);
     }
+}
 
-    /// Whether TLS is spoken with the built-in server and nobody else.
-    pub fn tls_only_builtin(&self) -> bool {
-        let mut tls = self.list.iter().filter(|t| t.scheme == Scheme::Https).peekable();
-        tls.peek().is_some() && tls.all(|t| t.endpoint == Endpoint::Builtin)
+/// Applies `connect_to` and `resolve` to all lists as if they were one: a rule must concern somebody, and not somebody in each.
+pub(crate) fn redirect(reader: &mut Reader<'_>, plan: &Fields<'_>, lists: &mut [&mut Targets]) {
+    let mut all: Vec<Target> = lists.iter().flat_map(|t| t.list.iter().cloned()).collect();
+    super::network::redirect(reader, plan, &mut all);
+    let mut all = all.into_iter();
+    for targets in lists {
+        targets.list.iter_mut().zip(&mut all).for_each(|(old, new)| *old = new);
     }
+}
+
+/// Whether TLS is spoken with the built-in server and nobody else.
+pub(crate) fn tls_only_builtin(lists: &[&Targets]) -> bool {
+    let mut tls = lists.iter().flat_map(|t| &t.list).filter(|t| t.scheme == Scheme::Https).peekable();
+    tls.peek().is_some() && tls.all(|t| t.endpoint == Endpoint::Builtin)
 }
 
 fn read(reader: &mut Reader<'_>, entry: &Entry) -> Option<Target> {

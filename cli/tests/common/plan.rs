@@ -1,0 +1,91 @@
+//! Plans for the tests: written to a file, run over a protocol, and the counts of both sides read.
+
+use super::{Server, json, loadgen, stderr};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// A plan file that is gone at the end of the test.
+pub struct PlanFile(pub PathBuf);
+
+impl PlanFile {
+    pub fn new(name: &str, text: &str) -> PlanFile {
+        let path = std::env::temp_dir().join(format!("loadgen-script-{}-{name}.yaml", std::process::id()));
+        std::fs::write(&path, text).expect("a scratch file");
+        PlanFile(path)
+    }
+}
+
+impl Drop for PlanFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// What is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http {
+    H1,
+    H2c,
+    H2,
+    H3,
+}
+
+/// Every one of them.
+pub const ALL: [Http; 4] = [Http::H1, Http::H2c, Http::H2, Http::H3];
+
+/// A plan of these steps for this server.
+pub fn plan(server: &Server, http: Http, top: &str, steps: &str, phase: &str) -> String {
+    let (target, protocol) = match http {
+        Http::H1 => (&server.http, "h1"),
+        Http::H2c => (&server.http, "h2c"),
+        Http::H2 => (&server.https, "h2"),
+        Http::H3 => (&server.https, "h3"),
+    };
+    format!(
+        "version: 1\ntarget: {target}\nprotocol: {protocol}\ntls: {{ verify: false }}\n{top}\nscenarios:\n  s:\n    steps:\n{steps}\nphases: [ {{ {phase} }} ]\n"
+    )
+}
+
+/// Runs a plan's steps so many times on this server.
+pub fn run(
+    server: &Server,
+    http: Http,
+    name: &str,
+    top: &str,
+    steps: &str,
+    phase: &str,
+    args: &[&str],
+) -> Value {
+    let text = plan(server, http, top, steps, phase);
+    let plan = PlanFile::new(&format!("{name}-{http:?}"), &text);
+    let path = plan.0.to_str().expect("UTF-8").to_owned();
+    let mut all = vec!["-f", &path, "--format", "json"];
+    all.extend(args);
+    let output = loadgen(&all);
+    assert!(output.status.code() == Some(0) || output.status.code() == Some(2), "{}{text}", stderr(&output));
+    let result = json(&output);
+    let n = |name: &str| result[name].as_u64().unwrap();
+    assert_eq!(n("started"), n("succeeded") + n("failed") + n("abandoned"), "{result}");
+    result
+}
+
+pub fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
+}
+
+/// Requests that the server counted for a path.
+pub fn seen(stats: &Value, path: &str) -> u64 {
+    stats["by_path"][path]["requests"].as_u64().unwrap_or(0)
+}
+
+pub fn checks(result: &Value) -> Vec<(String, u64, u64)> {
+    let list = result["checks_by_name"].as_array().expect("a list");
+    list.iter()
+        .map(|c| (c["name"].as_str().unwrap().into(), number(&c["passed"]), number(&c["failed"])))
+        .collect()
+}
+
+pub fn reasons(result: &Value) -> Vec<(String, u64)> {
+    let list = result["iteration_failures"].as_array().expect("a list");
+    list.iter().map(|r| (r["reason"].as_str().unwrap().into(), number(&r["count"]))).collect()
+}
