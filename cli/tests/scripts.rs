@@ -354,3 +354,31 @@ fn a_trace_shows_what_was_made_for_each_request() {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     }
 }
+
+#[test]
+fn fragments_of_other_files_are_used_with_their_parameters() {
+    let dir = std::env::temp_dir().join(format!("loadgen-script-{}-include", std::process::id()));
+    std::fs::create_dir_all(dir.join("deeper")).unwrap();
+    std::fs::write(dir.join("a.yaml"), "include: deeper/b.yaml\nfragments:\n  a:\n    parameters: [x]\n    steps: [ { get: '/any/a{{x}}' }, { use: b, with: { y: '{{x + 1}}' } } ]\n").unwrap();
+    // The body lies beside the file that names it.
+    std::fs::write(
+        dir.join("deeper/b.yaml"),
+        "fragments: { b: { parameters: [y], steps: [ { post: '/any/b{{y}}', file: body.txt } ] } }\n",
+    )
+    .unwrap();
+    std::fs::write(dir.join("deeper/body.txt"), "hello").unwrap();
+    for http in ALL {
+        let server = Server::start();
+        // Twice the same file is once the same file.
+        let top = format!("include: [ {0}/a.yaml, {0}/deeper/b.yaml ]", dir.display());
+        let steps = "      - use: a\n        with: { x: 1 }\n      - use: a\n        with: { x: 5 }";
+        let result = run(&server, http, "include", &top, steps, "users: 2, iterations: 10", &[]);
+        assert_eq!(number(&result["iterations_failed"]), 0, "{http:?} {result}");
+        let stats = server.stats();
+        for path in ["/any/a1", "/any/b2", "/any/a5", "/any/b6"] {
+            assert_eq!(seen(&stats, path), 10, "{http:?} {path} {stats}");
+        }
+        assert_eq!(number(&stats["requests"]), 40);
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}

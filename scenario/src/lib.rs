@@ -7,7 +7,7 @@
 //! `expr` has its templates and conditions.
 //!
 //! The way of a plan: `load` takes the text, `parse` makes a tree of it in which every value knows its place,
-//! `overrides` changes single values, `resolve` turns the tree into a [`Plan`] or collects what is wrong as [`Errors`].
+//! `overrides` changes single values, `include` adds the fragments of other files, `resolve` turns the tree into a [`Plan`] or collects what is wrong as [`Errors`].
 //! `place` holds the words of the language, `limits` its bounds. `describe` goes back from a plan to text.
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ mod describe;
 mod duration;
 mod error;
 mod expr;
+mod include;
 mod load;
 mod overrides;
 mod parse;

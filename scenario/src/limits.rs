@@ -60,6 +60,10 @@ pub const MAX_STREAMS: u64 = 100_000;
 pub const MAX_WEIGHT: u64 = 1_000_000;
 /// The longest time that can be written: a deadline stays representable.
 pub const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Files that a plan includes, each counted once.
+pub const MAX_INCLUDED: usize = 100;
+/// Files that include each other, one in the other: reading them recurses.
+pub const MAX_INCLUDE_DEPTH: usize = 10;
 /// Settings given beside the plan (`--set`).
 pub const MAX_OVERRIDES: usize = 1_000;
 /// Characters of a user's text repeated in a message.

@@ -1,6 +1,7 @@
 //! The way in: text or a file becomes a [`Plan`] or [`Errors`].
 
 use crate::error::{Errors, Problems};
+use crate::include;
 use crate::limits;
 use crate::overrides::{self, Overrides};
 use crate::parse::{self, Input};
@@ -10,8 +11,10 @@ use crate::resolve;
 use crate::scope::Scope;
 use crate::source::{Source, Sources, Span};
 use crate::templates;
+use crate::tree::Node;
 use std::io::Read as _;
 use std::path::Path;
+use std::rc::Rc;
 
 const EXAMPLE: &str = "a small plan:
 version: 1
@@ -32,16 +35,12 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path, overrides: &Overrides
         let message = format!("at most {} settings can be given beside a plan", limits::MAX_OVERRIDES);
         return Err(Errors::of_file(file_name, message));
     }
-    let mut sources = Sources(vec![Source { name: file_name, text }]);
+    let mut sources = Sources(vec![Source::new(file_name, text)]);
     overrides.add_sources(&mut sources);
-    let mut reader = Reader {
-        sources: &sources,
-        base_dir,
-        problems: Problems::default(),
-        file_bytes: 0,
-        scope: Scope::default(),
-    };
-    let plan = read(&mut reader, text, file_name);
+    let mut problems = Problems::default();
+    let root = tree(&mut sources, (text, file_name), base_dir, &mut problems);
+    let mut reader = Reader { sources: &sources, base_dir, problems, file_bytes: 0, scope: Scope::default() };
+    let plan = root.and_then(|root| read(&mut reader, &root, file_name));
     match (reader.problems.finish(&sources, file_name), plan) {
         (None, Some(plan)) => Ok(plan),
         (Some(errors), _) => Err(errors),
@@ -50,25 +49,37 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path, overrides: &Overrides
     }
 }
 
-fn read(reader: &mut Reader<'_>, text: &str, file_name: &str) -> Option<Plan> {
-    let sources = reader.sources;
-    let root = parse::document(Input { source: 0, offset: 0, text }, &mut reader.problems);
-    if reader.problems.count() > 0 {
+/// The whole tree: the plan's own, changed by the settings, with what it includes.
+fn tree(
+    sources: &mut Sources<'_>,
+    (text, file_name): (&str, &str),
+    base_dir: &Path,
+    problems: &mut Problems,
+) -> Option<Rc<Node>> {
+    let root = parse::document(Input { source: 0, offset: 0, text }, problems);
+    if problems.count() > 0 {
         return None;
     }
     let mut root = match root {
         Some(root) if !root.is_null() => root,
         _ => {
-            reader.problems.add(Span { source: 0, start: 0, end: 0 }, "the plan is empty", "");
-            reader.problems.note(EXAMPLE);
+            problems.add(Span { source: 0, start: 0, end: 0 }, "the plan is empty", "");
+            problems.note(EXAMPLE);
             return None;
         }
     };
-    overrides::apply(&mut root, sources, &mut reader.problems);
-    templates::refuse(reader, &root);
+    overrides::apply(&mut root, sources, problems);
+    let before = problems.count();
+    include::apply(&mut root, sources, (Path::new(file_name), base_dir), problems);
+    // What is missing of the fragments would be missed everywhere.
+    (problems.count() == before).then_some(root)
+}
+
+fn read(reader: &mut Reader<'_>, root: &Node, file_name: &str) -> Option<Plan> {
+    templates::refuse(reader, root);
     let stem = Path::new(file_name).file_stem().and_then(|s| s.to_str()).unwrap_or("plan");
     let name: String = stem.chars().filter(|c| !c.is_control()).take(limits::MAX_NAME).collect();
-    resolve::plan(reader, &root, if name.trim().is_empty() { "plan" } else { &name })
+    resolve::plan(reader, root, if name.trim().is_empty() { "plan" } else { &name })
 }
 
 /// Reads a plan from a file. Files that it names are looked for beside it.
@@ -102,7 +113,7 @@ fn too_large(bytes: u64) -> String {
 }
 
 /// The system's reason without its number.
-fn reason(error: &std::io::Error) -> String {
+pub(crate) fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
@@ -114,7 +125,7 @@ fn reason(error: &std::io::Error) -> String {
 fn not_utf8(name: &str, bytes: &[u8], at: usize) -> Errors {
     let text = String::from_utf8_lossy(bytes);
     // What comes before the fault is as long in the lossy text as in the file.
-    let place = Source { name, text: &text }.excerpt(at, at + '\u{fffd}'.len_utf8());
+    let place = Source::new(name, &text).excerpt(at, at + '\u{fffd}'.len_utf8());
     let note = match bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         true => "this looks like UTF-16; save the file as UTF-8",
         false => "save the file as UTF-8",

@@ -19,7 +19,7 @@ impl Overrides {
     /// Adds the settings to the sources, so that errors in them can be shown.
     pub(crate) fn add_sources<'a>(&'a self, sources: &mut Sources<'a>) {
         for text in self.set.iter().take(limits::MAX_OVERRIDES) {
-            sources.0.push(Source { name: "--set", text });
+            sources.0.push(Source::new("--set", text));
         }
     }
 }

@@ -33,8 +33,9 @@ pub(crate) const PLAN: Place = Place {
         "seed",
         "setup",
         "teardown",
+        "include",
     ],
-    later: &["include", "search", "tags", "on_agent_loss"],
+    later: &["search", "tags", "on_agent_loss"],
 };
 
 pub(crate) const TLS: Place = Place {
@@ -200,7 +201,7 @@ pub(crate) const STEP: Place = Place {
         "compression",
         "body_limit",
     ],
-    later: &["parallel", "pause_until", "protocol", "tags", "include", "expect_continue", "chunked"],
+    later: &["parallel", "pause_until", "protocol", "tags", "expect_continue", "chunked"],
 };
 
 /// Keys that make a step something else than a request, and what goes with each.
@@ -220,6 +221,10 @@ pub(crate) const FLOW: &[(&str, Place)] = &[
 pub(crate) const CHOICE: Place = Place { name: "a choice", keys: &["weight", "steps"], later: &[] };
 
 pub(crate) const FRAGMENT: Place = Place { name: "a fragment", keys: &["parameters", "steps"], later: &[] };
+
+/// A file that a plan includes.
+pub(crate) const INCLUDED: Place =
+    Place { name: "an included file", keys: &["version", "fragments", "include"], later: &[] };
 
 pub(crate) const THINK: Place =
     Place { name: "think", keys: &["normal", "deviation", "exponential"], later: &[] };

@@ -86,6 +86,12 @@ impl<'a> Reader<'a> {
         self.fail(span, message, format!("found {}", Reader::found(&entry.value)))
     }
 
+    /// Where a file that is named here is looked for: beside the file that names it.
+    pub fn beside(&self, span: Span) -> &'a Path {
+        let sources = self.sources;
+        sources.0.get(span.source as usize).and_then(|s| s.dir.as_deref()).unwrap_or(self.base_dir)
+    }
+
     /// A part of a scalar's text, as a place: exact where the text stands in the source as it is.
     pub fn part(&self, node: &Node, start: usize, end: usize) -> Span {
         let Kind::Scalar { text, .. } = &node.kind else { return node.span };

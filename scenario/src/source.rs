@@ -1,6 +1,8 @@
 //! The texts a plan is made of, and places in them. A place becomes line, column and caret only when it is shown.
 
 use crate::limits;
+use std::borrow::Cow;
+use std::path::PathBuf;
 
 /// A range of bytes in one of the [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,11 +15,13 @@ pub(crate) struct Span {
 /// A text and the name it is shown under.
 #[derive(Debug)]
 pub(crate) struct Source<'a> {
-    pub name: &'a str,
-    pub text: &'a str,
+    pub name: Cow<'a, str>,
+    pub text: Cow<'a, str>,
+    /// Where the files that it names are looked for, if not beside the plan.
+    pub dir: Option<PathBuf>,
 }
 
-/// All texts of a plan: the first is the plan itself, then one for each setting given beside it.
+/// All texts of a plan: the first is the plan itself, then one for each setting given beside it, then the included files.
 #[derive(Debug)]
 pub(crate) struct Sources<'a>(pub Vec<Source<'a>>);
 
@@ -45,11 +49,16 @@ pub struct Excerpt {
     pub width: usize,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// A text that is there for as long as the plan is read.
+    pub fn new(name: &'a str, text: &'a str) -> Source<'a> {
+        Source { name: Cow::Borrowed(name), text: Cow::Borrowed(text), dir: None }
+    }
+
     /// Finds line and column of a range of bytes. A range outside is moved inside.
     pub fn excerpt(&self, start: usize, end: usize) -> Excerpt {
-        let start = floor_char(self.text, start);
-        let end = floor_char(self.text, end.max(start));
+        let start = floor_char(&self.text, start);
+        let end = floor_char(&self.text, end.max(start));
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
         let line = self.text[line_start..line_end].trim_end_matches('\r');
@@ -58,7 +67,7 @@ impl Source<'_> {
         let before = &self.text[line_start..start.min(line_end)];
         let (text, indent, width) = crop(before, marked, &line[before.len() + marked.len()..]);
         Excerpt {
-            file: self.name.to_owned(),
+            file: self.name.to_string(),
             line: self.text[..line_start].matches('\n').count() + 1,
             column: before.chars().count() + 1,
             text: without_passwords(&text),
@@ -157,7 +166,7 @@ mod tests {
     use super::*;
 
     fn excerpt(text: &str, start: usize, end: usize) -> Excerpt {
-        Source { name: "f", text }.excerpt(start, end)
+        Source::new("f", text).excerpt(start, end)
     }
 
     #[test]

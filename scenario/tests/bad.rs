@@ -27,7 +27,7 @@ fn errors_read_as_agreed() {
         let text = match scenario::load(&path, &Overrides::default()) {
             Ok(_) => format!("{name} is a legal plan\n"),
             // The tests run in different directories on different machines.
-            Err(errors) => errors.to_string().replace(&path.display().to_string(), name),
+            Err(errors) => errors.to_string().replace(&format!("{}/", path.parent().unwrap().display()), ""),
         };
         if update {
             std::fs::write(&golden, &text).unwrap();

@@ -133,7 +133,7 @@ fn part(reader: &mut Reader<'_>, field: &Entry, out: &mut Phrase) -> Option<()> 
 
 fn file(reader: &mut Reader<'_>, entry: &Entry) -> Option<Bytes> {
     let name = reader.fixed(entry)?;
-    let path = reader.base_dir.join(name);
+    let path = reader.beside(entry.value.span).join(name);
     let span = entry.value.span;
     let meta = match std::fs::metadata(&path) {
         Ok(meta) if meta.is_file() => meta,
