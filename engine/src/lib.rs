@@ -17,6 +17,7 @@ mod once;
 mod options;
 mod pacing;
 mod prepare;
+mod rendezvous;
 mod request_log;
 mod run;
 pub mod stats;

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::core::QuicSetup;
 use crate::core::{Numbers, PreludeSetup, ScenarioSetup, Script, Setup, StepSetup, TargetSetup};
 use crate::io::socket::{self, Peer};
+use crate::rendezvous::Rendezvous;
 use crate::stats::interval::Keep;
 use crate::tls::{TlsSetup, server_name};
 use crate::{Event, Options, StartError, limits};
@@ -102,6 +103,7 @@ pub(crate) fn setup(
         quic,
         discard,
         keep: Keep::of(plan, options),
+        meetings: plan.script.meetings.iter().map(|m| Rendezvous::new(m.users)).collect(),
         options: options.clone(),
         plan: plan.clone(),
     })

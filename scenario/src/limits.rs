@@ -112,6 +112,14 @@ pub const MAX_REDIRECTS: u64 = 50;
 pub const WHILE_ROUNDS: u64 = 10_000;
 /// Rounds of a `repeat` or a `while`.
 pub const MAX_ROUNDS: u64 = 1_000_000_000;
+/// Requests of a `parallel` at a time unless the plan says otherwise: as browsers do over HTTP/1.1, for each host.
+pub const PARALLEL: u64 = 6;
+/// The most of them: each has a request's state of its own.
+pub const MAX_PARALLEL: u64 = 100;
+/// How long `pause_until` waits unless the plan says otherwise: users that never come must not hold the others for ever.
+pub const MEETING_TIMEOUT: Duration = Duration::from_secs(30);
+/// Different `pause_until` of a plan.
+pub const MAX_MEETINGS: usize = 1_000;
 /// Steps that a user takes in one go without a request or a pause: the others wait for the core that long.
 pub const MAX_OPS_IN_A_ROW: u32 = 10_000;
 /// Samples of failures kept for each check and core.

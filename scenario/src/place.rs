@@ -201,7 +201,7 @@ pub(crate) const STEP: Place = Place {
         "compression",
         "body_limit",
     ],
-    later: &["parallel", "pause_until", "protocol", "tags", "expect_continue", "chunked"],
+    later: &["protocol", "tags", "expect_continue", "chunked"],
 };
 
 /// Keys that make a step something else than a request, and what goes with each.
@@ -213,6 +213,8 @@ pub(crate) const FLOW: &[(&str, Place)] = &[
     ("while", Place { name: "while", keys: &["while", "steps", "at_most"], later: &[] }),
     ("if", Place { name: "if", keys: &["if", "then", "else"], later: &[] }),
     ("choose", Place { name: "choose", keys: &["choose"], later: &[] }),
+    ("parallel", Place { name: "parallel", keys: &["parallel", "max"], later: &[] }),
+    ("pause_until", Place { name: "pause_until", keys: &["pause_until"], later: &[] }),
     ("use", Place { name: "use", keys: &["use", "with"], later: &[] }),
     ("fail", Place { name: "fail", keys: &["fail"], later: &[] }),
     ("log", Place { name: "log", keys: &["log"], later: &[] }),
@@ -221,6 +223,10 @@ pub(crate) const FLOW: &[(&str, Place)] = &[
 pub(crate) const CHOICE: Place = Place { name: "a choice", keys: &["weight", "steps"], later: &[] };
 
 pub(crate) const FRAGMENT: Place = Place { name: "a fragment", keys: &["parameters", "steps"], later: &[] };
+
+/// What `pause_until` waits for.
+pub(crate) const MEETING: Place =
+    Place { name: "pause_until", keys: &["users", "timeout", "name", "at_timeout"], later: &[] };
 
 /// A file that a plan includes.
 pub(crate) const INCLUDED: Place =

@@ -56,10 +56,21 @@ pub struct Script {
     pub setup: Option<Box<Once>>,
     /// What is done once, after the last phase.
     pub teardown: Option<Box<Once>>,
+    /// Where users wait for each other.
+    pub meetings: Vec<Meeting>,
     /// Places of the values that this plan, being a setup, hands over.
     pub hands: Vec<u16>,
     /// The values that a setup handed over.
     pub handed: Handed,
+}
+
+/// A point where users wait until so many have come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// Its name; empty if it has none.
+    pub name: String,
+    /// How many.
+    pub users: NonZeroU32,
 }
 
 /// Steps that are done once in a run, by one user of their own, beside the phases.
@@ -121,7 +132,12 @@ impl Plan {
             stop: Stop::Iterations(NonZeroU64::MIN),
             record: true,
         };
-        let (ramp_up, max) = (Duration::ZERO, NonZeroU32::MIN);
+        let width = once.scenario.program.as_ref().map_or(1, |p| p.width());
+        let max = match self.connections.share {
+            Share::Pool => NonZeroU32::new(width).unwrap_or(NonZeroU32::MIN),
+            Share::PerUser => NonZeroU32::MIN,
+        };
+        let ramp_up = Duration::ZERO;
         Plan {
             name: self.name.clone(),
             targets: once.targets.clone(),
@@ -135,6 +151,7 @@ impl Plan {
                 seed: self.script.seed,
                 setup: None,
                 teardown: None,
+                meetings: vec![],
                 hands: once.hands.clone(),
                 handed: self.script.handed.clone(),
             },

@@ -5,8 +5,9 @@ use crate::expr::parse::Meaning;
 use crate::expr::value::Value;
 use crate::limits;
 use crate::place;
+use crate::plan::Meeting;
 use crate::program::BUILT_IN;
-use crate::source::quote;
+use crate::source::{Span, quote};
 
 /// A data source as far as names are concerned.
 #[derive(Clone, Debug)]
@@ -29,6 +30,10 @@ pub(crate) struct Scope {
     pub handed: Vec<String>,
     /// What is read is done once: there are no rows for it.
     pub once: bool,
+    /// Variables from this place on get their values at the same time as what is read.
+    pub hidden: Option<u16>,
+    /// Where users wait for each other, and where that is written.
+    pub meetings: Vec<(Meeting, Span)>,
     /// Some names could not be read: nothing is said about unknown ones.
     pub partial: bool,
 }
@@ -98,6 +103,11 @@ impl Scope {
             return Meaning::Unknown(message, "only `env` and functions are known here".into());
         }
         if let Some(at) = self.names.iter().position(|n| n == name) {
+            let of_data = self.used.iter().any(|(_, _, place)| usize::from(*place) == at);
+            if !of_data && self.hidden.is_some_and(|hidden| at >= usize::from(hidden)) {
+                let message = format!("{} gets its value in the same `parallel`", quote(name));
+                return Meaning::Unknown(message, "it is known behind it".into());
+            }
             return Meaning::Place(at as u16);
         }
         if let Some(at) = self.handed.iter().position(|n| n == name) {

@@ -64,7 +64,7 @@ impl Actor {
         let Action::Request { step, hop } = action else { panic!("{action:?} is no request") };
         self.step = step;
         let values: Vec<String> =
-            self.user.values().map(|v| String::from_utf8_lossy(v).into_owned()).collect();
+            self.user.flight().values().map(|v| String::from_utf8_lossy(v).into_owned()).collect();
         let template = &self.plan.scenarios[0].steps[step as usize].template;
         let text = |text: &proto::Text| -> String {
             text.pieces()
@@ -87,10 +87,10 @@ impl Actor {
         for field in template.fields() {
             out += &format!("\n{}: {}", field.name, text(&field.value));
         }
-        if self.user.has_cookie() {
+        if self.user.flight().has_cookie() {
             out += &format!("\ncookie: {}", values[usize::from(exchange.cookie_slot())]);
         }
-        let body = self.user.payload();
+        let body = self.user.flight().payload();
         if body.is_empty() { out } else { format!("{out}\n\n{}", String::from_utf8_lossy(&body)) }
     }
 
@@ -450,5 +450,5 @@ fn a_user_is_small() {
     a.request();
     a.respond(200, &[], &[b'x'; 100_000]);
     assert!(a.user.footprint() < 4096, "{} bytes", a.user.footprint());
-    assert_eq!(Bytes::new(), a.user.payload());
+    assert_eq!(Bytes::new(), a.user.flight().payload());
 }

@@ -21,7 +21,9 @@ macro_rules! notes {
 
 mod arrivals;
 mod link;
+mod meet;
 mod notes;
+mod parallel;
 mod prelude;
 mod quic;
 mod script;
@@ -36,6 +38,7 @@ use crate::clock::Clock;
 use crate::gate::{self, Place};
 use crate::io::{Driver, Wait, What};
 use crate::limits;
+use crate::rendezvous::Rendezvous;
 use crate::request_log::CoreLog;
 use crate::run::Interrupts;
 use crate::stats::interval::{Grid, Keep};
@@ -79,6 +82,8 @@ pub(crate) struct Setup {
     pub(crate) discard: bool,
     /// What of each interval somebody asked for.
     pub(crate) keep: Keep,
+    /// Where users of all cores wait for each other.
+    pub(crate) meetings: Vec<Rendezvous>,
 }
 
 /// A scenario's part of the dense step list.
@@ -292,6 +297,8 @@ pub(crate) struct Core<'a, D, C> {
     /// The schedule of a phase in the open model.
     arrivals: Option<Box<Open>>,
     phases: Vec<Option<(Time, Time)>>,
+    /// Users that wait for others.
+    met: Vec<meet::Waiting>,
     /// Links to flush at the end of the turn.
     touched: Vec<u32>,
     /// Received and not yet read.
@@ -376,6 +383,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             },
             timers: Timers::default(),
             batch,
+            met: Vec::new(),
             touched: Vec::new(),
             datagrams: Vec::new(),
             scratch: Vec::new(),
@@ -582,7 +590,11 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     /// One turn. Returns the time of its batch.
     fn turn(&mut self, before: Time, deadline: Time) -> io::Result<Time> {
         self.turns += 1;
-        let tick = before.after(if self.meeting { limits::MEETING_TICK } else { limits::TICK });
+        let tick = before.after(if self.meeting || !self.met.is_empty() {
+            limits::MEETING_TICK
+        } else {
+            limits::TICK
+        });
         let deadline = deadline.min(self.timers.next()).min(self.phase.ends).min(tick);
         let deadline = self.phase.ramp.map_or(deadline, |r| deadline.min(r.next()));
         let in_flight = self.queues.in_flight as u32;
@@ -617,6 +629,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             }
         }
         self.move_users(now);
+        self.look_for_others(now);
         self.advance_users(now);
         self.release_arrivals(now);
         self.flush(now);

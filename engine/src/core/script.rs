@@ -3,6 +3,7 @@
 //! A scenario without a program never comes here; it costs a look at an `Option` that is empty.
 
 use super::link::Prepared;
+use super::parallel::Lanes;
 use super::users::State;
 use super::{Core, Told, by_proxy, closing};
 use crate::clock::Clock;
@@ -13,7 +14,7 @@ use proto::{Field, Framing, Piece, Template, Text, Time};
 use scenario::Plan;
 use scenario::plan::{CheckTally, Step};
 use scenario::program::data::Shard;
-use scenario::program::{Action, Done, Exchange, Handed, Hop, Program, Reason, User, Verdict, World};
+use scenario::program::{Action, Done, Exchange, Flight, Handed, Hop, Program, Reason, User, Verdict, World};
 use std::sync::Arc;
 
 /// What makes a step a scripted one.
@@ -68,7 +69,7 @@ impl Script {
     }
 
     /// The path that a redirect led to, for a request that follows one.
-    pub(super) fn redirected(&self, user: &User) -> Option<Vec<u8>> {
+    pub(super) fn redirected(&self, user: &Flight) -> Option<Vec<u8>> {
         user.redirected()?;
         let slot = self.program.exchanges()[self.at].location_slot();
         let path = user.values().nth(usize::from(slot))?;
@@ -77,7 +78,7 @@ impl Script {
 
     /// The request in wire form that a user sends now; `plain` is the step's own.
     #[inline]
-    pub(super) fn prepared<'a>(&'a self, user: &User, plain: &'a Prepared) -> &'a Prepared {
+    pub(super) fn prepared<'a>(&'a self, user: &Flight, plain: &'a Prepared) -> &'a Prepared {
         match (user.redirected(), user.has_cookie(), &self.with_cookie) {
             (None, true, Some(prepared)) => prepared,
             (None, ..) => plain,
@@ -150,9 +151,11 @@ fn hop(
 
 /// The scripted users of a core.
 pub(super) struct Scripts {
-    world: World,
+    pub(super) world: World,
     /// By user; empty if no scenario has a program.
-    actors: Vec<User>,
+    pub(super) actors: Vec<User>,
+    /// Requests beside those of users, numbered behind them.
+    pub(super) lanes: Lanes,
     /// By phase: whether its checks count.
     record: Vec<bool>,
     /// Wall time at the epoch of the run.
@@ -184,6 +187,7 @@ impl Scripts {
         Scripts {
             actors: (first_user..first_user + users).map(|number| User::new(&world, number)).collect(),
             world,
+            lanes: Lanes::default(),
             record: plan.phases.iter().map(|p| p.record).collect(),
             wall,
             figures: ScriptFigures::default(),
@@ -192,14 +196,30 @@ impl Scripts {
         }
     }
 
-    fn at(&mut self, now: Time) -> &mut World {
+    pub(super) fn at(&mut self, now: Time) -> &mut World {
         self.world.wall = self.wall + now.as_nanos();
         &mut self.world
     }
 
+    /// The request that a user, or one that is beside it, is at.
     #[inline]
-    pub(super) fn actor(&self, index: u32) -> &User {
-        &self.actors[index as usize]
+    pub(super) fn flight(&self, index: u32) -> &Flight {
+        match self.actors.get(index as usize) {
+            Some(actor) => actor.flight(),
+            None => &self.lanes.list[index as usize - self.actors.len()].flight,
+        }
+    }
+
+    /// Does something with a user and its request, or one that is beside it.
+    #[inline]
+    fn with<R>(&mut self, index: u32, act: impl FnOnce(&mut User, &mut World) -> R) -> R {
+        let at = index as usize;
+        if let Some(actor) = self.actors.get_mut(at) {
+            return act(actor, &mut self.world);
+        }
+        let lane = &mut self.lanes.list[at - self.actors.len()];
+        let world = &mut self.world;
+        self.actors[lane.owner as usize].aside(&mut lane.flight, |actor| act(actor, world))
     }
 
     pub(super) fn head(
@@ -212,11 +232,11 @@ impl Scripts {
     ) {
         let record = self.record[usize::from(phase)];
         self.world.wall = self.wall + now.as_nanos();
-        self.actors[index as usize].head(&script.program, &mut self.world, status, fields, record);
+        self.with(index, |actor, world| actor.head(&script.program, world, status, fields, record));
     }
 
     pub(super) fn body(&mut self, index: u32, script: &Script, bytes: &[u8]) {
-        self.actors[index as usize].body(&script.program, bytes);
+        self.with(index, |actor, _| actor.body(&script.program, bytes));
     }
 
     pub(super) fn done(
@@ -227,17 +247,17 @@ impl Scripts {
         protocol: &'static str,
     ) -> Verdict {
         let done = Done { response, protocol, record: self.record[usize::from(phase)] };
-        self.actors[index as usize].done(&script.program, &mut self.world, done)
+        self.with(index, |actor, world| actor.done(&script.program, world, done))
     }
 
     pub(super) fn failed(&mut self, index: u32, script: &Script, detail: &'static str) {
-        self.actors[index as usize].failed(&script.program, &mut self.world, detail);
+        self.with(index, |actor, world| actor.failed(&script.program, world, detail));
     }
 
     /// A rendered value cannot be sent: the request fails, and with it the iteration.
     pub(super) fn unsendable(&mut self, index: u32, script: &Script) {
         let detail = "a rendered value holds a character that must not be in a request";
-        self.actors[index as usize].give_up(&script.program, detail);
+        self.with(index, |actor, _| actor.give_up(&script.program, detail));
     }
 
     fn note_failure(&mut self, phase: u16, reason: Reason) {
@@ -311,6 +331,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                     let step = setup.scenarios[scenario].first + step;
                     let target = hop.map_or(setup.steps[step as usize].target, |hop: Hop| hop.target);
                     return self.start_request_to(index, (step, target), due, now);
+                }
+                Action::Parallel { most } => return self.fan_out(index, most, due, now),
+                Action::Meet { at, timeout, must } => {
+                    if self.meet(index, at, (timeout, must), now) {
+                        return;
+                    }
                 }
                 Action::Think(time) => return self.rest(index, now.after(time), State::Thinking, now),
                 Action::Log(text) => self.say(text),

@@ -26,6 +26,10 @@ pub(super) enum State {
     Again,
     /// Its program pauses until `due`.
     Thinking,
+    /// Its requests are those of its lanes.
+    Fanned,
+    /// It waits for other users.
+    Meeting,
     /// Its iteration did nothing but end; the next one begins in the next turn, so that the others are not held up.
     Resting,
 }
@@ -250,7 +254,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 State::Again => self.place(user, now),
                 State::Ended => self.next_step(user, now),
                 State::Resting => self.next_iteration(user, now),
-                State::Idle | State::Waiting | State::InFlight | State::Thinking => {}
+                State::Idle
+                | State::Waiting
+                | State::InFlight
+                | State::Thinking
+                | State::Fanned
+                | State::Meeting => {}
             }
         }
         ready.clear();
@@ -259,7 +268,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
     }
 
-    fn next_step(&mut self, index: u32, now: Time) {
+    pub(super) fn next_step(&mut self, index: u32, now: Time) {
+        if self.is_lane(index) {
+            return self.landed(index, now);
+        }
         let user = &self.users[index as usize];
         let scenario = &self.setup.scenarios[usize::from(user.scenario)];
         if scenario.scripted && !self.stopping {
@@ -413,14 +425,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let submitted = match &step.script {
             None => http.submit(now, token, &step.prepared, &[], step.body.clone(), want),
             Some(script) => {
-                let actor = self.scripts.actor(index);
+                let flight = self.scripts.flight(index);
                 let mut values: [&[u8]; MAX_SLOTS + 2] = [&[]; MAX_SLOTS + 2];
-                let count = values.iter_mut().zip(actor.values()).map(|(slot, value)| *slot = value).count();
-                let prepared = script.prepared(actor, &step.prepared);
+                let count = values.iter_mut().zip(flight.values()).map(|(slot, value)| *slot = value).count();
+                let prepared = script.prepared(flight, &step.prepared);
                 if let Some(trace) = &mut self.recorder.trace {
-                    trace.made(index, actor.values(), script.redirected(actor), &actor.payload());
+                    trace.made(index, flight.values(), script.redirected(flight), &flight.payload());
                 }
-                http.submit(now, token, prepared, &values[..count], actor.payload(), want)
+                http.submit(now, token, prepared, &values[..count], flight.payload(), want)
             }
         };
         match submitted {
@@ -508,7 +520,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn abandon_all(&mut self) {
         for user in &mut self.users {
             let unseen = match user.state {
-                State::Idle | State::Ended | State::Thinking | State::Resting => continue,
+                State::Idle
+                | State::Ended
+                | State::Thinking
+                | State::Resting
+                | State::Fanned
+                | State::Meeting => continue,
                 State::Waiting | State::Again => true,
                 State::InFlight => user.sent == Time::NEVER && !self.setup.steps[user.step as usize].has_body,
             };

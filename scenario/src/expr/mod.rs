@@ -63,7 +63,7 @@ const _: () = assert!(crate::limits::MAX_VARIABLES < HANDED as usize, "a variabl
 
 impl<'a> Env<'a> {
     #[inline]
-    fn value(self, place: u16) -> Option<&'a Value> {
+    pub fn value(self, place: u16) -> Option<&'a Value> {
         match place.checked_sub(HANDED) {
             None => self.vars.get(usize::from(place)),
             Some(at) => self.handed.get(usize::from(at)),

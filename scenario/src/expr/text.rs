@@ -163,7 +163,7 @@ impl Phrase {
                 Part::Literal(bytes) => out.extend_from_slice(bytes),
                 Part::Value(Expr::Var(place), Escape::Raw) => {
                     // The usual case, without a detour.
-                    match env.vars.get(usize::from(*place)) {
+                    match env.value(*place) {
                         Some(Value::Text(text)) => out.extend_from_slice(text.as_bytes()),
                         Some(other) => other.get().ok_or(EvalError::Unset(*place))?.write(out),
                         None => return Err(EvalError::Unset(*place)),

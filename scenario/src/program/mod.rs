@@ -16,7 +16,7 @@ pub(crate) use check::{Check, CheckKind, Limit, Operand, Test};
 pub(crate) use extract::{Extract, From, Pick};
 pub(crate) use html::Selector;
 pub(crate) use json::Path;
-pub use user::{Action, Done, Hop, Reason, User, Verdict, World};
+pub use user::{Action, Done, Flight, Hop, Reason, User, Verdict, World};
 
 use crate::expr::Expr;
 use crate::expr::random::Random;
@@ -105,6 +105,18 @@ pub(crate) enum Source {
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Request(u32),
+    /// Requests of these steps at once, at most so many at a time.
+    Parallel {
+        first: u32,
+        count: u32,
+        most: u16,
+    },
+    /// Waits for other users; in vain, if it `must`, fails the iteration.
+    Meet {
+        at: u16,
+        timeout: Duration,
+        must: bool,
+    },
     Think(Think),
     Set(u16, Source),
     Log(Phrase),
@@ -258,8 +270,18 @@ impl Exchange {
 impl Program {
     /// What is done besides requests, each in a word or two, with the scenario's steps by their index between.
     pub(crate) fn outline(&self) -> impl Iterator<Item = Result<u32, String>> {
-        self.ops.iter().map(|op| match op {
+        let requests = |op: &Op| match *op {
+            Op::Parallel { first, count, .. } => first..first + count,
+            _ => 0..0,
+        };
+        let of_op = |op: &Op| match op {
             Op::Request(step) => Ok(*step),
+            Op::Parallel { count, most, .. } => {
+                Err(format!("parallel: {count} requests, at most {most} at a time"))
+            }
+            Op::Meet { timeout, .. } => {
+                Err(format!("pause_until, for at most {}", crate::duration::show_duration(*timeout)))
+            }
             Op::Think(think) => Err(format!("think: {think}")),
             Op::Set(place, _) => Err(format!("set: {}", self.names[usize::from(*place)])),
             Op::Log(_) => Err("log".into()),
@@ -271,7 +293,17 @@ impl Program {
             Op::Rounds { most, .. } => Err(format!("while, at most {most} rounds")),
             Op::Round { .. } => Err("a round".into()),
             Op::Choose(arms) => Err(format!("choose one of {}", arms.len())),
-        })
+        };
+        self.ops.iter().flat_map(move |op| std::iter::once(of_op(op)).chain(requests(op).map(Ok)))
+    }
+
+    /// Requests that a user has under way at a time, at most.
+    pub fn width(&self) -> u32 {
+        let width = |op: &Op| match op {
+            Op::Parallel { count, most, .. } => (*count).min(u32::from(*most)),
+            _ => 1,
+        };
+        self.ops.iter().map(width).max().unwrap_or(1)
     }
 
     /// What is made of the responses, by the scenario's step.

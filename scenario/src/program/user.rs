@@ -35,6 +35,20 @@ pub enum Action {
         /// Where a redirect leads.
         hop: Option<Hop>,
     },
+    /// Sends several requests at once, each in a flight of its own ([`User::launch`]), at most so many at a time.
+    Parallel {
+        /// At a time.
+        most: u16,
+    },
+    /// Waits for other users.
+    Meet {
+        /// Index of the plan's meeting.
+        at: u16,
+        /// For how long at most.
+        timeout: Duration,
+        /// Waiting in vain fails the iteration.
+        must: bool,
+    },
     /// Does nothing for a while.
     Think(Duration),
     /// Says something to whoever watches.
@@ -133,24 +147,36 @@ impl World {
 #[derive(Debug)]
 pub struct User {
     pc: usize,
+    /// The scenario of its variables.
+    scenario: u16,
+    /// Requests of a `parallel` that are under way.
+    aloft: u16,
+    /// The next of its steps, and where they end.
+    fan: (u32, u32),
+    iteration: u64,
+    vars: Vec<Value>,
+    counters: Vec<u32>,
+    jar: Jar,
+    random: Random,
+    /// Why the iteration will end.
+    broken: Option<Reason>,
+    flight: Flight,
+}
+
+/// One request of a user and its response. A user has one; each request of a `parallel` has another.
+#[derive(Debug, Default)]
+pub struct Flight {
     step: u32,
     hops: u8,
     hop: Option<Hop>,
     /// The redirect that asked for the present request.
     on_hop: Option<Hop>,
-    /// The scenario of its variables.
-    scenario: u16,
     truncated: bool,
     coding: Coding,
     status: u16,
     passed: u32,
     missed: u32,
     target: u16,
-    iteration: u64,
-    vars: Vec<Value>,
-    counters: Vec<u32>,
-    jar: Jar,
-    random: Random,
     /// The values of the request's slots one after the other, and where each ends.
     rendered: Vec<u8>,
     ends: Vec<u32>,
@@ -159,8 +185,37 @@ pub struct User {
     path: Vec<u8>,
     has_cookie: bool,
     body: Vec<u8>,
-    /// Why the iteration will end.
-    broken: Option<Reason>,
+}
+
+impl Flight {
+    /// The values of the request's slots, in order.
+    #[inline]
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        let mut from = 0;
+        self.ends.iter().map(move |end| {
+            let value = &self.rendered[from..*end as usize];
+            from = *end as usize;
+            value
+        })
+    }
+
+    /// The redirect that asked for the request.
+    #[inline]
+    pub fn redirected(&self) -> Option<Hop> {
+        self.on_hop
+    }
+
+    /// Whether the request has a cookie: the value of the slot is not empty.
+    #[inline]
+    pub fn has_cookie(&self) -> bool {
+        self.has_cookie
+    }
+
+    /// The request's body.
+    #[inline]
+    pub fn payload(&self) -> Bytes {
+        self.payload.clone()
+    }
 }
 
 impl User {
@@ -171,29 +226,16 @@ impl User {
         debug_assert_eq!(vars.len(), BUILT_IN.len());
         User {
             pc: 0,
-            step: 0,
-            hops: 0,
-            hop: None,
-            on_hop: None,
             scenario: 0,
-            truncated: false,
-            coding: Coding::Identity,
-            status: 0,
-            passed: 0,
-            missed: 0,
-            target: 0,
+            aloft: 0,
+            fan: (0, 0),
             iteration: 0,
             vars,
             counters: Vec::new(),
             jar: Jar::default(),
             random: Random::new(world.seed, number),
-            rendered: Vec::new(),
-            ends: Vec::new(),
-            payload: Bytes::new(),
-            path: Vec::new(),
-            has_cookie: false,
-            body: Vec::new(),
             broken: None,
+            flight: Flight::default(),
         }
     }
 
@@ -206,7 +248,8 @@ impl User {
     pub fn begin(&mut self, program: &Program, world: &mut World, scenario: u16) -> bool {
         let first = self.iteration == 0 || self.scenario != scenario;
         self.scenario = scenario;
-        (self.pc, self.hops, self.hop, self.broken) = (0, 0, None, None);
+        (self.pc, self.flight.hops, self.flight.hop, self.broken) = (0, 0, None, None);
+        (self.aloft, self.fan) = (0, (0, 0));
         self.iteration += 1;
         if first || program.lifetime == Lifetime::Iteration {
             self.jar.clear();
@@ -252,7 +295,7 @@ impl User {
             if let Some(reason) = self.broken.take() {
                 return Action::End(Err(reason));
             }
-            if let Some(hop) = self.hop.take() {
+            if let Some(hop) = self.flight.hop.take() {
                 return self.follow(hop, program, world);
             }
             let Some(op) = program.ops.get(self.pc) else { return Action::End(Ok(())) };
@@ -269,11 +312,16 @@ impl User {
     fn step(&mut self, op: &Op, program: &Program, world: &mut World) -> Result<Option<Action>, EvalError> {
         match op {
             Op::Request(step) => {
-                (self.step, self.hops, self.on_hop) = (*step, 0, None);
-                let exchange = &program.exchanges[*step as usize];
-                self.target = exchange.target as u16;
-                self.render(exchange, world)?;
+                self.request(*step, program, world)?;
                 return Ok(Some(Action::Request { step: *step, hop: None }));
+            }
+            Op::Parallel { first, count, most } => {
+                self.fan = (*first, *first + *count);
+                self.vars[OK] = Value::Bool(true);
+                return Ok(Some(Action::Parallel { most: *most }));
+            }
+            Op::Meet { at, timeout, must } => {
+                return Ok(Some(Action::Meet { at: *at, timeout: *timeout, must: *must }));
             }
             Op::Think(think) => return Ok(Some(Action::Think(think.draw(&self.random)))),
             Op::Set(place, source) => self.set(*place, source, world)?,
@@ -347,14 +395,21 @@ impl User {
 
     // ---- the request ----
 
+    fn request(&mut self, step: u32, program: &Program, world: &World) -> Result<(), EvalError> {
+        let exchange = &program.exchanges[step as usize];
+        (self.flight.step, self.flight.hops, self.flight.hop, self.flight.on_hop) = (step, 0, None, None);
+        self.flight.target = exchange.target as u16;
+        self.render(exchange, world)
+    }
+
     /// Works out the values of the request's slots, and its body.
     fn render(&mut self, exchange: &Exchange, world: &World) -> Result<(), EvalError> {
-        let mut out = std::mem::take(&mut self.rendered);
-        let mut path = std::mem::take(&mut self.path);
+        let mut out = std::mem::take(&mut self.flight.rendered);
+        let mut path = std::mem::take(&mut self.flight.path);
         let rendered = self.render_into(exchange, world, &mut out, &mut path);
-        (self.rendered, self.path) = (out, path);
+        (self.flight.rendered, self.flight.path) = (out, path);
         rendered?;
-        self.payload = match &exchange.payload {
+        self.flight.payload = match &exchange.payload {
             Payload::Fixed(bytes) => bytes.clone(),
             Payload::Rendered(phrase) => {
                 let mut body = Vec::new();
@@ -373,16 +428,16 @@ impl User {
         path: &mut Vec<u8>,
     ) -> Result<(), EvalError> {
         out.clear();
-        self.ends.clear();
+        self.flight.ends.clear();
         for value in &exchange.values {
             value.render(self.env(world), out)?;
-            self.ends.push(out.len() as u32);
+            self.flight.ends.push(out.len() as u32);
         }
         if exchange.cookies || exchange.follows() {
             path.clear();
             exchange.path.render(self.env(world), path)?;
             self.put_cookie(exchange, world, out, path);
-            self.ends.push(out.len() as u32);
+            self.flight.ends.push(out.len() as u32);
         }
         Ok(())
     }
@@ -391,59 +446,91 @@ impl User {
         let from = out.len();
         if exchange.cookies {
             let path = std::str::from_utf8(path).unwrap_or("/");
-            self.jar.write(place(world, self.target, path), world.wall, out);
+            self.jar.write(place(world, self.flight.target, path), world.wall, out);
         }
-        self.has_cookie = out.len() > from;
-        self.ends.push(out.len() as u32);
+        self.flight.has_cookie = out.len() > from;
+        self.flight.ends.push(out.len() as u32);
     }
 
     /// The request that a redirect asks for: the same fields, another path, and the cookies that belong there.
     fn follow(&mut self, hop: Hop, program: &Program, world: &World) -> Action {
-        let exchange = &program.exchanges[self.step as usize];
-        self.hops += 1;
-        self.on_hop = Some(hop);
-        self.target = hop.target;
-        self.ends.truncate(exchange.values.len());
-        let mut out = std::mem::take(&mut self.rendered);
-        out.truncate(self.ends.last().map_or(0, |end| *end as usize));
-        let path = std::mem::take(&mut self.path);
+        let exchange = &program.exchanges[self.flight.step as usize];
+        self.flight.hops += 1;
+        self.flight.on_hop = Some(hop);
+        self.flight.target = hop.target;
+        self.flight.ends.truncate(exchange.values.len());
+        let mut out = std::mem::take(&mut self.flight.rendered);
+        out.truncate(self.flight.ends.last().map_or(0, |end| *end as usize));
+        let path = std::mem::take(&mut self.flight.path);
         self.put_cookie(exchange, world, &mut out, &path);
         out.extend_from_slice(path.strip_prefix(b"/").unwrap_or(&path));
-        self.ends.push(out.len() as u32);
-        (self.rendered, self.path) = (out, path);
+        self.flight.ends.push(out.len() as u32);
+        (self.flight.rendered, self.flight.path) = (out, path);
         if !hop.same {
-            self.payload = Bytes::new();
+            self.flight.payload = Bytes::new();
         }
-        Action::Request { step: self.step, hop: Some(hop) }
+        Action::Request { step: self.flight.step, hop: Some(hop) }
     }
 
-    /// The values of the request's slots, in order.
+    /// The request and response that are its own.
     #[inline]
-    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
-        let mut from = 0;
-        self.ends.iter().map(move |end| {
-            let value = &self.rendered[from..*end as usize];
-            from = *end as usize;
-            value
-        })
+    pub fn flight(&self) -> &Flight {
+        &self.flight
     }
 
-    /// The redirect that asked for the request.
-    #[inline]
-    pub fn redirected(&self) -> Option<Hop> {
-        self.on_hop
+    // ---- requests of a `parallel` ----
+
+    /// Requests of a `parallel` that are under way.
+    pub fn aloft(&self) -> u16 {
+        self.aloft
     }
 
-    /// Whether the request has a cookie: the value of the slot is not empty.
-    #[inline]
-    pub fn has_cookie(&self) -> bool {
-        self.has_cookie
+    /// Begins the next request of a `parallel` in a flight of its own. `None`: there is none to begin.
+    pub fn launch(&mut self, program: &Program, world: &World, flight: &mut Flight) -> Option<u32> {
+        if self.broken.is_some() || self.fan.0 >= self.fan.1 {
+            return None;
+        }
+        let step = self.fan.0;
+        self.fan.0 += 1;
+        match self.aside(flight, |user| user.request(step, program, world)) {
+            Ok(()) => {
+                self.aloft += 1;
+                Some(step)
+            }
+            Err(error) => {
+                self.broken = Some(explain(program, &error));
+                None
+            }
+        }
     }
 
-    /// The request's body.
-    #[inline]
-    pub fn payload(&self) -> Bytes {
-        self.payload.clone()
+    /// The request of a flight ended. If a redirect is to be followed, its request is ready: the step, and where it goes.
+    pub fn land(&mut self, program: &Program, world: &World, flight: &mut Flight) -> Option<(u32, Hop)> {
+        if let (Some(hop), None) = (flight.hop.take(), &self.broken) {
+            let step = flight.step;
+            self.aside(flight, |user| user.follow(hop, program, world));
+            return Some((step, hop));
+        }
+        self.aloft -= 1;
+        None
+    }
+
+    /// Does something of the user's with another flight than its own. What went wrong in one of them is not forgotten: `ok`
+    /// is true only if all were.
+    pub fn aside<R>(&mut self, flight: &mut Flight, act: impl FnOnce(&mut User) -> R) -> R {
+        let failed = self.vars[OK] == Value::Bool(false);
+        std::mem::swap(&mut self.flight, flight);
+        let result = act(self);
+        std::mem::swap(&mut self.flight, flight);
+        if failed {
+            self.vars[OK] = Value::Bool(false);
+        }
+        result
+    }
+
+    /// The iteration ends here: it waited in vain.
+    pub fn waited_in_vain(&mut self, reason: &str) {
+        self.broken.get_or_insert_with(|| reason.to_owned());
     }
 
     // ---- the response ----
@@ -457,20 +544,21 @@ impl User {
         fields: &dyn Fields,
         record: bool,
     ) {
-        let exchange = &program.exchanges[self.step as usize];
-        (self.status, self.passed, self.missed, self.truncated) = (status, 0, 0, false);
-        (self.coding, self.hop) = (Coding::Identity, None);
+        let exchange = &program.exchanges[self.flight.step as usize];
+        (self.flight.status, self.flight.passed, self.flight.missed, self.flight.truncated) =
+            (status, 0, 0, false);
+        (self.flight.coding, self.flight.hop) = (Coding::Identity, None);
         if exchange.want.fields {
             self.fields(exchange, world, status, fields);
         }
-        if exchange.want.body && self.hop.is_none() && self.body.capacity() == 0 {
-            self.body = world.pool.pop().unwrap_or_default();
+        if exchange.want.body && self.flight.hop.is_none() && self.flight.body.capacity() == 0 {
+            self.flight.body = world.pool.pop().unwrap_or_default();
         }
-        self.body.clear();
+        self.flight.body.clear();
         if exchange.redirects == Redirects::Error && (300..400).contains(&status) && status != 304 {
             self.breaks(exchange, "a redirect, which the plan does not allow");
         }
-        if self.hop.is_none() && exchange.want.fields {
+        if self.flight.hop.is_none() && exchange.want.fields {
             self.judge_fields(exchange, world, fields, record);
         }
     }
@@ -479,8 +567,8 @@ impl User {
     fn fields(&mut self, exchange: &Exchange, world: &mut World, status: u16, fields: &dyn Fields) {
         let follows = exchange.follows() && matches!(status, 301 | 302 | 303 | 307 | 308);
         let (mut location, mut bomb) = (None, None);
-        let (path, target) = (&self.path, self.target);
-        let (jar, coding) = (&mut self.jar, &mut self.coding);
+        let (path, target) = (&self.flight.path, self.flight.target);
+        let (jar, coding) = (&mut self.jar, &mut self.flight.coding);
         fields.each(&mut |name, value| match name.len() {
             8 if follows && name.eq_ignore_ascii_case(b"location") => location = Some(value.to_vec()),
             10 if exchange.cookies && name.eq_ignore_ascii_case(b"set-cookie") => {
@@ -501,21 +589,21 @@ impl User {
         }
         let Some(location) = location else { return };
         let Redirects::Follow(most) = exchange.redirects else { return };
-        if self.hops >= most {
+        if self.flight.hops >= most {
             return self.breaks(exchange, "more redirects than are followed");
         }
         match self.resolve(world, &location) {
-            Ok(target) => self.hop = Some(Hop { target, same: matches!(status, 307 | 308) }),
+            Ok(target) => self.flight.hop = Some(Hop { target, same: matches!(status, 307 | 308) }),
             Err(reason) => self.breaks(exchange, reason),
         }
     }
 
-    /// Where a location leads: the target; the path goes into `self.path`.
+    /// Where a location leads: the target; the path goes into `self.flight.path`.
     fn resolve(&mut self, world: &World, location: &[u8]) -> Result<u16, &'static str> {
         const BAD: &str = "a redirect to what is not a URL";
         let location = std::str::from_utf8(location).map_err(|_| BAD)?;
-        let origin = &world.origins[usize::from(self.target)];
-        let path = std::str::from_utf8(&self.path).map_err(|_| BAD)?;
+        let origin = &world.origins[usize::from(self.flight.target)];
+        let path = std::str::from_utf8(&self.flight.path).map_err(|_| BAD)?;
         let base = format!("{}://{}{path}", origin.scheme.as_str(), origin.authority);
         let url = url::Url::parse(&base).and_then(|base| base.join(location)).map_err(|_| BAD)?;
         let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
@@ -528,8 +616,8 @@ impl User {
         if path.len() > limits::MAX_PATH_BYTES {
             return Err(BAD);
         }
-        self.path.clear();
-        self.path.extend_from_slice(path.as_bytes());
+        self.flight.path.clear();
+        self.flight.path.extend_from_slice(path.as_bytes());
         Ok(target as u16)
     }
 
@@ -595,36 +683,36 @@ impl User {
     /// A piece of the body.
     #[inline]
     pub fn body(&mut self, program: &Program, bytes: &[u8]) {
-        let exchange = &program.exchanges[self.step as usize];
-        if !exchange.want.body || self.hop.is_some() {
+        let exchange = &program.exchanges[self.flight.step as usize];
+        if !exchange.want.body || self.flight.hop.is_some() {
             return;
         }
-        let room = exchange.body_limit - self.body.len().min(exchange.body_limit);
+        let room = exchange.body_limit - self.flight.body.len().min(exchange.body_limit);
         if bytes.len() > room {
-            self.truncated = true;
+            self.flight.truncated = true;
         }
-        self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.flight.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     /// The response is complete: checks and extractors.
     pub fn done(&mut self, program: &Program, world: &mut World, done: Done) -> Verdict {
-        let exchange = &program.exchanges[self.step as usize];
-        self.vars[STATUS] = Value::Int(i64::from(self.status));
-        if self.hop.is_some() {
+        let exchange = &program.exchanges[self.flight.step as usize];
+        self.vars[STATUS] = Value::Int(i64::from(self.flight.status));
+        if self.flight.hop.is_some() {
             return Verdict { expected: true, passed: 0, failed: 0 };
         }
-        let expected = exchange.expected.contains(self.status);
+        let expected = exchange.expected.contains(self.flight.status);
         if exchange.want.body {
             self.judge_body(exchange, world, done.record);
         }
         for (i, check) in exchange.checks.iter().enumerate() {
             let outcome = match &check.kind {
-                CheckKind::Status(set) => set.contains(self.status),
+                CheckKind::Status(set) => set.contains(self.flight.status),
                 CheckKind::Time(limit) => limit.holds(done.response),
                 CheckKind::Protocol(name) => name == done.protocol,
                 _ => continue,
             };
-            let status = self.status;
+            let status = self.flight.status;
             self.count(exchange, world, i, Ok(outcome), done.record, |check| match &check.kind {
                 CheckKind::Status(_) => status.to_string(),
                 CheckKind::Time(_) => crate::duration::show_duration(Duration::from_nanos(done.response)),
@@ -632,23 +720,23 @@ impl User {
             });
         }
         self.vars[RESPONSE_MS] = Value::Float(done.response as f64 / 1e6);
-        self.vars[OK] = Value::Bool(expected && self.missed == 0);
+        self.vars[OK] = Value::Bool(expected && self.flight.missed == 0);
         if !expected && program.on_error == OnError::EndIteration {
-            let status = self.status;
+            let status = self.flight.status;
             self.broken
                 .get_or_insert_with(|| format!("{}: the status {status} was not expected", exchange.name));
         }
-        world.give_back(std::mem::take(&mut self.body));
-        self.payload = Bytes::new();
-        Verdict { expected, passed: self.passed, failed: self.missed }
+        world.give_back(std::mem::take(&mut self.flight.body));
+        self.flight.payload = Bytes::new();
+        Verdict { expected, passed: self.flight.passed, failed: self.flight.missed }
     }
 
     /// The request failed without a complete response.
     pub fn failed(&mut self, program: &Program, world: &mut World, detail: &'static str) {
-        let exchange = &program.exchanges[self.step as usize];
-        world.give_back(std::mem::take(&mut self.body));
-        self.payload = Bytes::new();
-        self.hop = None;
+        let exchange = &program.exchanges[self.flight.step as usize];
+        world.give_back(std::mem::take(&mut self.flight.body));
+        self.flight.payload = Bytes::new();
+        self.flight.hop = None;
         (self.vars[STATUS], self.vars[OK]) = (Value::Int(0), Value::Bool(false));
         let needed = exchange.extracts.iter().any(|e| e.required && e.default.is_none());
         if needed || program.on_error == OnError::EndIteration {
@@ -664,22 +752,22 @@ impl User {
 
     /// The iteration ends here for a reason of the engine's.
     pub fn give_up(&mut self, program: &Program, detail: &str) {
-        let name = &program.exchanges[self.step as usize].name;
+        let name = &program.exchanges[self.flight.step as usize].name;
         self.broken.get_or_insert_with(|| format!("{name}: {detail}"));
     }
 
     fn judge_body(&mut self, exchange: &Exchange, world: &mut World, record: bool) {
-        let body = std::mem::take(&mut self.body);
+        let body = std::mem::take(&mut self.flight.body);
         let mut decoded = std::mem::take(&mut world.scratch);
         let mut seen = Some(&body[..]);
-        if self.coding != Coding::Identity {
+        if self.flight.coding != Coding::Identity {
             // A body cut off at the limit cannot be decoded to its end; what comes out before is good.
-            match decode(self.coding, &body, exchange.body_limit, &mut decoded) {
+            match decode(self.flight.coding, &body, exchange.body_limit, &mut decoded) {
                 Ok(more) => {
-                    self.truncated |= more;
+                    self.flight.truncated |= more;
                     seen = Some(&decoded[..]);
                 }
-                Err(_) if self.truncated => seen = Some(&decoded[..]),
+                Err(_) if self.flight.truncated => seen = Some(&decoded[..]),
                 Err(_) => seen = None,
             }
         }
@@ -691,7 +779,7 @@ impl User {
                 Some(seen) => self.check_body(&check.kind, seen, world),
                 None => Ok(false),
             };
-            let truncated = self.truncated;
+            let truncated = self.flight.truncated;
             self.count(exchange, world, i, outcome, record, |_| match seen {
                 None => "the body is not what content-encoding says".into(),
                 Some(_) if truncated => "only the start of the body was kept: raise body_limit".into(),
@@ -706,7 +794,7 @@ impl User {
         }
         decoded.clear();
         world.scratch = decoded;
-        self.body = body;
+        self.flight.body = body;
     }
 
     fn check_body(&self, kind: &CheckKind, body: &[u8], world: &World) -> Result<bool, EvalError> {
@@ -715,11 +803,11 @@ impl User {
             CheckKind::Body(test) => match test {
                 Test::Absent => Ok(body.is_empty()),
                 Test::Exists => Ok(!body.is_empty()),
-                Test::Equals(_) if self.truncated => Ok(false),
+                Test::Equals(_) if self.flight.truncated => Ok(false),
                 test => test.holds_for_bytes(body, env),
             },
-            CheckKind::BodySize(limit) => Ok(!self.truncated && limit.holds(body.len() as u64)),
-            CheckKind::BodySha256(digest) => Ok(!self.truncated && check::sha256(body) == *digest),
+            CheckKind::BodySize(limit) => Ok(!self.flight.truncated && limit.holds(body.len() as u64)),
+            CheckKind::BodySha256(digest) => Ok(!self.flight.truncated && check::sha256(body) == *digest),
             CheckKind::Json(path, test) => {
                 let (mut any, mut outcome) = (false, Ok(false));
                 let read = path.each(body, |value| {
@@ -768,8 +856,11 @@ impl User {
             self.vars[usize::from(extract.place)] = value;
             return;
         };
-        let truncated =
-            if self.truncated { " (only the start of the body was kept: raise body_limit)" } else { "" };
+        let truncated = if self.flight.truncated {
+            " (only the start of the body was kept: raise body_limit)"
+        } else {
+            ""
+        };
         match &extract.default {
             Some(default) => self.vars[usize::from(extract.place)] = default.clone(),
             None if extract.required => {
@@ -791,8 +882,8 @@ impl User {
         sample: impl FnOnce(&Check) -> String,
     ) {
         let passed = outcome == Ok(true);
-        self.passed += u32::from(passed);
-        self.missed += u32::from(!passed);
+        self.flight.passed += u32::from(passed);
+        self.flight.missed += u32::from(!passed);
         if !record {
             return;
         }
@@ -823,9 +914,9 @@ impl User {
         size_of::<User>()
             + self.vars.capacity() * size_of::<Value>()
             + self.vars.iter().map(Value::footprint).sum::<usize>()
-            + self.rendered.capacity()
-            + self.ends.capacity() * 4
-            + self.path.capacity()
+            + self.flight.rendered.capacity()
+            + self.flight.ends.capacity() * 4
+            + self.flight.path.capacity()
             + self.counters.capacity() * 4
     }
 }

@@ -202,13 +202,22 @@ fn default_timeout<'n>(plan: &Fields<'n>) -> Option<&'n Entry> {
     }
 }
 
+/// Requests that a user has under way at a time, and whether a connection can hold several.
+#[derive(Clone, Copy)]
+pub(crate) struct Width {
+    pub width: u32,
+    pub multiplexed: bool,
+}
+
 /// Reads `connections`; what it leaves open follows from the phases.
 pub(crate) fn connections(
     reader: &mut Reader<'_>,
     plan: &Fields<'_>,
     phases: &[Phase],
+    Width { width, multiplexed }: Width,
 ) -> Option<Connections> {
     let users = phases.iter().map(|p| p.users).max().unwrap_or(NonZeroU32::MIN);
+    let width = NonZeroU32::new(width).unwrap_or(NonZeroU32::MIN);
     let mut connections = Connections {
         max: users,
         streams: NonZeroU32::MIN,
@@ -222,6 +231,12 @@ pub(crate) fn connections(
         family: Family::Any,
         route: Route::default(),
     };
+    // As browsers do: requests at a time share a connection where they can, and have one each where not.
+    let all = u32::try_from(limits::MAX_CONNECTIONS).ok().and_then(NonZeroU32::new).unwrap_or(users);
+    match multiplexed {
+        true => connections.streams = width,
+        false => connections.max = users.saturating_mul(width).min(all),
+    }
     let Some(entry) = plan.get("connections") else { return Some(connections) };
     if matches!(entry.value.kind, Kind::Scalar { .. }) {
         connections.max = count(reader, entry, limits::MAX_CONNECTIONS)?;
@@ -250,6 +265,9 @@ pub(crate) fn connections(
     if let Some(entry) = fields.get("share") {
         let words = [("pool", Share::Pool), ("per_user", Share::PerUser)];
         connections.share = reader.word(entry, &words).unwrap_or(Share::Pool);
+        if connections.share == Share::PerUser && fields.get("max").is_none() {
+            connections.max = users;
+        }
         check_share(reader, entry, &connections, users);
     }
     Some(connections)

@@ -11,11 +11,14 @@ use crate::expr::text::{Escape, is_template};
 use crate::expr::value::Value;
 use crate::limits;
 use crate::place;
+use crate::plan::Meeting;
 use crate::program::{Op, Source, Think};
 use crate::reader::{Fields, Reader, duration_advice};
-use crate::source::quote;
+use crate::source::{Span, quote};
 use crate::tree::{Entry, Kind, Node};
+use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A scenario in the making.
 pub(crate) struct Flow<'t> {
@@ -98,12 +101,8 @@ impl<'t> Flow<'t> {
             return reader.fail(node.span, message, "this is one too many");
         }
         let Some(key) = flow_key(node) else {
-            let mut made = step::read(reader, node, self.habits, self.targets)?;
-            if !self.inside.is_empty() {
-                made.given = None; // a fragment may be used more than once
-            }
-            self.ops.push(Op::Request(self.made.len() as u32));
-            self.made.push(made);
+            self.request(reader, node)?;
+            self.ops.push(Op::Request(self.made.len() as u32 - 1));
             return Some(());
         };
         self.scripted = true;
@@ -131,6 +130,8 @@ impl<'t> Flow<'t> {
             "while" => self.while_(reader, entry, &fields)?,
             "if" => self.if_(reader, entry, &fields)?,
             "choose" => self.choose(reader, entry)?,
+            "parallel" => self.parallel(reader, entry, &fields)?,
+            "pause_until" => self.pause_until(reader, entry)?,
             "use" => self.use_(reader, entry, &fields)?,
             "fail" | "log" => {
                 let text = reader.text(entry)?;
@@ -139,6 +140,112 @@ impl<'t> Flow<'t> {
             }
             _ => {}
         }
+        Some(())
+    }
+
+    fn request(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<()> {
+        let mut made = step::read(reader, node, self.habits, self.targets)?;
+        if !self.inside.is_empty() {
+            made.given = None; // a fragment may be used more than once
+        }
+        self.made.push(made);
+        Some(())
+    }
+
+    /// Requests at once. What one of them extracts is not known to the others.
+    fn parallel(&mut self, reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<()> {
+        let most = match fields.get("max") {
+            None => limits::PARALLEL,
+            Some(entry) => reader.integer(entry, 1..=limits::MAX_PARALLEL)?,
+        };
+        let list = reader.list(entry, "requests", limits::MAX_LIST)?;
+        let first = self.made.len() as u32;
+        reader.scope.hidden = Some(reader.scope.count());
+        for node in list {
+            *self.steps += 1;
+            match flow_key(node) {
+                None => {
+                    self.request(reader, node);
+                }
+                Some(key) => {
+                    let message = format!("`parallel` holds requests, and {} is none", quote(key));
+                    reader.problems.add(node.span, message, "put it before or behind the `parallel`");
+                }
+            }
+        }
+        reader.scope.hidden = None;
+        let count = self.made.len() as u32 - first;
+        self.ops.push(Op::Parallel { first, count, most: most as u16 });
+        Some(())
+    }
+
+    /// A point where users wait for each other. Those of one name are one.
+    fn pause_until(&mut self, reader: &mut Reader<'_>, entry: &Entry) -> Option<()> {
+        if reader.scope.once {
+            return reader.fail(
+                entry.key_span,
+                "what is done once has one user",
+                "there is nobody to wait for",
+            );
+        }
+        let Kind::Map(_) = &entry.value.kind else {
+            let users = reader.integer(entry, 1..=limits::MAX_USERS)?;
+            return self.meet(reader, (entry, users), "", (limits::MEETING_TIMEOUT, false));
+        };
+        let fields = reader.map(entry, &place::MEETING)?;
+        let Some(users) = fields.get("users") else {
+            if fields.odd {
+                return None;
+            }
+            return reader.fail(entry.key_span, "`pause_until` does not say how many `users`", "");
+        };
+        let timeout = match fields.get("timeout") {
+            None => limits::MEETING_TIMEOUT,
+            Some(entry) => reader.positive_duration(entry)?,
+        };
+        let must = match fields.get("at_timeout") {
+            None => false,
+            Some(entry) => reader.word(entry, &[("continue", false), ("fail", true)])?,
+        };
+        let name = match fields.get("name") {
+            None => "",
+            Some(entry) => {
+                let name = reader.fixed(entry)?;
+                reader.name(name, entry.value.span)?
+            }
+        };
+        let number = reader.integer(users, 1..=limits::MAX_USERS)?;
+        self.meet(reader, (users, number), name, (timeout, must))
+    }
+
+    fn meet(
+        &mut self,
+        reader: &mut Reader<'_>,
+        (entry, users): (&Entry, u64),
+        name: &str,
+        (timeout, must): (Duration, bool),
+    ) -> Option<()> {
+        let users = NonZeroU32::new(u32::try_from(users).ok()?)?;
+        let span = entry.value.span;
+        let same =
+            |(m, place): &&(Meeting, Span)| if name.is_empty() { *place == span } else { m.name == name };
+        let at = match reader.scope.meetings.iter().find(same).map(|(m, _)| m.users) {
+            Some(others) if others != users => {
+                let message =
+                    format!("the `pause_until` named {} waits for {others} users elsewhere", quote(name));
+                return reader.fail(span, message, "those of one name are one, and wait for the same number");
+            }
+            Some(_) => reader.scope.meetings.iter().position(|m| same(&m))?,
+            None if reader.scope.meetings.len() >= limits::MAX_MEETINGS => {
+                let message = format!("a plan has at most {} different `pause_until`", limits::MAX_MEETINGS);
+                return reader.fail(span, message, "");
+            }
+            None => {
+                reader.scope.meetings.push((Meeting { name: name.to_owned(), users }, span));
+                reader.scope.meetings.len() - 1
+            }
+        };
+        self.ops.push(Op::Meet { at: at as u16, timeout, must });
         Some(())
     }
 

@@ -22,7 +22,7 @@ mod targets;
 mod thresholds;
 
 use crate::place;
-use crate::plan::{Plan, Protocol, Script};
+use crate::plan::{Phase, Plan, Protocol, Script};
 use crate::reader::{Fields, Reader};
 use crate::source::Span;
 use crate::tree::{Kind, Node};
@@ -73,7 +73,11 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let teardown = once::read(reader, &fields, "teardown", walk);
     let phases = phases::read(reader, &fields, whole);
     let names_known = reader.problems.count() == before;
-    let connections = connections::connections(reader, &fields, phases.as_deref().unwrap_or(&[]));
+    let width = scenarios.iter().flatten().flat_map(|s| &s.program).map(|p| p.width()).max().unwrap_or(1);
+    let multiplexed = matches!(protocol, Some(Protocol::H2 | Protocol::H2c | Protocol::H3));
+    let width = connections::Width { width, multiplexed };
+    let connections = connections::connections(reader, &fields, phases.as_deref().unwrap_or(&[]), width);
+    can_meet(reader, phases.as_deref().unwrap_or(&[]));
     let mut lists = [&mut targets, &mut targets_before, &mut targets_after];
     targets::redirect(reader, &fields, &mut lists);
     for targets in lists {
@@ -121,10 +125,23 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
             seed,
             setup,
             teardown,
+            meetings: std::mem::take(&mut reader.scope.meetings).into_iter().map(|(m, _)| m).collect(),
             ..Script::default()
         },
         scenarios,
     })
+}
+
+/// So many users as are waited for must be able to come.
+fn can_meet(reader: &mut Reader<'_>, phases: &[Phase]) {
+    let Some(most) = phases.iter().map(|p| p.users).max() else { return };
+    for (meeting, span) in std::mem::take(&mut reader.scope.meetings) {
+        if meeting.users > most {
+            let message = format!("{} users never meet", meeting.users);
+            reader.problems.add(span, message, format!("no phase has more than {most}"));
+        }
+        reader.scope.meetings.push((meeting, span));
+    }
 }
 
 /// Where an error about something missing points: the first line of the plan's content.
