@@ -226,7 +226,8 @@ pub(super) fn once(result: &RunResult, ink: Ink) -> String {
         let (requests, took) = (once.books.started, time(once.elapsed.as_nanos() as f64));
         let failed = once.checks.iter().map(|c| c.failed).sum::<u64>();
         let checks = if failed == 0 { String::new() } else { ink.bad(&format!(", {failed} checks failed")) };
-        out += &format!("{name:<14}{requests} requests in {took}{checks}\n");
+        let word = if requests == 1 { "request" } else { "requests" };
+        out += &format!("{name:<14}{requests} {word} in {took}{checks}\n");
         if let Some(reason) = &once.failure {
             out += &format!("  {}  {reason}\n", ink.bad("FAIL"));
         }
