@@ -141,7 +141,7 @@ impl Plan {
         Plan {
             name: self.name.clone(),
             targets: once.targets.clone(),
-            connections: Connections { max, ramp_up, ..self.connections.clone() },
+            connections: Connections { max, ramp_up, mix: None, ..self.connections.clone() },
             scenarios: vec![once.scenario.clone()],
             phases: vec![phase],
             thresholds: vec![],
@@ -155,7 +155,8 @@ impl Plan {
                 hands: once.hands.clone(),
                 handed: self.script.handed.clone(),
             },
-            tls: self.tls.clone(),
+            // Its one connection has no session of an earlier one.
+            tls: Tls { resumption: false, early_data: false, ..self.tls.clone() },
             ..*self
         }
     }
