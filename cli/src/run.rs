@@ -73,9 +73,10 @@ fn perform(
     signals::interrupt(&control).map_err(|e| Failure::new(format!("cannot catch signals: {e}")))?;
     let mut observer = Observer::new(job, args, human, format);
     job.options.live = observer.is_live();
+    job.options.before_load = Some(footprint::let_go);
     observer.begin();
     let result = engine::run(&job.plan, &job.options, &control, &mut |event| {
-        if matches!(event, Event::CoreStarting { core: 0, .. } | Event::Ended) {
+        if matches!(event, Event::Ended) {
             footprint::let_go();
         }
         observer.event(&event);

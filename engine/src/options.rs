@@ -39,6 +39,8 @@ pub struct Options {
     pub request_log: Option<RequestLog>,
     /// Trace so many of the first requests ([`Event::Traced`](crate::Event::Traced)).
     pub trace: u32,
+    /// Called once when everything is prepared and no core has begun: what only the preparation needed may be let go of.
+    pub before_load: Option<fn()>,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             unopened_is_result: false,
             request_log: None,
             trace: 0,
+            before_load: None,
         }
     }
 }

@@ -178,6 +178,7 @@ pub(crate) fn phases(
                     cpu: cpus[index],
                     log: options.request_log.as_ref().map(|_| core_log(plan, began, &logged)),
                     traced: Trace::share(options.trace.min(limits::TRACED), index, cores),
+                    before_load: options.before_load.filter(|_| index == 0),
                 };
                 let core = move || {
                     let line = Line { core: index, tell: &tell };
@@ -230,6 +231,7 @@ struct Seat {
     cpu: Option<usize>,
     log: Option<CoreLog>,
     traced: u32,
+    before_load: Option<fn()>,
 }
 
 /// A core's end of the request log.
@@ -254,6 +256,10 @@ fn run_core(
     let links = share.links * setup.targets.len() as u32;
     // The driver belongs to the thread that made it. All threads reach the gate, also those that have none.
     let chosen = choice::choose(setup.options.io, links, setup.tls.is_none());
+    // The others are waited for at the gate, and they wait there for this one.
+    if let Some(before_load) = seat.before_load {
+        before_load();
+    }
     if !place.wait_for_start() {
         return Err(CALLED_OFF.into());
     }
@@ -283,7 +289,8 @@ fn drive<D: Driver>(
 
 /// What a core thread has to say.
 enum News {
-    Told(Told),
+    /// Boxed: the channel has a place for each that may wait, and touches them all at the start.
+    Told(Box<Told>),
     /// It will say nothing more.
     Gone,
 }
@@ -296,7 +303,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn tell(&self, told: Told) {
-        let _ = self.tell.send((self.core, News::Told(told)));
+        let _ = self.tell.send((self.core, News::Told(Box::new(told))));
     }
 }
 
@@ -314,35 +321,43 @@ fn relay(
 ) -> Option<Timeline> {
     let mut warned = false;
     while let Ok((core, news)) = told.recv() {
-        let snapshot = match news {
-            News::Told(Told::NoRing(why)) => {
+        let told = match news {
+            News::Told(told) => *told,
+            News::Gone => {
+                if let Some(all) = stock.gone(core) {
+                    observe(Event::Snapshot(all));
+                }
+                continue;
+            }
+        };
+        let snapshot = match told {
+            Told::NoRing(why) => {
                 if !std::mem::replace(&mut warned, true) {
                     observe(Event::Warning(why));
                 }
                 None
             }
-            News::Told(Told::Connected(tls, application_protocol)) => {
+            Told::Connected(tls, application_protocol) => {
                 observe(Event::Connected { core, tls, application_protocol });
                 None
             }
-            News::Told(Told::PhaseBegan(phase)) => {
+            Told::PhaseBegan(phase) => {
                 observe(Event::PhaseBegan { core, phase });
                 None
             }
-            News::Told(Told::PhaseEnded(phase)) => {
+            Told::PhaseEnded(phase) => {
                 observe(Event::PhaseEnded { core, phase });
                 None
             }
-            News::Told(Told::Said(text)) => {
+            Told::Said(text) => {
                 observe(Event::Said(text));
                 None
             }
-            News::Told(Told::Traced(exchange)) => {
+            Told::Traced(exchange) => {
                 observe(Event::Traced { core, exchange });
                 None
             }
-            News::Told(Told::Snapshot(snapshot)) => stock.take(core, *snapshot),
-            News::Gone => stock.gone(core),
+            Told::Snapshot(snapshot) => stock.take(core, *snapshot),
         };
         if let Some(all) = snapshot {
             observe(Event::Snapshot(all));
