@@ -238,7 +238,7 @@ pub struct ProtocolArgs {
     /// HTTP/3: round-trip time assumed before one was measured [default: 1ms to near targets, else 333ms]
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub initial_rtt: Option<Duration>,
-    /// HTTP/3: write a qlog per connection
+    /// HTTP/3: write a qlog per connection, to PATH.CORE.CLIENT.CONNECTION.sqlog
     #[arg(long, value_name = "PATH")]
     pub qlog_file_base: Option<PathBuf>,
 }

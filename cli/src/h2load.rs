@@ -591,12 +591,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_yet_says_so() {
-        let error = of("--qlog-file-base x http://a/").unwrap_err();
-        assert!(error.starts_with("loadgen: error: ") && error.ends_with("is not supported yet"), "{error}");
-    }
-
-    #[test]
     fn what_cannot_be_done_says_why() {
         let error = of("--ktls https://a/").unwrap_err();
         assert!(error.contains("--ktls: ") && error.contains("leave it out"), "{error}");

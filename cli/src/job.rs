@@ -2,7 +2,7 @@
 
 use crate::args::RunArgs;
 use crate::error::Failure;
-use crate::{file, h2load, http2, not_yet};
+use crate::{file, h2load, http2, refused};
 use engine::Options;
 use proto::Scheme;
 use report::h2load::Mode;
@@ -37,12 +37,13 @@ pub enum Front {
 impl Job {
     /// From the arguments.
     pub fn from_args(args: &RunArgs) -> Result<Job, Failure> {
-        not_yet::refuse(args)?;
+        refused::refuse(args)?;
         let mut job = match args.file.as_deref() {
             Some(path) if http2::frame_size_by_f(args).is_none() => file::job(path, args),
             _ => h2load::job(args),
         }?;
         job.options.seed = args.seed.unwrap_or_default();
+        job.options.qlog = args.protocol.qlog_file_base.clone();
         Ok(job)
     }
 

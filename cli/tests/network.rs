@@ -207,6 +207,37 @@ fn sessions_and_early_data_over_quic() {
     );
 }
 
+#[test]
+fn a_qlog_of_each_quic_connection() {
+    let server = Server::start();
+    let base = scratch("trace");
+    let flags = ["-n", "20", "-c", "2", "--requests-per-connection", "5", "--qlog-file-base"];
+    let flags: Vec<&str> = flags.into_iter().chain([base.to_str().unwrap(), server.https.as_str()]).collect();
+    let result = run(&[&["--h3"], flags.as_slice()].concat());
+    assert_eq!(succeeded(&result), 20);
+    let name = format!("{}.", base.file_name().unwrap().to_str().unwrap());
+    let all = std::fs::read_dir(base.parent().unwrap()).unwrap().map(|e| e.unwrap().path());
+    let logs: Vec<PathBuf> =
+        all.filter(|p| p.file_name().unwrap().to_str().unwrap().starts_with(&name)).collect();
+    assert_eq!(Some(logs.len() as u64), result["connections"]["attempted"].as_u64(), "{logs:?}");
+    let mut sent = 0;
+    for log in &logs {
+        assert!(log.extension().is_some_and(|e| e == "sqlog"), "{log:?}");
+        let text = std::fs::read_to_string(log).unwrap();
+        for record in text.split('\u{1e}').filter(|r| !r.is_empty()) {
+            let record: Value =
+                serde_json::from_str(record).unwrap_or_else(|e| panic!("{log:?}: {e}: {record}"));
+            sent += u64::from(record["name"].as_str().is_some_and(|n| n.ends_with("packet_sent")));
+        }
+        std::fs::remove_file(log).unwrap();
+    }
+    // A probe of the path that is too large counts as sent in both.
+    let packets = result["connections"]["quic"]["packets_sent"].as_u64().unwrap();
+    assert!(sent > 0 && sent >= packets / 2, "{sent} in the logs, {packets} in the result");
+    let over_tcp = loadgen(&[&["--h1"], flags.as_slice()].concat());
+    assert!(stderr(&over_tcp).contains("--qlog-file-base has no effect"), "{}", stderr(&over_tcp));
+}
+
 /// A proxy that passes tunnels on to this server whatever name is asked for, and refuses whoever gives no password.
 fn tunnel_to(server: &str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -2,6 +2,7 @@
 
 use crate::RequestLog;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything about a run that is the machine's affair and not the plan's.
@@ -27,6 +28,8 @@ pub struct Options {
     pub seed: u64,
     /// Append TLS secrets to the file that the environment variable `SSLKEYLOGFILE` names.
     pub key_log: bool,
+    /// Write a qlog of each QUIC connection: the first part of its name, before the core's and the connection's number.
+    pub qlog: Option<PathBuf>,
     /// Somebody watches the snapshots: keep the response times of each interval (a few ns per request).
     pub live: bool,
     /// What becomes of the rows of the time series (some ten ns per request, unless there are none).
@@ -56,6 +59,7 @@ impl Default for Options {
             pacing: Pacing::Precise,
             seed: 0,
             key_log: false,
+            qlog: None,
             live: false,
             rows: Rows::None,
             by_step: true,

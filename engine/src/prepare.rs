@@ -68,6 +68,11 @@ pub(crate) fn setup(
         }
         _ => None,
     };
+    if options.qlog.is_some() && quic.is_none() {
+        observe(Event::Warning(
+            "--qlog-file-base has no effect: a qlog is of QUIC, and HTTP/3 is not spoken".into(),
+        ));
+    }
     let unix = plan.targets.iter().any(|t| matches!(t.endpoint, Endpoint::Unix(_)));
     let in_clear = !any_tls && matches!(plan.protocol, Protocol::Auto | Protocol::H1);
     let discard = options.discard_body && in_clear && !unix;

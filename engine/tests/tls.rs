@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use scenario::plan::{Identity, Mix, TlsVersion};
+use scenario::plan::{Identity, Mix, Protocol, TlsVersion};
 use std::io::{self, Read, Write};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -224,5 +224,70 @@ fn a_mix_of_fresh_and_resumed_connections() {
         assert_eq!((result.totals.books.succeeded, c.fresh + c.resumed), (200, c.opened));
         let wanted = 0.4 * c.opened as f64;
         assert!((c.resumed as f64 - wanted).abs() <= 8.0, "{} of {}", c.resumed, c.opened);
+    }
+}
+
+/// The end of the handshake and HTTP/2's SETTINGS in one segment.
+fn speaks_first(visit: &Visit, config: &Arc<ServerConfig>) -> io::Result<()> {
+    const PREFACE: usize = 24;
+    const SETTINGS: &[u8] = &[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 77];
+    let mut tls = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
+    let mut stream = visit.stream.try_clone()?;
+    let (mut said, mut begun, mut input) = (false, false, Vec::new());
+    while tls.read_tls(&mut stream)? > 0 {
+        let state = tls.process_new_packets().map_err(io::Error::other)?;
+        let half_rtt = tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+        if !said && (half_rtt || !tls.is_handshaking()) {
+            said = true;
+            tls.writer().write_all(SETTINGS)?;
+        }
+        let mut plain = vec![0; state.plaintext_bytes_to_read()];
+        tls.reader().read_exact(&mut plain)?;
+        input.append(&mut plain);
+        if !begun && input.len() >= PREFACE {
+            input.drain(..PREFACE);
+            begun = true;
+        }
+        while begun && input.len() >= 9 {
+            let end = 9 + u32::from_be_bytes([0, input[0], input[1], input[2]]) as usize;
+            if input.len() < end {
+                break;
+            }
+            let frame: Vec<u8> = input.drain(..end).collect();
+            match (frame[3], frame[4] & 1) {
+                (1, _) => {
+                    visit.count();
+                    tls.writer().write_all(&[&[0, 0, 1, 1, 5], &frame[5..9], &[0x88]].concat())?;
+                }
+                (4, 0) => tls.writer().write_all(&[0, 0, 0, 4, 1, 0, 0, 0, 0])?,
+                _ => {}
+            }
+        }
+        let mut out = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut out)?;
+        }
+        stream.write_all(&out)?;
+    }
+    Ok(())
+}
+
+/// A server may speak before the client does (RFC 8446 section 4.4.4, RFC 9113 section 3.4). What comes in the read that
+/// ends the handshake is not lost.
+#[test]
+fn what_comes_with_the_end_of_the_handshake_is_heard() {
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let mut config = (*config(&[version], None)).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.send_half_rtt_data = true;
+        let config = Arc::new(config);
+        let server = Hostile::new(move |visit| speaks_first(visit, &config));
+        let mut plan = plan(&server);
+        plan.protocol = Protocol::H2;
+        plan.timeouts.request = Some(support::ms(5000));
+        let result = run(plan);
+        assert_eq!(result.totals.books.succeeded, 40, "{:?} {:?}", result.totals.errors, causes(&result));
+        assert_eq!(result.connections.peer_max_streams, Some(77), "{version:?}");
+        assert_eq!((server.requests(), result.connections.opened), (40, 4));
     }
 }

@@ -5,9 +5,10 @@ use crate::gauge::Gauge;
 use crate::tls::Tls;
 use crate::{frame, limits};
 use quinn_proto::{ClientConfig, EndpointConfig, MtuDiscoveryConfig, RandomConnectionIdGenerator};
-use quinn_proto::{TransportConfig, VarInt};
-use std::sync::Arc;
-use std::time::Duration;
+use quinn_proto::{QlogConfig, QlogStream, TransportConfig, VarInt};
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How QUIC finds its sending rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +90,12 @@ pub struct Setup {
     pub(crate) config: Config,
     pub(crate) endpoint: Arc<EndpointConfig>,
     crypto: Arc<Tls>,
+    /// Where the next connection's events are written.
+    qlog: Option<Arc<Mutex<Option<Qlog>>>>,
 }
+
+/// What takes the bytes of a qlog.
+type Qlog = Box<dyn Write + Send + Sync>;
 
 impl std::fmt::Debug for Setup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -108,7 +114,7 @@ impl Setup {
         endpoint.rng_seed(config.seed);
         let largest = *limits::UDP_PAYLOAD.end();
         endpoint.max_udp_payload_size(largest).expect("a legal size");
-        Ok(Setup { config: config.clamped(), endpoint: Arc::new(endpoint), crypto })
+        Ok(Setup { config: config.clamped(), endpoint: Arc::new(endpoint), crypto, qlog: None })
     }
 
     /// The same with another TLS: another use of sessions and early data, as some connections of a run may want it.
@@ -117,8 +123,20 @@ impl Setup {
         Ok(Setup { crypto, ..self.clone() })
     }
 
+    /// The same for one connection, whose events are written to `to` as a qlog (JSON text sequences, RFC 7464).
+    pub fn with_qlog(&self, to: impl Write + Send + Sync + 'static) -> Setup {
+        Setup { qlog: Some(Arc::new(Mutex::new(Some(Box::new(to))))), ..self.clone() }
+    }
+
+    fn qlog(&self, epoch: Instant) -> Option<QlogStream> {
+        let to = self.qlog.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let mut config = QlogConfig::default();
+        config.writer(to).title(Some("loadgen".to_owned())).start_time(epoch);
+        config.into_stream()
+    }
+
     /// QUIC's configuration of one connection, whose congestion is told to `gauge`.
-    pub(crate) fn quic(&self, gauge: Arc<Gauge>) -> ClientConfig {
+    pub(crate) fn quic(&self, gauge: Arc<Gauge>, epoch: Instant) -> ClientConfig {
         let c = &self.config;
         let window = |bits: u8| VarInt::from_u32((1 << bits) - 1);
         let mut t = TransportConfig::default();
@@ -133,6 +151,9 @@ impl Setup {
             .datagram_receive_buffer_size(None)
             .enable_segmentation_offload(c.segments > 1)
             .congestion_controller_factory(gauge);
+        if self.qlog.is_some() {
+            t.qlog_stream(self.qlog(epoch));
+        }
         let mut discovery = MtuDiscoveryConfig::default();
         discovery.upper_bound(c.max_udp_payload);
         let fixed = c.max_udp_payload == *limits::UDP_PAYLOAD.start();

@@ -12,8 +12,10 @@ use crate::stats::recorder::note_connection_error;
 use crate::tls::Opening;
 use proto::{ClientConn, CloseReason, ConnStats, Error, Fields, Kind, Sink, Time, Token};
 use proto_h3::Input;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What QUIC connections of a run are made with.
@@ -30,6 +32,14 @@ impl QuicSetup {
     }
 }
 
+/// h2load's name, `BASE.WORKER.CLIENT.sqlog`; a client makes many connections here, so the number of the connection follows.
+fn qlog_path(base: &Path, core: u64, link: u32, connection: u64) -> PathBuf {
+    let mut name = base.as_os_str().to_owned();
+    name.push(format!(".{core}.{link}.{connection}.sqlog"));
+    name.into()
+}
+
+const UNLOGGED: Error = Error::local(Kind::Connect, "a qlog cannot be written");
 const BROKEN: Error = Error::network(Kind::Closed, "the QUIC connection broke");
 
 impl<D: Driver, C: Clock> Core<'_, D, C> {
@@ -51,7 +61,22 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let target = &self.setup.targets[usize::from(link.target)];
         let name = target.tls.as_ref().map(|n| n.to_str()).unwrap_or_default();
         let remote = peer.socket_addr().expect("UDP goes to an address");
-        match proto_h3::Connection::new(quic.of(opening), remote, &name, quic.epoch, now) {
+        let logged;
+        let setup = match &self.setup.options.qlog {
+            None => quic.of(opening),
+            Some(base) => {
+                let path = qlog_path(base, self.share.core.0, index, self.recorder.connections.attempted);
+                match File::create(&path) {
+                    Ok(file) => logged = quic.of(opening).with_qlog(BufWriter::new(file)),
+                    Err(error) => {
+                        let detail = format!("the qlog {} cannot be written: {error}", path.display());
+                        return self.open_failed(index, UNLOGGED, detail, now);
+                    }
+                }
+                &logged
+            }
+        };
+        match proto_h3::Connection::new(setup, remote, &name, quic.epoch, now) {
             Ok(connection) => {
                 link.http = Some(Http::H3(Box::new(connection)));
                 if let Some(limit) = self.setup.plan.timeouts.handshake {

@@ -127,8 +127,9 @@ impl Connection {
         let gauge = Gauge::new(config.congestion);
         let mut endpoint = Endpoint::new(setup.endpoint.clone(), None, true, config.seed);
         let instant = epoch + Duration::from_nanos(now.as_nanos());
-        let (handle, quic) =
-            endpoint.connect(instant, setup.quic(gauge.clone()), remote, server_name).map_err(refusal)?;
+        let (handle, quic) = endpoint
+            .connect(instant, setup.quic(gauge.clone(), epoch), remote, server_name)
+            .map_err(refusal)?;
         let mut connection = Connection {
             endpoint,
             handle,

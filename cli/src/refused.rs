@@ -1,20 +1,7 @@
-//! What can be typed and is not built yet, in one table. A row goes away when its feature arrives. Beside it, what stays
-//! refused, with the reason.
+//! Options of h2load's that can be typed and are refused, with the reason.
 
 use crate::args::RunArgs;
 use crate::error::Failure;
-
-/// One option that is not built yet.
-struct Row {
-    option: &'static str,
-    given: fn(&RunArgs) -> bool,
-}
-
-const fn row(option: &'static str, given: fn(&RunArgs) -> bool) -> Row {
-    Row { option, given }
-}
-
-const ROWS: &[Row] = &[row("--qlog-file-base", |a| a.protocol.qlog_file_base.is_some())];
 
 /// An option of h2load's that stays refused, and why.
 struct Never {
@@ -35,13 +22,10 @@ const NEVER: &[Never] = &[
     },
 ];
 
-/// Refuses what is not built yet, and what will not be.
+/// Refuses what will not be done.
 pub fn refuse(args: &RunArgs) -> Result<(), Failure> {
-    if let Some(never) = NEVER.iter().find(|never| (never.given)(args)) {
-        return Err(Failure::new(never.why));
-    }
-    match ROWS.iter().find(|row| (row.given)(args)) {
+    match NEVER.iter().find(|never| (never.given)(args)) {
         None => Ok(()),
-        Some(row) => Err(Failure::new(format!("{} is not supported yet", row.option))),
+        Some(never) => Err(Failure::new(never.why)),
     }
 }
