@@ -2,9 +2,11 @@
 
 mod common;
 
-use common::plan::{ALL, Http, PlanFile, checks, number, reasons, run, seen};
-use common::{Server, loadgen, stderr};
+use common::plan::{ALL, Http, PlanFile, checks, number, plan, reasons, run, seen};
+use common::{Server, command, json, loadgen, stderr};
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 #[test]
 fn log_in_and_out() {
@@ -270,6 +272,26 @@ fn what_goes_wrong_at_run_time_has_a_name_and_the_run_goes_on() {
                 "n: nothing for x: it is not UTF-8",
                 1,
             ),
+            (
+                "get: /any/a\n        name: n\n        extract: { x: { json: $.a } }",
+                "n: nothing for x: the body is not JSON",
+                1,
+            ),
+            (
+                "get: /fault/loop\n        name: n\n        redirects: follow",
+                "n: more redirects than are followed",
+                11,
+            ),
+            (
+                "get: /fault/cookies\n        name: n\n        cookies: true",
+                "n: the server set more than 50 cookies",
+                1,
+            ),
+            (
+                "get: /fault/cookies?s=5000\n        name: n\n        cookies: true",
+                "n: the server set a cookie of more than 4096 bytes",
+                1,
+            ),
             ("fail: on purpose", "on purpose", 0),
         ];
         for (i, (step, reason, requests)) in cases.into_iter().enumerate() {
@@ -381,4 +403,47 @@ fn fragments_of_other_files_are_used_with_their_parameters() {
         assert_eq!(number(&stats["requests"]), 40);
     }
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_data_file_that_shrinks_fails_iterations_by_name_and_the_run_goes_on() {
+    let server = Server::start();
+    let csv = std::env::temp_dir().join(format!("loadgen-script-{}-shrinks.csv", std::process::id()));
+    let filler = "x".repeat(500);
+    let rows: String = (0..20_000).map(|n| format!("u{n},{filler}\n")).collect();
+    std::fs::write(&csv, format!("name,filler\n{rows}")).unwrap();
+    let top = format!("data: {{ users: {{ file: {} }} }}", csv.display());
+    // The file is cut off while nobody of the first rows has ended.
+    let steps = "      - if: iteration == 1\n        then: [ { log: begun }, { think: 500ms } ]\n      - get: /any/{{users.name}}";
+    let text = plan(&server, Http::H1, &top, steps, "users: 2, iterations: 400");
+    let file = PlanFile::new("shrinks", &text);
+    let mut child = command(&["-f", file.0.to_str().unwrap(), "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("begun") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "the run ended early");
+    }
+    std::fs::OpenOptions::new().write(true).open(&csv).unwrap().set_len(1000).unwrap();
+    let drain = std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+    let output = child.wait_with_output().unwrap();
+    drain.join().unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let result = json(&output);
+    // What lay in memory when the file shrank was still good: one piece of 64 rows.
+    let good = seen_below(&server.stats(), "/any/u");
+    assert_eq!(number(&result["iterations"]), 400);
+    assert_eq!(good, 64, "{result}");
+    assert_eq!(reasons(&result), [("data users: the data file has changed during the run".to_owned(), 336)]);
+    std::fs::remove_file(csv).unwrap();
+}
+
+/// Requests that the server counted for all paths that begin so.
+fn seen_below(stats: &Value, begin: &str) -> u64 {
+    let paths = stats["by_path"].as_object().expect("a map");
+    paths.iter().filter(|(path, _)| path.starts_with(begin)).map(|(_, of)| number(&of["requests"])).sum()
 }

@@ -82,13 +82,12 @@ impl Drop for Server {
     }
 }
 
-/// Allocations of the whole process in a run of so many requests.
-fn allocations(load: &Load, (io, rows): (Io, Rows)) -> u64 {
+/// Allocations of the whole process in a run.
+fn allocations(plan: &scenario::Plan, (io, rows): (Io, Rows)) -> u64 {
     // Snapshots, one an interval, allocate.
     let options = engine::Options { io, interval: Duration::from_secs(3600), rows, ..Default::default() };
-    let plan = load.plan();
     let before = ALLOCATIONS.load(Relaxed);
-    let result = engine::run(&plan, &options, &Default::default(), &mut |_| {}).unwrap();
+    let result = engine::run(plan, &options, &Default::default(), &mut |_| {}).unwrap();
     let allocations = ALLOCATIONS.load(Relaxed) - before;
     let books = result.totals.books;
     assert_eq!(books.succeeded, books.started, "{:?}", result.totals.errors);
@@ -116,10 +115,27 @@ fn nothing_is_allocated_per_request() {
         let (few, many) = if path == "/?s=64k" { (500, 5000) } else { (2000, 22_000) };
         let on = |n| Load::on(server.address, iterations(n));
         let load = |n| Load { protocol, streams, users: 4 * streams, paths: vec![path], ..on(n) };
-        let of = |n| allocations(&load(n), (io, rows));
+        let of = |n| allocations(&load(n).plan(), (io, rows));
         of(few); // what a process allocates once
         let (short, long) = (of(few), of(many));
         let more = long.saturating_sub(short);
         assert!(more < 200, "{io:?} {case:?}: {more} more for {} requests", many - few);
+    } // Requests of a user at once: their places are made when first needed.
+    for io in drivers {
+        let plan = |iterations: u64| {
+            let text = format!(
+                "version: 1\ntarget: http://{}\nscenarios: {{ s: {{ steps: [ {{ parallel: [ get: /?s=100, get: /?s=9, get: / ], \
+                 max: 2 }}, {{ get: / }} ] }} }}\nphases: [ {{ users: 4, iterations: {iterations} }} ]\n",
+                server.address
+            );
+            let beside = scenario::Overrides::default();
+            scenario::parse(&text, "plan", std::path::Path::new(""), &beside)
+                .unwrap_or_else(|e| panic!("{e}"))
+        };
+        let of = |n| allocations(&plan(n), (io, Rows::None));
+        of(500);
+        let (short, long) = (of(500), of(5500));
+        let more = long.saturating_sub(short);
+        assert!(more < 200, "{io:?} parallel: {more} more for 20,000 requests");
     }
 }

@@ -108,3 +108,6 @@ pub(crate) const STOP_WAIT: Duration = Duration::from_secs(5);
 
 /// See [`STOP_WAIT`].
 pub(crate) const STOP_NAP: Duration = Duration::from_micros(200);
+
+/// Bytes of the largest cookie that `/fault/cookies` sets: clients refuse larger heads before they look at it.
+pub(crate) const MAX_FAULT_COOKIE: u64 = 8 * 1024;

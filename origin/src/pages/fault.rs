@@ -6,6 +6,8 @@
 //! | `/fault/reset` | the connection is reset (RST) without a response |
 //! | `/fault/partial?s=1000` | `content-length: 1000`, 500 bytes, close; on HTTP/2 and HTTP/3 the stream is reset |
 //! | `/fault/slow?s=100&t=1ms` | one byte at a time, with a pause before each |
+//! | `/fault/cookies` | 60 cookies; with `?s=5000` one of that many bytes |
+//! | `/fault/loop` | a redirect to itself |
 //! | `/fault/random-reset?p=0.01` | with that probability a reset, else 100 bytes |
 //!
 //! On HTTP/2 and HTTP/3, `close` and `reset` take the whole connection with them, as a crashed server does. QUIC
@@ -15,12 +17,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::header::{HeaderValue, LOCATION, SET_COOKIE};
 use http::request::Parts;
 use http::{Response, StatusCode, Version};
 use url::form_urlencoded;
 
 use crate::body::Body;
-use crate::limits::MAX_FAULT_BODY;
+use crate::limits::{MAX_FAULT_BODY, MAX_FAULT_COOKIE};
 use crate::link::{Break, Link};
 use crate::pages::reply;
 use crate::query::Ask;
@@ -32,6 +35,8 @@ pub(crate) async fn page(link: &Rc<Link>, parts: &Parts, kind: &str) -> Response
         "close" => break_off(link, Break::Close).await,
         "reset" => break_off(link, Break::Reset).await,
         "random-reset" => random_reset(link, query).await,
+        "cookies" => cookies(Ask::parse(query, &link.worker.random).ok().and_then(|ask| ask.size)),
+        "loop" => round(),
         "partial" | "slow" => {
             let ask = match Ask::parse(query, &link.worker.random) {
                 Ok(ask) => ask,
@@ -47,6 +52,25 @@ pub(crate) async fn page(link: &Rc<Link>, parts: &Parts, kind: &str) -> Response
         }
         _ => reply::not_found(),
     }
+}
+
+/// More cookies, or a larger one, than a client should keep.
+fn cookies(size: Option<u64>) -> Response<Body> {
+    let mut response = Response::new(Body::sized(100, false, false));
+    let (count, size) = size.map_or((60, 100), |size| (1, size.clamp(1, MAX_FAULT_COOKIE) as usize));
+    for n in 0..count {
+        let name = format!("bomb{n}=");
+        let value = format!("{name}{}", "x".repeat(size.saturating_sub(name.len())));
+        response.headers_mut().append(SET_COOKIE, HeaderValue::try_from(value).expect("letters and digits"));
+    }
+    response
+}
+
+fn round() -> Response<Body> {
+    let mut response = Response::new(Body::sized(0, false, false));
+    *response.status_mut() = StatusCode::FOUND;
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/fault/loop"));
+    response
 }
 
 async fn random_reset(link: &Rc<Link>, query: &str) -> Response<Body> {
