@@ -447,3 +447,30 @@ fn seen_below(stats: &Value, begin: &str) -> u64 {
     let paths = stats["by_path"].as_object().expect("a map");
     paths.iter().filter(|(path, _)| path.starts_with(begin)).map(|(_, of)| number(&of["requests"])).sum()
 }
+
+#[test]
+fn requests_are_signed_for_aws() {
+    for http in ALL {
+        let server = Server::start();
+        let steps = r#"
+      - get: /headers
+        query: { b: "{{iteration}}", a: "x y" }
+        headers: { X-Amz-Target: "list-{{user_number}}" }
+        auth: { aws: { access_key: AKID, secret_key: "{{secret}}", session_token: "{{secret}}-token", region: eu-west-1, service: sqs } }
+        check:
+          json:
+            "$.headers.authorization": { matches: '^AWS4-HMAC-SHA256 Credential=AKID/\d{8}/eu-west-1/sqs/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token;x-amz-target, Signature=[0-9a-f]{64}$' }
+            "$.headers['x-amz-date']": { matches: '^\d{8}T\d{6}Z$' }
+            "$.headers['x-amz-content-sha256']": e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+            "$.headers['x-amz-security-token']": key-token
+      - post: /echo
+        body: "{{secret}}"
+        auth: { aws: { access_key: AKID, secret_key: "{{secret}}", region: eu-west-1, service: s3 } }
+        check: { body_equals: key }"#;
+        let result =
+            run(&server, http, "aws", "variables: { secret: key }", steps, "users: 2, iterations: 6", &[]);
+        assert_eq!(number(&result["iterations_failed"]), 0, "{http:?} {:?}", reasons(&result));
+        assert_eq!(number(&result["checks"]["failed"]), 0, "{http:?} {}", result["checks_by_name"]);
+        assert_eq!(number(&server.stats()["requests"]), 12);
+    }
+}

@@ -262,7 +262,13 @@ pub(crate) const EXTRACT: Place = Place {
     later: &[],
 };
 
-pub(crate) const AUTH: Place = Place { name: "auth", keys: &["basic", "bearer"], later: &["aws"] };
+pub(crate) const AUTH: Place = Place { name: "auth", keys: &["basic", "bearer", "aws"], later: &[] };
+
+pub(crate) const AWS: Place = Place {
+    name: "aws",
+    keys: &["access_key", "secret_key", "session_token", "region", "service"],
+    later: &[],
+};
 
 pub(crate) const BASIC: Place = Place { name: "basic", keys: &["user", "password"], later: &[] };
 

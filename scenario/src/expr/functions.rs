@@ -287,7 +287,7 @@ pub(crate) fn url_encode(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// As RFC 3339 with milliseconds, in UTC (days to dates by Howard Hinnant's algorithm).
-fn iso(wall: u64) -> String {
+pub(crate) fn iso(wall: u64) -> String {
     let (ms, s) = (wall / 1_000_000 % 1000, wall / 1_000_000_000);
     let (days, second) = ((s / 86_400) as i64, s % 86_400);
     let z = days + 719_468;

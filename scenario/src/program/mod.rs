@@ -3,6 +3,7 @@
 //!
 //! Pure: no I/O but reading pieces of large data files, no clock. `resolve` makes programs, `engine` runs them.
 
+pub(crate) mod aws;
 mod check;
 mod cookies;
 pub mod data;
@@ -217,6 +218,8 @@ pub struct Exchange {
     /// What goes into the slots of the step's template.
     pub(crate) values: Vec<Phrase>,
     pub(crate) path: Phrase,
+    /// Works out the last three of the values.
+    pub(crate) signer: Option<Box<aws::Signer>>,
     pub(crate) payload: Payload,
     pub(crate) cookies: bool,
     pub(crate) redirects: Redirects,

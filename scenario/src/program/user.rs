@@ -3,6 +3,7 @@
 //! The engine asks [`User::next`] what to do, sends what it says, and tells the response: [`User::head`], [`User::body`], and
 //! then [`User::done`] or [`User::failed`].
 
+use super::aws;
 use super::check::{self, Check, CheckKind, Test};
 use super::cookies::{self, Bomb, Jar};
 use super::data::{AtEnd, Cursor, Shard, Taken};
@@ -404,11 +405,6 @@ impl User {
 
     /// Works out the values of the request's slots, and its body.
     fn render(&mut self, exchange: &Exchange, world: &World) -> Result<(), EvalError> {
-        let mut out = std::mem::take(&mut self.flight.rendered);
-        let mut path = std::mem::take(&mut self.flight.path);
-        let rendered = self.render_into(exchange, world, &mut out, &mut path);
-        (self.flight.rendered, self.flight.path) = (out, path);
-        rendered?;
         self.flight.payload = match &exchange.payload {
             Payload::Fixed(bytes) => bytes.clone(),
             Payload::Rendered(phrase) => {
@@ -417,7 +413,11 @@ impl User {
                 Bytes::from(body)
             }
         };
-        Ok(())
+        let mut out = std::mem::take(&mut self.flight.rendered);
+        let mut path = std::mem::take(&mut self.flight.path);
+        let rendered = self.render_into(exchange, world, &mut out, &mut path);
+        (self.flight.rendered, self.flight.path) = (out, path);
+        rendered
     }
 
     fn render_into(
@@ -429,9 +429,18 @@ impl User {
     ) -> Result<(), EvalError> {
         out.clear();
         self.flight.ends.clear();
-        for value in &exchange.values {
+        let signed = if exchange.signer.is_some() { aws::SLOTS } else { 0 };
+        for value in &exchange.values[..exchange.values.len() - signed] {
             value.render(self.env(world), out)?;
             self.flight.ends.push(out.len() as u32);
+        }
+        if let Some(signer) = &exchange.signer {
+            path.clear();
+            exchange.path.render(self.env(world), path)?;
+            for value in signer.sign(self.env(world), path, &self.flight.payload)? {
+                out.extend_from_slice(value.as_bytes());
+                self.flight.ends.push(out.len() as u32);
+            }
         }
         if exchange.cookies || exchange.follows() {
             path.clear();

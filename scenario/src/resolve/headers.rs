@@ -8,7 +8,7 @@ use crate::tree::{Entry, Kind, Node};
 use proto::{Field, Piece, Template, TemplateError, Text};
 
 /// Fields whose values are secrets wherever they are shown.
-const SECRET: &[&str] = &["authorization", "cookie", "proxy-authorization"];
+const SECRET: &[&str] = &["authorization", "cookie", "proxy-authorization", "x-amz-security-token"];
 
 /// A field and where it comes from.
 #[derive(Clone)]
@@ -26,6 +26,17 @@ impl Header {
     pub fn made(name: &str, value: Phrase, place: Span) -> Header {
         let name = name.to_owned();
         Header { name, value: String::new(), name_span: place, value_span: place, made: Some(value) }
+    }
+}
+
+impl Header {
+    /// Its name in lower case, and its value.
+    pub fn parts(&self, reader: &mut Reader<'_>) -> Option<(String, Phrase)> {
+        let value = match &self.made {
+            Some(phrase) => phrase.clone(),
+            None => reader.phrase(&self.value, self.value_span, Escape::Raw)?,
+        };
+        Some((self.name.to_ascii_lowercase(), value))
     }
 }
 

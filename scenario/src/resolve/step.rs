@@ -11,6 +11,7 @@ use crate::expr::{Binary, Expr};
 use crate::limits;
 use crate::place;
 use crate::plan::{Check, Step};
+use crate::program::aws::Signer;
 use crate::program::{CheckKind, Exchange, Payload, Redirects};
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
@@ -114,6 +115,7 @@ fn assemble(
         target: request.target,
         values: request.values,
         path: request.path,
+        signer: request.signer,
         payload: request.payload,
         cookies: habits.cookies,
         redirects: habits.redirects,
@@ -135,6 +137,7 @@ struct Request {
     values: Vec<Phrase>,
     path: Phrase,
     payload: Payload,
+    signer: Option<Box<Signer>>,
     /// The path for the step's name: with its templates as they are written.
     shown: String,
 }
@@ -172,8 +175,15 @@ impl Request {
             phrase.literal(kind.as_bytes());
             all.push(Header::made("content-type", phrase, url.span));
         }
+        let mut signer = None;
         if let Some(entry) = habits.auth.as_ref().filter(|_| !has(&all, "authorization")) {
-            all.push(Header::made("authorization", auth(reader, entry)?, entry.key_span));
+            match auth(reader, entry)? {
+                Auth::Value(value) => all.push(Header::made("authorization", value, entry.key_span)),
+                Auth::Aws(aws) => {
+                    let place = &targets.list[target];
+                    signer = Some(aws.signer(reader, (&method, &place.authority), &mut all, habits)?);
+                }
+            }
         }
         if habits.compression && !has(&all, "accept-encoding") {
             let mut phrase = Phrase::default();
@@ -187,6 +197,12 @@ impl Request {
                 "or say `cookies: false`",
             );
         }
+        if signer.is_some() {
+            // Last, so that theirs are the last slots.
+            for name in ["x-amz-date", "x-amz-content-sha256", "authorization"] {
+                all.push(Header::made(name, unknown(), url.span));
+            }
+        }
         let template = headers::add(reader, template, all, &mut slots)?;
         let framing = match body.is_some() || EXPECT_BODY.contains(&method.as_str()) {
             true => Framing::Length,
@@ -199,7 +215,7 @@ impl Request {
         }
         let payload = body.map_or(Payload::Fixed(Bytes::new()), |b| b.payload);
         let template = template.body(framing, false);
-        Some(Request { method, target, template, values: slots.0, path, payload, shown })
+        Some(Request { method, target, template, values: slots.0, path, payload, signer, shown })
     }
 }
 
@@ -296,12 +312,73 @@ fn query(reader: &mut Reader<'_>, fields: &Fields<'_>, path: &mut Phrase) -> Opt
     Some(())
 }
 
-/// `auth`: the value of `authorization`.
-fn auth(reader: &mut Reader<'_>, entry: &Entry) -> Option<Phrase> {
+/// A value that is worked out when all others are known.
+fn unknown() -> Phrase {
+    let mut phrase = Phrase::default();
+    phrase.value(Expr::Var(u16::MAX), Escape::Raw);
+    phrase
+}
+
+/// What `auth` asks for.
+enum Auth<'e> {
+    /// The value of `authorization`.
+    Value(Phrase),
+    /// A signature over the request.
+    Aws(Aws<'e>),
+}
+
+/// `auth: { aws: ... }`.
+struct Aws<'e> {
+    fields: Fields<'e>,
+    place: Span,
+}
+
+impl Aws<'_> {
+    fn signer(
+        &self,
+        reader: &mut Reader<'_>,
+        (method, host): (&str, &str),
+        all: &mut Vec<Header>,
+        habits: &Habits,
+    ) -> Option<Box<Signer>> {
+        if matches!(habits.redirects, Redirects::Follow(_)) {
+            let label = "a signature is for one path: say `redirects: manual`";
+            return reader.fail(self.place, "a signed request cannot follow redirects", label);
+        }
+        let mut value = |key: &str| {
+            let Some(entry) = self.fields.get(key) else {
+                if self.fields.odd {
+                    return None;
+                }
+                let label = "it takes `access_key`, `secret_key`, `region` and `service`";
+                return reader.fail(self.place, format!("`aws` has no `{key}`"), label);
+            };
+            let text = reader.text(entry)?;
+            reader.phrase(text, entry.value.span, Escape::Raw)
+        };
+        let (access_key, secret_key) = (value("access_key")?, value("secret_key")?);
+        let (region, service) = (value("region")?, value("service")?);
+        if self.fields.get("session_token").is_some() {
+            all.push(Header::made("x-amz-security-token", value("session_token")?, self.place));
+        }
+        let mut fields = Vec::new();
+        for header in all.iter() {
+            fields.extend(header.parts(reader).filter(|(name, _)| name.starts_with("x-amz-")));
+        }
+        let (method, host) = (method.to_owned(), host.to_owned());
+        Some(Box::new(Signer { access_key, secret_key, region, service, method, host, fields }))
+    }
+}
+
+fn auth<'e>(reader: &mut Reader<'_>, entry: &'e Entry) -> Option<Auth<'e>> {
     let fields = reader.map(entry, &place::AUTH)?;
     let mut phrase = Phrase::default();
-    match (fields.get("basic"), fields.get("bearer")) {
-        (Some(entry), None) => {
+    match (fields.get("basic"), fields.get("bearer"), fields.get("aws")) {
+        (None, None, Some(entry)) => {
+            let fields = reader.map(entry, &place::AWS)?;
+            return Some(Auth::Aws(Aws { fields, place: entry.key_span }));
+        }
+        (Some(entry), None, None) => {
             let fields = reader.map(entry, &place::BASIC)?;
             let (Some(user), Some(password)) = (fields.get("user"), fields.get("password")) else {
                 return reader.fail(entry.key_span, "`basic` needs `user` and `password`", "");
@@ -313,15 +390,15 @@ fn auth(reader: &mut Reader<'_>, entry: &Entry) -> Option<Phrase> {
             phrase.literal(b"Basic ");
             phrase.value(crate::expr::parse::settle(pair), Escape::Raw);
         }
-        (None, Some(entry)) => {
+        (None, Some(entry), None) => {
             let text = reader.text(entry)?;
             phrase.literal(b"Bearer ");
             phrase.append(reader.phrase(text, entry.value.span, Escape::Raw)?);
         }
         _ if fields.odd => return None,
-        _ => return reader.fail(entry.key_span, "`auth` is either `basic` or `bearer`", ""),
+        _ => return reader.fail(entry.key_span, "`auth` is one of `basic`, `bearer` and `aws`", ""),
     }
-    Some(phrase)
+    Some(Auth::Value(phrase))
 }
 
 /// A value that is plain text or one template.
