@@ -77,32 +77,45 @@ pub enum Item<'a> {
 /// Bytes of the longest frame header: two integers.
 pub(crate) const HEADER: usize = 16;
 
+/// Where a frame header was cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Cut {
+    #[default]
+    Nowhere,
+    /// Within the type.
+    Kind,
+    /// Behind the type or within the length.
+    Length,
+}
+
 /// Cuts a stream into frames.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reader {
-    /// Payload still to come.
+    /// Payload still to come; of a header that was cut, the integer so far.
     left: u64,
-    /// The beginning of a header.
-    partial: [u8; HEADER],
-    len: u8,
+    /// The type of a header that was cut behind it.
+    kind: u64,
+    cut: Cut,
+    /// Bytes that the integer still lacks.
+    lacks: u8,
 }
 
 impl Reader {
     /// At the beginning of a stream.
     pub const fn new() -> Reader {
-        Reader { left: 0, partial: [0; HEADER], len: 0 }
+        Reader { left: 0, kind: 0, cut: Cut::Nowhere, lacks: 0 }
     }
 
     /// Whether the stream may end here.
     #[inline]
     pub fn is_between_frames(&self) -> bool {
-        self.left == 0 && self.len == 0
+        self.left == 0 && self.cut == Cut::Nowhere
     }
 
     /// Takes the next item off the front of the input; none if more input is needed.
     #[inline]
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Item<'a>> {
-        if self.left > 0 {
+        if self.left > 0 && self.cut == Cut::Nowhere {
             if input.is_empty() {
                 return None;
             }
@@ -119,21 +132,36 @@ impl Reader {
 
     #[inline]
     fn header(&mut self, input: &mut &[u8]) -> Option<(u64, u64)> {
-        if self.len == 0 {
+        if input.is_empty() {
+            return None;
+        }
+        if self.cut == Cut::Nowhere {
             let mut ahead = *input;
             if let Some(header) = take_header(&mut ahead) {
                 *input = ahead;
                 return Some(header);
             }
         }
-        // The header is cut: byte by byte, so that nothing behind it is taken.
+        self.cut_header(input)
+    }
+
+    /// A header that does not lie in one piece: byte by byte, so that nothing behind it is taken.
+    #[cold]
+    fn cut_header(&mut self, input: &mut &[u8]) -> Option<(u64, u64)> {
         while let Some((&b, rest)) = input.split_first() {
             *input = rest;
-            self.partial[usize::from(self.len)] = b;
-            self.len += 1;
-            if let Some(header) = take_header(&mut &self.partial[..usize::from(self.len)]) {
-                self.len = 0;
-                return Some(header);
+            if self.lacks > 0 {
+                (self.left, self.lacks) = (self.left << 8 | u64::from(b), self.lacks - 1);
+            } else {
+                (self.left, self.lacks) = (u64::from(b & 0x3f), (1 << (b >> 6)) - 1);
+            }
+            match self.cut {
+                _ if self.lacks > 0 => self.cut = self.cut.max(Cut::Kind),
+                Cut::Length => {
+                    self.cut = Cut::Nowhere;
+                    return Some((self.kind, self.left));
+                }
+                Cut::Nowhere | Cut::Kind => (self.kind, self.cut) = (self.left, Cut::Length),
             }
         }
         None

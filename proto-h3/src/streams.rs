@@ -3,55 +3,83 @@
 //! Slots are reused; a stream's index leads to its slot through a ring of twice their number. Where a newer stream needs
 //! the place of a slower one, the slower one moves to a short list: QUIC numbers streams without gaps, so a slow stream
 //! cannot be stepped around, and must not make the ring grow without end.
+//!
+//! With thousands of requests in flight each is out of the cache when its response comes, so a slot is one line of it.
+//! What most requests never need lies aside.
 
 use crate::frame::{OnRequest, Reader};
 use bytes::Bytes;
-use proto::{Time, Token, Want};
+use proto::{Time, Token};
 use proto_h2::head::NO_LENGTH;
 use quinn_proto::StreamId;
 
+/// How far a response has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// No final head.
+    Before,
+    /// The final head came.
+    Head,
+    /// Trailers came.
+    Trailers,
+}
+
+/// What a request has to do with early data (0-RTT).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Early {
+    /// Nothing.
+    No,
+    /// It went out as early data, or may have.
+    Out,
+    /// It must not go out as such, and waits for the end of the handshake.
+    Waits,
+}
+
 /// One request.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Stream {
     pub(crate) token: Token,
     pub(crate) id: StreamId,
+    /// Content still due by `content-length`.
+    pub(crate) length_left: u64,
+    pub(crate) reader: Reader,
+    /// The batch in which it was last read.
+    pub(crate) read_in: u32,
+    pub(crate) frame: OnRequest,
+    pub(crate) part: Part,
+    /// The caller wants the fields of heads.
+    pub(crate) fields: bool,
     pub(crate) live: bool,
-    pub(crate) want: Want,
-    /// The final head came.
-    pub(crate) head: bool,
-    /// Trailers came.
-    pub(crate) trailers: bool,
     /// The response has no content whatever its fields say: HEAD, 204, 304.
     pub(crate) no_content: bool,
     /// The answer to HEAD.
     pub(crate) is_head: bool,
     pub(crate) informational: u8,
-    /// Content still due by `content-length`.
-    pub(crate) length_left: u64,
-    pub(crate) reader: Reader,
-    pub(crate) frame: OnRequest,
-    /// A header section on its way in, or one that waits for the encoder stream.
-    pub(crate) section: Vec<u8>,
-    /// It waits.
+    /// It waits for the encoder stream.
     pub(crate) blocked: bool,
-    /// What came behind a header section that waits.
-    pub(crate) rest: Bytes,
-    /// What is still to be given to QUIC.
-    pub(crate) unwritten: [Bytes; 2],
     /// All of the request was given to QUIC, or it was told to stop.
     pub(crate) written: bool,
     /// The caller knows that it is sent.
     pub(crate) sent: bool,
+    pub(crate) early: Early,
+    /// Something of it lies aside.
+    aside: bool,
+}
+
+const _: () = assert!(size_of::<Stream>() == 64);
+
+/// What few requests have, and those not for long.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// A header section on its way in, or one that waits for the encoder stream.
+    pub(crate) section: Vec<u8>,
+    /// What came behind a header section that waits.
+    pub(crate) rest: Bytes,
+    /// What is still to be given to QUIC: head and body.
+    pub(crate) unwritten: [Bytes; 2],
     /// The body waits for `100 Continue` until then; [`Time::ZERO`]: it does not wait.
     pub(crate) hold: Time,
-    /// It waits for the end of the handshake: it must not go out as early data.
-    pub(crate) late: bool,
-    /// It went out as early data, or may have.
-    pub(crate) early: bool,
-    /// Datagrams had been handed out so often when it was submitted.
-    pub(crate) born: u64,
-    /// The batch in which it was last read.
-    pub(crate) read_in: u64,
 }
 
 impl Stream {
@@ -59,27 +87,21 @@ impl Stream {
         Stream {
             token: Token(0),
             id,
+            length_left: NO_LENGTH,
+            reader: Reader::new(),
+            read_in: 0,
+            frame: OnRequest::Skip,
+            part: Part::Before,
+            fields: false,
             live: false,
-            want: Want { fields: false, body: false },
-            head: false,
-            trailers: false,
             no_content: false,
             is_head: false,
             informational: 0,
-            length_left: NO_LENGTH,
-            reader: Reader::new(),
-            frame: OnRequest::Skip,
-            section: Vec::new(),
             blocked: false,
-            rest: Bytes::new(),
-            unwritten: [Bytes::new(), Bytes::new()],
             written: false,
             sent: false,
-            hold: Time::ZERO,
-            late: false,
-            early: false,
-            born: 0,
-            read_in: 0,
+            early: Early::No,
+            aside: false,
         }
     }
 }
@@ -88,6 +110,8 @@ impl Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     slots: Vec<Stream>,
+    /// By slot; no longer than to the last that ever had something aside.
+    aside: Vec<Aside>,
     vacant: Vec<u32>,
     /// Stream index and slot, at the index modulo the ring's size.
     ring: Vec<(u64, u32)>,
@@ -118,10 +142,7 @@ impl Streams {
                 self.slots.len() - 1
             }
         };
-        // The buffer stays with its slot.
-        let mut section = std::mem::take(&mut self.slots[slot].section);
-        section.clear();
-        self.slots[slot] = Stream { live: true, section, ..Stream::new(id) };
+        self.slots[slot] = Stream { live: true, ..Stream::new(id) };
         self.live += 1;
         self.place(id.index(), slot as u32);
         slot
@@ -175,16 +196,55 @@ impl Streams {
         &self.slots[slot]
     }
 
+    /// What lies aside of a stream, if anything does.
+    #[inline]
+    pub(crate) fn aside(&self, slot: usize) -> Option<&Aside> {
+        if self.slots[slot].aside { Some(&self.aside[slot]) } else { None }
+    }
+
+    /// To lay something aside.
+    pub(crate) fn aside_mut(&mut self, slot: usize) -> &mut Aside {
+        self.slots[slot].aside = true;
+        if self.aside.len() <= slot {
+            self.aside.resize_with(slot + 1, Aside::default);
+        }
+        &mut self.aside[slot]
+    }
+
+    /// Whether a body waits for `100 Continue`.
+    #[inline]
+    pub(crate) fn is_held(&self, slot: usize) -> bool {
+        self.aside(slot).is_some_and(|a| a.hold != Time::ZERO)
+    }
+
+    /// The body waits no longer.
+    pub(crate) fn release(&mut self, slot: usize) {
+        if self.slots[slot].aside {
+            self.aside[slot].hold = Time::ZERO;
+        }
+    }
+
+    /// What is still to be written will not be.
+    pub(crate) fn give_up_writing(&mut self, slot: usize) {
+        if self.slots[slot].aside {
+            let aside = &mut self.aside[slot];
+            (aside.hold, aside.unwritten) = (Time::ZERO, Default::default());
+        }
+    }
+
     /// A stream is no longer in flight; it can be looked at until the next one is opened.
     #[inline]
     pub(crate) fn retire(&mut self, slot: usize) -> &mut Stream {
         let s = &mut self.slots[slot];
         assert!(s.live, "a stream ends once");
         s.live = false;
-        s.rest = Bytes::new();
-        s.unwritten = [Bytes::new(), Bytes::new()];
-        if s.section.capacity() > crate::limits::KEPT_CAPACITY {
-            s.section = Vec::new();
+        if std::mem::take(&mut s.aside) {
+            let aside = std::mem::take(&mut self.aside[slot]);
+            // The buffer stays with its slot.
+            if aside.section.capacity() <= crate::limits::KEPT_CAPACITY {
+                self.aside[slot].section = aside.section;
+                self.aside[slot].section.clear();
+            }
         }
         self.live -= 1;
         self.vacant.push(slot as u32);
@@ -206,15 +266,26 @@ impl Streams {
         out
     }
 
+    fn holds(&self) -> impl Iterator<Item = (usize, Time)> {
+        let of = |slot: usize| self.aside(slot).map_or(Time::ZERO, |a| a.hold);
+        (0..self.slots.len()).map(move |slot| (slot, of(slot))).filter(|(_, hold)| *hold != Time::ZERO)
+    }
+
     /// When the first body that waits has waited long enough.
     pub(crate) fn first_hold(&self) -> Option<Time> {
-        self.slots.iter().filter(|s| s.live && s.hold != Time::ZERO).map(|s| s.hold).min()
+        self.holds().map(|(_, hold)| hold).min()
+    }
+
+    /// The slots of the bodies that have waited long enough.
+    pub(crate) fn held_until(&self, now: Time) -> Vec<usize> {
+        self.holds().filter(|(_, hold)| *hold <= now).map(|(slot, _)| slot).collect()
     }
 
     /// Heap bytes held, without bodies, which are shared.
     pub(crate) fn footprint(&self) -> usize {
         self.slots.capacity() * size_of::<Stream>()
-            + self.slots.iter().map(|s| s.section.capacity()).sum::<usize>()
+            + self.aside.capacity() * size_of::<Aside>()
+            + self.aside.iter().map(|a| a.section.capacity()).sum::<usize>()
             + (self.ring.capacity() + self.strays.capacity()) * size_of::<(u64, u32)>()
             + self.vacant.capacity() * 4
     }

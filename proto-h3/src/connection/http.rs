@@ -8,7 +8,7 @@ use crate::incoming::Incoming;
 use crate::limits;
 use crate::qpack::{self, PeerDecoder};
 use crate::response::HeadReader;
-use crate::streams::Streams;
+use crate::streams::{Early, Part, Streams};
 use proto::{ConnStats, Sink, Time};
 use proto_h2::budget::Budget;
 use proto_h2::head::{Head, NO_LENGTH};
@@ -104,8 +104,10 @@ impl Http {
         let stream = self.streams.at(slot);
         stream.frame = frame;
         match frame {
-            OnRequest::Data if !stream.head => Err(&fault::DATA_BEFORE_HEAD),
-            OnRequest::Data | OnRequest::Headers if stream.trailers => Err(&fault::AFTER_TRAILERS),
+            OnRequest::Data if stream.part == Part::Before => Err(&fault::DATA_BEFORE_HEAD),
+            OnRequest::Data | OnRequest::Headers if stream.part == Part::Trailers => {
+                Err(&fault::AFTER_TRAILERS)
+            }
             OnRequest::Data if len == 0 => self.spend(now),
             OnRequest::Data if stream.no_content => Err(&fault::CONTENT_NOT_ALLOWED),
             OnRequest::Data if stream.length_left == NO_LENGTH => Ok(()),
@@ -115,8 +117,11 @@ impl Http {
             }
             OnRequest::Headers if len > limits::HEADER_SECTION => Err(&fault::BLOCK_TOO_LARGE),
             OnRequest::Headers => {
-                stream.section.clear();
-                if len == 0 { self.section(slot, &[], sink) } else { Ok(()) }
+                if len == 0 {
+                    self.section(slot, &[], sink)
+                } else {
+                    Ok(())
+                }
             }
             OnRequest::Skip => self.spend(now),
         }
@@ -130,19 +135,21 @@ impl Http {
         last: bool,
         sink: &mut impl Sink,
     ) -> Result<(), &'static Breach> {
-        let stream = self.streams.at(slot);
-        match stream.frame {
+        let (frame, token) = (self.streams.peek(slot).frame, self.streams.peek(slot).token);
+        match frame {
             OnRequest::Data => {
                 let len = bytes.len() as u64;
                 self.stats.data_bytes += len;
                 self.budget.earn();
-                sink.body(stream.token, len, bytes);
+                sink.body(token, len, bytes);
                 Ok(())
             }
             // A whole section in one piece, as nearly all are: nothing to assemble.
-            OnRequest::Headers if last && stream.section.is_empty() => self.section(slot, bytes, sink),
+            OnRequest::Headers if last && self.streams.aside(slot).is_none_or(|a| a.section.is_empty()) => {
+                self.section(slot, bytes, sink)
+            }
             OnRequest::Headers => {
-                stream.section.extend_from_slice(bytes);
+                self.streams.aside_mut(slot).section.extend_from_slice(bytes);
                 if last { self.kept_section(slot, sink) } else { Ok(()) }
             }
             OnRequest::Skip => Ok(()),
@@ -151,12 +158,11 @@ impl Http {
 
     /// The section that a stream keeps is whole.
     fn kept_section(&mut self, slot: usize, sink: &mut impl Sink) -> Result<(), &'static Breach> {
-        let bytes = std::mem::take(&mut self.streams.at(slot).section);
+        let mut bytes = std::mem::take(&mut self.streams.aside_mut(slot).section);
         let result = self.section(slot, &bytes, sink);
-        let stream = self.streams.at(slot);
-        if !stream.blocked {
-            stream.section = bytes;
-            stream.section.clear();
+        if !self.streams.peek(slot).blocked {
+            bytes.clear();
+            self.streams.aside_mut(slot).section = bytes;
         }
         result
     }
@@ -173,7 +179,7 @@ impl Http {
     #[inline]
     fn section(&mut self, slot: usize, bytes: &[u8], sink: &mut impl Sink) -> Result<(), &'static Breach> {
         let stream = self.streams.at(slot);
-        let (list, id) = (stream.want.fields, stream.id);
+        let (list, id) = (stream.fields, stream.id);
         let (head, section) = match self.reader.read(bytes, list) {
             Ok(read) => read,
             Err(qpack::Error::Blocked) => return self.wait(slot, bytes),
@@ -182,10 +188,10 @@ impl Http {
         self.reader.decoder.acknowledge(super::wire_id(id), section, &mut self.decoder_out);
         self.stats.header_bytes += bytes.len() as u64;
         self.stats.header_bytes_decoded += head.decoded;
-        match (self.streams.peek(slot).head, head.status) {
-            (true, _) => self.trailers(slot, &head, sink),
-            (false, 100..=199) => self.informational(slot, &head, sink),
-            (false, _) => self.response(slot, &head, sink),
+        match (self.streams.peek(slot).part, head.status) {
+            (Part::Head | Part::Trailers, _) => self.trailers(slot, &head, sink),
+            (Part::Before, 100..=199) => self.informational(slot, &head, sink),
+            (Part::Before, _) => self.response(slot, &head, sink),
         }
     }
 
@@ -195,10 +201,10 @@ impl Http {
             return Err(&fault::TOO_MANY_BLOCKED);
         }
         self.waiting.push(slot);
-        let stream = self.streams.at(slot);
-        stream.blocked = true;
-        stream.section.clear();
-        stream.section.extend_from_slice(bytes);
+        self.streams.at(slot).blocked = true;
+        let section = &mut self.streams.aside_mut(slot).section;
+        section.clear();
+        section.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -218,15 +224,15 @@ impl Http {
         if head.status == 0 {
             return Err(&fault::NO_STATUS);
         }
-        if head.status == TOO_EARLY && self.streams.peek(slot).early {
+        if head.status == TOO_EARLY && self.streams.peek(slot).early == Early::Out {
             return Err(&fault::TOO_EARLY);
         }
         self.answered(slot, sink);
         let stream = self.streams.at(slot);
-        stream.head = true;
+        stream.part = Part::Head;
         stream.no_content = stream.is_head || matches!(head.status, 204 | 304);
         stream.length_left = if stream.no_content { NO_LENGTH } else { head.length };
-        if stream.want.fields {
+        if stream.fields {
             sink.head(stream.token, head.status, &self.reader.fields);
         } else {
             sink.head(stream.token, head.status, &());
@@ -250,11 +256,12 @@ impl Http {
         if stream.informational > limits::INFORMATIONAL {
             return Err(&fault::INFORMATIONAL_FLOOD);
         }
+        let token = stream.token;
         if head.status == 100 {
-            stream.hold = Time::ZERO;
+            self.streams.release(slot);
         }
         self.stats.informational += 1;
-        sink.informational(stream.token, head.status);
+        sink.informational(token, head.status);
         Ok(())
     }
 
@@ -267,8 +274,8 @@ impl Http {
         if !matches!(stream.length_left, 0 | NO_LENGTH) {
             return Err(&fault::WRONG_LENGTH);
         }
-        stream.trailers = true;
-        if stream.want.fields {
+        stream.part = Part::Trailers;
+        if stream.fields {
             sink.trailers(stream.token, &self.reader.fields);
         } else {
             sink.trailers(stream.token, &());
@@ -283,7 +290,7 @@ impl Http {
         if !stream.reader.is_between_frames() {
             return Err(&fault::TRUNCATED);
         }
-        if !stream.head {
+        if stream.part == Part::Before {
             return Err(&fault::NO_HEAD);
         }
         if !matches!(stream.length_left, 0 | NO_LENGTH) {

@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::gauge::Gauge;
 use crate::request::{Prepared, RequestWriter};
 use crate::settings::Setup;
+use crate::streams::{Early, Part};
 use crate::tls::Handshake;
 use bytes::{Bytes, BytesMut};
 use http::Http;
@@ -93,10 +94,10 @@ pub struct Connection {
     may_hold: bool,
     /// Early data was offered, and its fate is not known yet.
     early: bool,
-    /// How often datagrams were handed out.
-    handed_out: u64,
-    /// Counts batches of input.
-    batch: u64,
+    /// Slots of the requests that were submitted since datagrams were last handed out: nothing of them can have left.
+    fresh: Vec<u32>,
+    /// Counts batches of input; never 0, which stands for none.
+    batch: u32,
     /// When a timeout was last handled.
     timeout_at: Time,
     max_streams: u32,
@@ -143,13 +144,13 @@ impl Connection {
             epoch,
             ready: VecDeque::new(),
             unsent: Vec::new(),
+            fresh: Vec::new(),
             decoder_stream: None,
             control_stream: config.control_stream(),
             why: None,
             response: Vec::new(),
             dirty: true,
             may_hold: false,
-            handed_out: 0,
             batch: 0,
             timeout_at: Time::ZERO,
             max_streams: config.max_streams,
@@ -216,10 +217,9 @@ impl Connection {
         if self.early {
             self.early = false;
             if self.quic.accepted_0rtt() {
-                for slot in self.http.streams.select(|s| s.late) {
-                    let stream = self.http.streams.at(slot);
-                    (stream.late, stream.early) = (false, false);
-                    self.write(slot);
+                for slot in self.http.streams.select(|s| s.early == Early::Waits) {
+                    self.http.streams.at(slot).early = Early::No;
+                    self.write_rest(slot);
                 }
                 self.refill();
                 return sink.ready();
@@ -240,13 +240,14 @@ impl Connection {
 
     /// Whether anything of a stream can have left.
     fn may_be_out(&self, slot: usize) -> bool {
-        self.handed_out > self.http.streams.peek(slot).born
+        !self.fresh.contains(&(slot as u32))
     }
 
     /// Takes a request that failed out of the books and tells the caller.
     fn fail(&mut self, slot: usize, error: Error, unprocessed: bool, sink: &mut impl Sink) {
         let token = self.http.streams.retire(slot).token;
         self.http.waiting.retain(|s| *s != slot);
+        self.fresh.retain(|s| *s as usize != slot);
         sink.failed(token, error, unprocessed);
     }
 
@@ -280,7 +281,7 @@ impl Connection {
     fn bury(&mut self, in_flight: Error, reason: CloseReason, sink: &mut impl Sink) {
         for slot in self.http.streams.select(|_| true) {
             let unprocessed = !self.may_be_out(slot);
-            let within = self.http.streams.peek(slot).head && in_flight.kind == Kind::Closed;
+            let within = self.http.streams.peek(slot).part != Part::Before && in_flight.kind == Kind::Closed;
             let error =
                 if within { Error::network(Kind::Truncated, "closed within a response") } else { in_flight };
             self.fail(slot, error, unprocessed, sink);
@@ -337,17 +338,21 @@ impl ClientConn for Connection {
         let slot = self.http.streams.open(id);
         let stream = self.http.streams.at(slot);
         stream.token = token;
-        stream.want = request.want;
+        stream.fields = request.want.fields;
         stream.is_head = prepared.is_head;
-        (stream.early, stream.late) = (self.early, self.early && !prepared.is_safe);
-        stream.born = self.handed_out;
+        stream.early = match self.early {
+            false => Early::No,
+            true if prepared.is_safe => Early::Out,
+            true => Early::Waits,
+        };
+        self.fresh.push(slot as u32);
         if prepared.expects_continue && !request.body.is_empty() {
-            stream.hold = now.after(self.continue_timeout).max(Time::from_nanos(1));
+            let until = now.after(self.continue_timeout).max(Time::from_nanos(1));
+            self.http.streams.aside_mut(slot).hold = until;
             self.may_hold = true;
         }
         let head = self.writer.write(prepared, request.values, request.body.len());
-        stream.unwritten = [head, request.body];
-        self.write(slot);
+        self.write(slot, [head, request.body]);
         Ok(())
     }
 
@@ -380,9 +385,9 @@ impl ClientConn for Connection {
         self.timeout_at = now;
         self.dirty = true;
         if self.may_hold {
-            for slot in self.http.streams.select(|s| s.hold != Time::ZERO && s.hold <= now) {
-                self.http.streams.at(slot).hold = Time::ZERO;
-                self.write(slot);
+            for slot in self.http.streams.held_until(now) {
+                self.http.streams.release(slot);
+                self.write_rest(slot);
             }
         }
         let instant = self.instant(now);

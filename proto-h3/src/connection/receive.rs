@@ -68,7 +68,7 @@ impl Connection {
 
     /// Takes from QUIC what the last input brought about.
     pub(super) fn drive(&mut self, now: Time, sink: &mut impl Sink) {
-        self.batch += 1;
+        self.batch = self.batch.checked_add(1).unwrap_or(1);
         while let Some(event) = self.quic.poll_endpoint_events() {
             if let Some(event) = self.endpoint.handle_event(self.handle, event) {
                 self.quic.handle_event(event);
@@ -107,7 +107,7 @@ impl Connection {
             }
             Event::Stream(StreamEvent::Writable { id }) => {
                 if let Some(slot) = self.http.streams.find(id).filter(|_| is_request(id)) {
-                    self.write(slot);
+                    self.write_rest(slot);
                 }
             }
             Event::Stream(StreamEvent::Stopped { id, error_code }) => self.stopped(now, id, error_code, sink),
@@ -149,7 +149,7 @@ impl Connection {
                 Ok(Some(chunk)) => match http.response_bytes(now, slot, &chunk.bytes, sink) {
                     Ok(taken) if taken == chunk.bytes.len() => {}
                     Ok(taken) => {
-                        http.streams.at(slot).rest = chunk.bytes.slice(taken..);
+                        http.streams.aside_mut(slot).rest = chunk.bytes.slice(taken..);
                         break Read::Wait;
                     }
                     Err(breach) => break Read::Breach(breach),
@@ -189,9 +189,8 @@ impl Connection {
     /// The wait for `100 Continue` may be over.
     #[inline]
     fn resume_upload(&mut self, slot: usize) {
-        let stream = self.http.streams.peek(slot);
-        if !stream.written && stream.hold == Time::ZERO {
-            self.write(slot);
+        if !self.http.streams.peek(slot).written && !self.http.streams.is_held(slot) {
+            self.write_rest(slot);
         }
     }
 
@@ -218,9 +217,8 @@ impl Connection {
         // RFC 9000 section 3.5: a RESET_STREAM answers; the response may still come (RFC 9114 section 4.1).
         let _ = self.quic.send_stream(id).reset(code);
         if let Some(slot) = self.http.streams.find(id) {
+            self.http.streams.give_up_writing(slot);
             let stream = self.http.streams.at(slot);
-            stream.unwritten = Default::default();
-            stream.hold = Time::ZERO;
             // What was cut short is never told as sent.
             stream.sent |= !stream.written;
             stream.written = true;
@@ -307,10 +305,10 @@ impl Connection {
                     continue;
                 }
             }
-            let rest = std::mem::take(&mut self.http.streams.at(slot).rest);
+            let rest = std::mem::take(&mut self.http.streams.aside_mut(slot).rest);
             match self.http.response_bytes(now, slot, &rest, sink) {
                 Ok(taken) => {
-                    self.http.streams.at(slot).rest = rest.slice(taken..);
+                    self.http.streams.aside_mut(slot).rest = rest.slice(taken..);
                     self.read_response(now, slot, sink);
                 }
                 Err(breach) => self.breach(now, breach, Some(slot), sink),

@@ -3,33 +3,43 @@
 use super::{Connection, Transmit, varint};
 use crate::frame::stream::QPACK_DECODER;
 use crate::limits;
+use crate::streams::Early;
+use bytes::Bytes;
 use proto::{Sink, Time};
 use quinn_proto::Dir;
 
 impl Connection {
     /// Gives QUIC as much of a request as it takes; the rest follows when it says that it takes more.
     #[inline]
-    pub(super) fn write(&mut self, slot: usize) {
+    pub(super) fn write(&mut self, slot: usize, [mut head, mut body]: [Bytes; 2]) {
+        let held = self.http.streams.is_held(slot);
         let stream = self.http.streams.at(slot);
-        if stream.written || stream.late {
+        if stream.early == Early::Waits {
+            self.http.streams.aside_mut(slot).unwritten = [head, body];
             return;
         }
-        let held = stream.hold != Time::ZERO;
         let mut sender = self.quic.send_stream(stream.id);
-        let [head, body] = &mut stream.unwritten;
-        for (part, may) in [(head, true), (body, !held)] {
-            while may && !part.is_empty() {
-                self.dirty = true;
+        self.dirty = true;
+        let mut taken = true;
+        for (part, may) in [(&mut head, true), (&mut body, !held)] {
+            while taken && may && !part.is_empty() {
                 // Blocked: told when it is not. Stopped or closed: told as well.
-                if sender.write_chunks(std::slice::from_mut(part)).is_err() {
-                    return;
-                }
+                taken = sender.write_chunks(std::slice::from_mut(part)).is_ok();
             }
         }
-        if !held && sender.finish().is_ok() {
+        if taken && !held && sender.finish().is_ok() {
             stream.written = true;
-            self.dirty = true;
             self.unsent.push((slot as u32, stream.id));
+        } else {
+            self.http.streams.aside_mut(slot).unwritten = [head, body];
+        }
+    }
+
+    /// Goes on with a request of which QUIC has not taken all.
+    pub(super) fn write_rest(&mut self, slot: usize) {
+        if !self.http.streams.peek(slot).written {
+            let rest = std::mem::take(&mut self.http.streams.aside_mut(slot).unwritten);
+            self.write(slot, rest);
         }
     }
 
@@ -87,7 +97,7 @@ impl Connection {
         };
         match transmit {
             Some(t) => {
-                self.handed_out += 1;
+                self.fresh.clear();
                 Some(Transmit { ecn: t.ecn.map_or(0, |e| e as u8), segment_size: t.segment_size })
             }
             None => {
