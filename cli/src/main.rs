@@ -46,6 +46,9 @@ use error::Failure;
 use persona::Persona;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: engine::Recycler = engine::Recycler;
+
 fn main() -> ExitCode {
     let persona = Persona::of_this_process();
     // What the runtime and the libraries touched when they were started.

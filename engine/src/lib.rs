@@ -17,6 +17,7 @@ mod once;
 mod options;
 mod pacing;
 mod prepare;
+mod recycle;
 mod rendezvous;
 mod request_log;
 mod run;
@@ -28,6 +29,7 @@ mod trace;
 mod verdict;
 
 pub use options::{Io, Options, Pacing, Rows};
+pub use recycle::Recycler;
 pub use request_log::{Ended, RequestLog};
 pub use run::{Control, Event, StartError, run};
 pub use stock::Snapshot;

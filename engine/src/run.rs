@@ -9,7 +9,7 @@ use crate::request_log::{self, CoreLog, Ended};
 use crate::stats::{Cost, RunResult, Timeline, TlsFacts, cost};
 use crate::stock::{Snapshot, Stock};
 use crate::trace::{Exchange, Trace};
-use crate::{Options, limits, merge, once, prepare};
+use crate::{Options, limits, merge, once, prepare, recycle};
 use scenario::Plan;
 use scenario::plan::Script;
 use scenario::program::Handed;
@@ -281,10 +281,13 @@ fn drive<D: Driver>(
     tell: &mut dyn FnMut(Told),
 ) -> Outcome {
     core.watch(seat.log, seat.traced);
+    recycle::begin();
     let before = cost::of_thread();
     let result =
         core.run(interrupts, place, tell).map_err(|error| format!("the I/O driver failed: {error}"))?;
-    Ok((result, cost::since(before)))
+    let cost = cost::since(before);
+    recycle::end();
+    Ok((result, cost))
 }
 
 /// What a core thread has to say.
