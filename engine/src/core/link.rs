@@ -143,6 +143,13 @@ impl Link {
         }
     }
 
+    /// Requests wait to be sent on it and responses are on their way, and it was not held back for those already.
+    #[inline]
+    pub(super) fn is_partly_answered(&self) -> bool {
+        let more = |http: &Http| http.multiplexes() && http.in_flight() > self.fresh;
+        !self.held && self.fresh > 0 && self.http.as_ref().is_some_and(more)
+    }
+
     /// How many requests it takes now.
     #[inline]
     pub(super) fn room(&self) -> u32 {

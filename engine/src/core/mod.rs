@@ -610,7 +610,10 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             match completion.what {
                 What::Received(chunk) => self.received(link, chunk, now),
                 What::Skipped(n) => self.skipped(link, n, now),
-                What::Readable => self.readable(link, now),
+                What::Readable => {
+                    self.readable(link, now);
+                    self.answer_at_once(link, now);
+                }
                 What::Sent(buffer) => self.sent(link, buffer, now),
                 What::Connected(Ok(())) => self.connected(link, now),
                 What::Connected(Err(error)) => self.connect_failed(link, &error, now),

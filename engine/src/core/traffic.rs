@@ -677,13 +677,27 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.touched = touched;
     }
 
+    /// Requests that follow from the responses of a connection go out before the next connection is read: what they need is
+    /// in the cache still, and the server has work.
+    pub(super) fn answer_at_once(&mut self, index: u32, now: Time) {
+        if self.arrivals.is_some() || self.pooling() {
+            return;
+        }
+        self.advance_users(now);
+        let link = &mut self.links[index as usize];
+        if self.touched.last() == Some(&index) && !(self.napping && link.is_partly_answered()) {
+            self.touched.pop();
+            (link.touched, link.held) = (false, false);
+            self.flush_link(index, now);
+        }
+    }
+
     /// Whether a multiplexed connection waits one turn before it is flushed: other responses of it are on their way, and
     /// the requests that follow them then go out in the same write. Else a connection whose answers were once split over
     /// two reads stays split for ever.
     fn hold(&mut self, index: u32) -> bool {
         let link = &mut self.links[index as usize];
-        let Some(http) = &link.http else { return false };
-        let hold = !link.held && http.multiplexes() && link.fresh > 0 && http.in_flight() > link.fresh;
+        let hold = link.is_partly_answered();
         link.held = hold;
         hold
     }
