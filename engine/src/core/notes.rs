@@ -170,12 +170,12 @@ impl Sink for Notes<'_> {
             _ => error,
         };
         let user = &mut self.users[index as usize];
-        debug_assert_eq!(user.state, State::InFlight);
+        debug_assert!(matches!(user.state, State::InFlight | State::Late));
         // Refused is not unseen: the server has read what it does not process, at least the head of an upload.
         let refused = matches!(error.kind, Kind::StreamReset(_) | Kind::GoAway(_));
         let whole = !self.steps[user.step as usize].has_body;
         let unseen = unprocessed && user.sent == Time::NEVER && (whole || !refused);
-        if user.timed_out {
+        if user.state == State::Late {
             self.fail(index, TIMED_OUT, unseen);
         } else if unprocessed && user.attempts < limits::RETRIES {
             user.attempts += 1;

@@ -20,6 +20,8 @@ pub(super) enum State {
     Waiting,
     /// Its request is on a connection.
     InFlight,
+    /// No complete answer in time: its request is being cancelled.
+    Late,
     /// Its request ended; queued for the next step.
     Ended,
     /// Its request was not processed by the server; queued to be sent again.
@@ -34,11 +36,11 @@ pub(super) enum State {
     Resting,
 }
 
-/// One virtual user and the request it is at.
+/// One virtual user and the request it is at. Thousands of them are out of the cache when their turn comes, so one is a
+/// line of it.
+#[repr(align(64))]
 pub(super) struct User {
     pub(super) state: State,
-    /// No complete answer in time: the cancel that follows is a timeout.
-    pub(super) timed_out: bool,
     pub(super) attempts: u8,
     /// The phase its request began in.
     pub(super) phase: u16,
@@ -63,11 +65,12 @@ pub(super) struct User {
     pub(super) timer_at: Time,
 }
 
+const _: () = assert!(size_of::<User>() == 64);
+
 impl User {
     pub(super) fn new() -> User {
         User {
             state: State::Idle,
-            timed_out: false,
             attempts: 0,
             phase: 0,
             iteration_phase: 0,
@@ -257,6 +260,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 State::Idle
                 | State::Waiting
                 | State::InFlight
+                | State::Late
                 | State::Thinking
                 | State::Fanned
                 | State::Meeting => {}
@@ -375,7 +379,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let phase = self.phase.index as u16;
         let user = &mut self.users[index as usize];
         user.target = target;
-        (user.step, user.phase, user.due, user.attempts, user.timed_out) = (step, phase, due, 0, false);
+        (user.step, user.phase, user.due, user.attempts) = (step, phase, due, 0);
         self.recorder.cell(phase, step).books.started += 1;
         self.queues.in_flight += 1;
         self.place(index, now);
@@ -510,7 +514,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.timers.arm(deadline, Owner::User(index));
             return;
         }
-        user.timed_out = true;
+        user.state = State::Late;
         let link = user.link;
         self.with_http(link, now, |http, notes| http.cancel(now, Token(u64::from(index)), notes));
         self.after_events(link, now);
@@ -527,7 +531,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 | State::Fanned
                 | State::Meeting => continue,
                 State::Waiting | State::Again => true,
-                State::InFlight => user.sent == Time::NEVER && !self.setup.steps[user.step as usize].has_body,
+                State::InFlight | State::Late => {
+                    user.sent == Time::NEVER && !self.setup.steps[user.step as usize].has_body
+                }
             };
             user.state = State::Idle;
             self.queues.in_flight -= 1;
