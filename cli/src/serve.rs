@@ -17,6 +17,7 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Failure> {
         threads,
         cpus: args.cpus.as_ref().map_or(Vec::new(), |list| list.0.clone()),
         cert: args.cert.clone(),
+        limit: args.limit.map(|rate| origin::Limit::of(rate, args.limit_delay)),
     };
     let origin = origin::start(config).map_err(|e| Failure::new(advice(&e)))?;
     let mut text = String::new();

@@ -5,8 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::bucket::Limit;
+
 /// What to listen on, and with how many threads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Address for clear text (HTTP/1.x, and HTTP/2 by prior knowledge). Port 0: any free one.
     pub clear: Option<SocketAddr>,
@@ -19,6 +21,8 @@ pub struct Config {
     /// PEM file with the certificate chain and its private key. `None`: a certificate for localhost is made
     /// at start.
     pub cert: Option<PathBuf>,
+    /// Requests a second that the whole site answers, except for its counters.
+    pub limit: Option<Limit>,
 }
 
 impl Default for Config {
@@ -30,6 +34,7 @@ impl Default for Config {
             threads: NonZeroUsize::MIN,
             cpus: Vec::new(),
             cert: None,
+            limit: None,
         }
     }
 }

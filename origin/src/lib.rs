@@ -13,6 +13,7 @@
 //!   and a JSON API. User and password are both `demo`.
 //! - `/redirect/N`: N redirects, each setting a cookie.
 //! - `/fault/...`: connections that break, responses that stop or drip.
+//! - `/limited?rate=N`: a page that answers so many requests a second ([`Config::limit`] limits all of them).
 //! - `/stats`, `/stats/reset`: exact counts.
 //!
 //! It is not a general web server: it serves no files, logs nothing and has no settings beyond [`Config`].
@@ -25,6 +26,7 @@
 //! ```
 
 mod body;
+mod bucket;
 mod cert;
 mod config;
 mod connection;
@@ -52,6 +54,7 @@ mod upload;
 mod wire;
 mod worker;
 
+pub use bucket::Limit;
 pub use config::Config;
 pub use error::{CertError, StartError};
 pub use server::{Origin, start};

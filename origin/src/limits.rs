@@ -93,6 +93,12 @@ pub(crate) const MAX_PATHS: usize = 1024;
 /// A path longer than this goes to the shared bucket too.
 pub(crate) const MAX_PATH_LENGTH: usize = 256;
 
+/// Requests per second of a token bucket: above what any server does.
+pub(crate) const MAX_LIMIT: f64 = 1e7;
+
+/// Different token buckets of `/limited`: they are looked up one by one.
+pub(crate) const MAX_BUCKETS: usize = 64;
+
 /// Hops of `/redirect/N`: above what any client follows.
 pub(crate) const MAX_REDIRECTS: u32 = 1000;
 

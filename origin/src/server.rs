@@ -51,7 +51,7 @@ pub fn start(config: Config) -> Result<Origin, StartError> {
         clear,
         tls,
         ca_pem,
-        shared: Arc::new(Shared::new(threads, tls.map(|addr| addr.port()), resumed)),
+        shared: Arc::new(Shared::new(threads, tls.map(|addr| addr.port()), resumed, config.limit)),
         threads: Vec::new(),
     };
     let mut clear_listeners = clear_listeners.into_iter().flatten();

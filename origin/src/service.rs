@@ -12,9 +12,10 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 
 use crate::body::Body;
+use crate::bucket::Turn;
 use crate::exchange::Exchange;
 use crate::link::Link;
-use crate::pages::{self, sized};
+use crate::pages::{self, limited, sized};
 use crate::upload::Upload;
 
 /// Serves the requests of one connection.
@@ -52,6 +53,26 @@ impl Answer {
     /// Counts `request` and answers it.
     pub(crate) fn to(link: &Rc<Link>, request: Request<Upload>) -> Self {
         let exchange = Exchange::begin(link, &request);
+        // The counters can be seen whatever the load.
+        if let Some(bucket) = &link.worker.shared.limit
+            && !request.uri().path().starts_with("/stats")
+        {
+            return match bucket.take() {
+                Turn::Now => Self::pages(link, request, exchange),
+                Turn::Refused => Self::Now(Some(exchange.end(limited::refusal()))),
+                Turn::After(time) => {
+                    let link = link.clone();
+                    Self::Later(Box::pin(async move {
+                        link.worker.timers.sleep(time).await;
+                        exchange.end(pages::answer(&link, request).await)
+                    }))
+                }
+            };
+        }
+        Self::pages(link, request, exchange)
+    }
+
+    fn pages(link: &Rc<Link>, request: Request<Upload>, exchange: Exchange) -> Self {
         // What a benchmark asks for all the time costs no allocation for its future.
         if let Some(response) = sized::at_once(link, &request) {
             return Self::Now(Some(exchange.end(response)));

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::HeaderValue;
 use tokio::time::Instant;
 
+use crate::bucket::{Bucket, Limit};
 use crate::counters::{self, Counters};
+use crate::limits::MAX_BUCKETS;
 use crate::session::Keys;
 use crate::stats::Stats;
 
@@ -17,6 +19,10 @@ pub(crate) struct Shared {
     pub(crate) begun: Instant,
     /// Where HTTP/3 is, for the responses over TLS (RFC 7838). Empty without a TLS address, and then unused.
     pub(crate) alt_svc: HeaderValue,
+    /// What the whole site is limited by.
+    pub(crate) limit: Option<Bucket>,
+    /// Those of the page `/limited`.
+    buckets: Mutex<Vec<Arc<Bucket>>>,
     threads: Vec<Arc<Counters>>,
     /// QUIC handshakes that resumed a session: which thread's they were is not known where that shows.
     resumed: Arc<AtomicU64>,
@@ -26,7 +32,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(threads: usize, http3: Option<u16>, resumed: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(
+        threads: usize,
+        http3: Option<u16>,
+        resumed: Arc<AtomicU64>,
+        limit: Option<Limit>,
+    ) -> Self {
         let alt_svc = http3.map(|port| HeaderValue::try_from(format!("h3=\":{port}\"")));
         Self {
             sessions: Keys::new(),
@@ -34,9 +45,24 @@ impl Shared {
             // Digits and quotes are legal in a header.
             alt_svc: alt_svc.and_then(Result::ok).unwrap_or(HeaderValue::from_static("")),
             resumed,
+            limit: limit.map(Bucket::new),
+            buckets: Mutex::default(),
             threads: (0..threads).map(|_| Arc::new(Counters::new())).collect(),
             baseline: Mutex::default(),
         }
+    }
+
+    /// The bucket of a limit: one for all who ask for the same. `None`: there are too many.
+    pub(crate) fn bucket(&self, limit: Limit) -> Option<Arc<Bucket>> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.iter().find(|bucket| bucket.limit == limit) {
+            return Some(bucket.clone());
+        }
+        (buckets.len() < MAX_BUCKETS).then(|| {
+            let bucket = Arc::new(Bucket::new(limit));
+            buckets.push(bucket.clone());
+            bucket
+        })
     }
 
     /// The counters of each thread.

@@ -63,7 +63,12 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Server {
-        let args = ["serve", "--clear", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--stats"];
+        Server::with(&[])
+    }
+
+    /// With more arguments.
+    pub fn with(more: &[&str]) -> Server {
+        let args = [&["serve", "--clear", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--stats"], more].concat();
         let mut child = command(&args).stdout(Stdio::piped()).spawn().expect("the server starts");
         let mut rest = BufReader::new(child.stdout.take().expect("piped"));
         let mut address = || {

@@ -3,6 +3,7 @@
 mod echo;
 mod fault;
 mod incoming;
+pub(crate) mod limited;
 mod mailbox;
 mod redirect;
 mod reply;
@@ -42,6 +43,7 @@ async fn without_body(link: &Rc<Link>, parts: &Parts) -> Response<Body> {
     let path = parts.uri.path();
     match path {
         "/headers" => echo::headers(parts),
+        "/limited" => limited::page(link, parts).await,
         "/stats" => stats::show(link),
         "/stats/reset" => stats::reset(link),
         _ => {

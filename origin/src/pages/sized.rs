@@ -72,7 +72,7 @@ loadgen's target server. The query of / (and of any path under /any/) says what 
   R=<0|1>     1: random body                                                /?R=1&s=1m
   A=<0|1>     1: answer before the request body has been read               /?A=1
 Separate them by any of & ? , ; /. An r after a number makes it random, from 0 up to it: /?s=20kr,t=5r
-Other pages: /echo /headers /login /inbox /api/status /redirect/3 /fault/reset /stats
+Other pages: /echo /headers /limited /login /inbox /api/status /redirect/3 /fault/reset /stats
 ";
 
 /// Waits at least `delay` and tells how long it was.

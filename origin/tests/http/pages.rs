@@ -79,3 +79,36 @@ fn redirects_lead_to_a_page_and_set_a_cookie_at_each_hop() {
         assert_eq!(get(&origin, bad).status, 400, "{bad}");
     }
 }
+
+/// The bucket is full at first; what comes at once beyond it is refused, whoever asks.
+#[test]
+fn a_page_behind_a_token_bucket() {
+    let origin = server();
+    let (mut one, mut other) = (Client::clear(&origin), Client::clear(&origin));
+    let mut ask = |n: usize| {
+        let client = if n.is_multiple_of(2) { &mut one } else { &mut other };
+        client.get("/limited?rate=0.01&burst=5").status
+    };
+    let statuses: Vec<u16> = (0..8).map(&mut ask).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429, 429]);
+    assert_eq!(Client::clear(&origin).get("/limited?rate=0").status, 400);
+}
+
+#[test]
+fn a_server_that_is_limited_as_a_whole() {
+    let limit = Some(origin::Limit::of(0.01, false));
+    let origin = origin::start(origin::Config { limit, ..crate::config(1) }).expect("starts");
+    let mut client = Client::clear(&origin);
+    assert_eq!((client.get("/").status, client.get("/").status, client.get("/echo").status), (200, 429, 429));
+    assert_eq!(client.get("/stats").status, 200, "the counters can be seen");
+}
+
+#[test]
+fn who_is_delayed_waits_for_its_turn() {
+    let limit = Some(origin::Limit { rate: 20.0, burst: std::num::NonZeroU32::MIN, delay: true });
+    let origin = origin::start(origin::Config { limit, ..crate::config(1) }).expect("starts");
+    let begun = tokio::time::Instant::now();
+    let mut client = Client::clear(&origin);
+    assert!((0..4).all(|_| client.get("/").status == 200));
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(140), "three turns of 50 ms");
+}
