@@ -73,6 +73,7 @@ fn main() {
         http2: Default::default(),
         http3: Default::default(),
         thresholds: vec![],
+        search: None,
         script: Default::default(),
     };
     let options = engine::Options {

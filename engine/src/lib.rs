@@ -21,6 +21,7 @@ mod recycle;
 mod rendezvous;
 mod request_log;
 mod run;
+pub mod search;
 pub mod stats;
 mod stock;
 mod timers;

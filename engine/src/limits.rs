@@ -87,6 +87,9 @@ pub const TRACED_FIELDS: usize = 256;
 /// Requests that can be traced: a trace is for people.
 pub const TRACED: u32 = 1000;
 
+/// Probes of a search: thirty are usual; a server without a limit that can be told must not keep us for ever.
+pub const PROBES: usize = 500;
+
 /// Lines of a plan's `log` shown for each core.
 pub const LOGGED: u32 = 100;
 

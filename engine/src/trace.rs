@@ -36,6 +36,8 @@ pub struct Exchange {
     pub first_byte: Option<Duration>,
     /// From the request to its end.
     pub took: Option<Duration>,
+    /// What checks and extractors made of it, in words.
+    pub notes: Vec<String>,
     /// Why it failed, if it did.
     pub error: Option<String>,
 }
@@ -118,6 +120,13 @@ impl Trace {
         exchange.body_len += len;
         let room = limits::TRACED_BODY - exchange.body.len();
         exchange.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// What checks and extractors found.
+    pub(crate) fn note(&mut self, user: u32, notes: Vec<String>) {
+        if let Some((_, exchange)) = self.of_user(user) {
+            exchange.notes.extend(notes);
+        }
     }
 
     /// The request of a user ended.

@@ -24,6 +24,9 @@ const LITTLE: f64 = 0.1;
 /// Little's law holds on average over a time that is long against a response.
 const LONG: f64 = 20.0;
 
+/// A run shorter than this says nothing about how busy a core is.
+const SHORT: Duration = Duration::from_millis(100);
+
 /// All that is judged.
 pub(crate) struct Evidence<'a> {
     pub(crate) plan: &'a Plan,
@@ -58,6 +61,7 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
     } else {
         little(e, &mut verdict);
     }
+    verdict.client_limited |= !e.broken.is_empty() || busiest(e) > BUSY;
     datagrams(e, &mut verdict);
     if e.totals.books.started > 0 && e.totals.books.succeeded == 0 {
         say(&mut verdict, VerdictLevel::Invalid, "no request succeeded".into());
@@ -96,12 +100,22 @@ fn ended_early(e: &Evidence<'_>, verdict: &mut Verdict) {
     }
 }
 
+/// How much of the time the busiest core worked; 0 where the run was too short to tell.
+fn busiest(e: &Evidence<'_>) -> f64 {
+    let wall: Duration = e.phases.iter().map(|p| p.elapsed).sum();
+    if wall < SHORT {
+        return 0.0;
+    }
+    let worked = |c: &CoreFacts<'_>| (c.cost.user + c.cost.system).saturating_sub(c.spun).as_secs_f64();
+    e.cores.iter().map(worked).fold(0.0, f64::max) / wall.as_secs_f64()
+}
+
 /// A core that is busy, or kept from its CPU, sends late and reads answers late. In the closed model being busy is the
 /// purpose.
 fn core_load(e: &Evidence<'_>, verdict: &mut Verdict) {
     let wall: Duration = e.phases.iter().map(|p| p.elapsed).sum();
-    if wall < Duration::from_millis(100) {
-        return; // too short to tell
+    if wall < SHORT {
+        return;
     }
     for (index, core) in e.cores.iter().enumerate() {
         let cost = core.cost;
@@ -151,6 +165,9 @@ fn send_lag(e: &Evidence<'_>, verdict: &mut Verdict) {
     }
     // Where most requests were late the schedule was not kept at all.
     let level = if p50 > bound { VerdictLevel::Invalid } else { VerdictLevel::Suspect };
+    // Where arrivals waited for a user, it was the server that kept the users.
+    let kept = e.totals.waited as f64 > e.totals.arrived as f64 * CROWDED;
+    verdict.client_limited |= p50 > bound && !kept;
     let us = |ns: u64| ns as f64 / 1e3;
     let mut reason = format!(
         "requests were sent late: send lag p50 {:.0} us, p99 {:.0} us, where at most {:.0} us would not matter",
@@ -307,6 +324,20 @@ mod tests {
         // Most of them late: the schedule was not kept.
         let late = figures(|_| 2_000_000);
         expect(&judged(&open(), busy(S, S / 2, S / 10), &late), VerdictLevel::Invalid, "sent late");
+    }
+
+    #[test]
+    fn who_was_the_bottleneck() {
+        let (idle, full) = (busy(S, S / 2, S / 10), busy(95 * S / 10, S / 10, S / 10));
+        let good = figures(|_| 5_000);
+        assert!(!judged(&open(), idle, &good).client_limited);
+        assert!(judged(&open(), full, &good).client_limited);
+        let late = figures(|_| 2_000_000);
+        assert!(judged(&open(), idle, &late).client_limited);
+        let kept = Figures { waited: 9_000, ..late };
+        assert!(!judged(&open(), idle, &kept).client_limited, "the server kept the users");
+        let closed = plan(Load::Closed, Stop::After(10 * S));
+        assert!(judged(&closed, full, &good).client_limited && !judged(&closed, idle, &good).client_limited);
     }
 
     #[test]

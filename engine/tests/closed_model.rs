@@ -110,6 +110,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
         http2: Default::default(),
         http3: Default::default(),
         thresholds: vec![],
+        search: None,
         script: Default::default(),
     }
 }

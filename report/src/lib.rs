@@ -9,6 +9,7 @@ pub mod h2load;
 pub mod hlog;
 pub mod json;
 pub mod junit;
+pub mod search;
 pub mod summary;
 pub mod thresholds;
 pub mod timeline;

@@ -16,8 +16,31 @@ fn object() -> Value {
     let outcomes = thresholds::judge(&plan, &result);
     json::object(
         &result,
-        &Context { plan: &plan, outcomes: &outcomes, exit_code: 99, bodies_discarded: false, timeline: true },
+        &Context {
+            plan: &plan,
+            outcomes: &outcomes,
+            exit_code: 99,
+            bodies_discarded: false,
+            timeline: true,
+            search: None,
+        },
     )
+}
+
+/// The same run as the one probe of a search.
+fn searched_object() -> Value {
+    let (plan, result, searched) = common::searched();
+    let outcomes = searched.probes[0].outcomes.clone();
+    let (exit_code, bodies_discarded, timeline) = (0, false, false);
+    let context = Context {
+        plan: &plan,
+        outcomes: &outcomes,
+        exit_code,
+        bodies_discarded,
+        timeline,
+        search: Some(&searched),
+    };
+    json::object(&result, &context)
 }
 
 /// The fields that the tables of the document name, by the heading above them.
@@ -44,7 +67,7 @@ fn fields(value: &Value) -> BTreeSet<String> {
 
 #[test]
 fn the_document_names_every_field_and_no_other() {
-    let (docs, result) = (documented(), object());
+    let (docs, result, searched) = (documented(), object(), searched_object());
     let with_selection = |section: &str| &docs[section] | &docs["selection"];
     let places = [
         ("top level", with_selection("top level"), &result),
@@ -60,6 +83,8 @@ fn the_document_names_every_field_and_no_other() {
         ("setup and teardown", docs["setup and teardown"].clone(), &result["setup"]),
         ("tls", docs["tls"].clone(), &result["connections"]["tls"]),
         ("threshold", docs["threshold"].clone(), &result["thresholds"][0]),
+        ("search", docs["search"].clone(), &searched["search"]),
+        ("probe", docs["probe"].clone(), &searched["search"]["probes"][0]),
         ("timeline", docs["timeline"].clone(), &result["timeline"]),
         ("row", docs["row"].clone(), &result["timeline"]["rows"][0]),
         ("batching", docs["batching"].clone(), &result["batching"][0]),
@@ -78,7 +103,19 @@ fn the_schema_accepts_the_result() {
     let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
     let mut faults = Vec::new();
     validate(&object(), &schema, &schema, "result", &mut faults);
+    validate(&searched_object(), &schema, &schema, "search", &mut faults);
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn a_search_says_what_it_found() {
+    let r = searched_object();
+    let s = &r["search"];
+    assert_eq!((s["quantity"].as_str(), s["highest"].as_f64()), (Some("rate"), Some(100.0)));
+    assert_eq!((s["limited_by"].as_str(), s["holds"].as_bool()), (Some("unfinished"), Some(true)));
+    assert_eq!(s["probes"][0]["condition"][0]["unit"], "us");
+    assert_eq!(r["plan"]["search"]["while"], "p50(response_time) < 1s and failed < 100");
+    assert!(object()["search"].is_null());
 }
 
 #[test]
@@ -191,8 +228,14 @@ fn histograms_are_what_the_standard_tools_read() {
 #[test]
 fn no_secret_leaves() {
     let (plan, result) = (common::plan(), common::result());
-    let context =
-        Context { plan: &plan, outcomes: &[], exit_code: 0, bodies_discarded: false, timeline: true };
+    let context = Context {
+        plan: &plan,
+        outcomes: &[],
+        exit_code: 0,
+        bodies_discarded: false,
+        timeline: true,
+        search: None,
+    };
     for pretty in [false, true] {
         let text = json::render(&result, &context, pretty);
         assert!(!text.contains("hunter") && text.contains("***"), "{text}");
@@ -204,8 +247,14 @@ fn no_secret_leaves() {
 #[test]
 fn what_an_http2_server_said_of_its_connections() {
     let plan = common::plan();
-    let context =
-        Context { plan: &plan, outcomes: &[], exit_code: 0, bodies_discarded: false, timeline: true };
+    let context = Context {
+        plan: &plan,
+        outcomes: &[],
+        exit_code: 0,
+        bodies_discarded: false,
+        timeline: true,
+        search: None,
+    };
     let result = json::object(&common::h2_result(), &context);
     let c = &result["connections"];
     assert_eq!((c["application_protocol"].as_str(), c["peer_max_streams"].as_u64()), (Some("h2"), Some(128)));
@@ -224,7 +273,8 @@ fn a_threshold_that_ended_the_run_says_when_and_the_plan_says_that_it_was_watche
     let at = std::time::Duration::from_millis(4_500);
     thresholds::mark(&mut outcomes, 1, thresholds::Abort { at, actual: 60e6 });
     let (exit_code, bodies_discarded, timeline) = (99, false, true);
-    let context = Context { plan: &plan, outcomes: &outcomes, exit_code, bodies_discarded, timeline };
+    let context =
+        Context { plan: &plan, outcomes: &outcomes, exit_code, bodies_discarded, timeline, search: None };
     let result = json::object(&result, &context);
     assert_eq!((result["aborted"].as_bool(), result["interrupted"].as_bool()), (Some(true), Some(false)));
     let ended = &result["thresholds"][1];

@@ -7,6 +7,7 @@ use crate::plan::{
 };
 use crate::program::Exchange;
 use crate::rate::show_rate;
+use crate::search::{Quantity, Search};
 use proto::{Field, Framing, Piece, Text};
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -40,6 +41,14 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     writeln!(out, "scenarios:")?;
     for scenario in &plan.scenarios {
         write_scenario(out, plan, scenario)?;
+    }
+    if let Some(search) = &plan.search {
+        write_search(out, search)?;
+        writeln!(out, "# the phases of the first probe:")?;
+        return plan.phases.iter().try_for_each(|phase| {
+            out.push('#');
+            write_phase(out, phase)
+        });
     }
     writeln!(out, "phases:")?;
     plan.phases.iter().try_for_each(|phase| write_phase(out, phase))?;
@@ -369,6 +378,38 @@ fn write_phase(out: &mut String, phase: &Phase) -> fmt::Result {
     writeln!(out, "  - {{ name: {name}, {load}, {stop}, record: {} }}", phase.record)
 }
 
+fn write_search(out: &mut String, search: &Search) -> fmt::Result {
+    writeln!(out, "search:")?;
+    writeln!(out, "  highest: {}", search.quantity())?;
+    writeln!(out, "  while: {}", plain(&search.text))?;
+    writeln!(out, "  from: {}", search.show(search.from))?;
+    writeln!(out, "  to: {}", search.show(search.to))?;
+    writeln!(out, "  confirm: {}", search.confirm)?;
+    writeln!(out, "  precision: {}", search.precision)?;
+    for (key, time) in [("probe", search.probe), ("warm_up", search.warm_up), ("settle", search.settle)] {
+        writeln!(out, "  {key}: {}", show_duration(time))?;
+    }
+    if let Quantity::Rate(arrivals, users) = &search.highest {
+        writeln!(out, "  users_max: {users}")?;
+        writeln!(out, "  {}", spread(arrivals))?;
+        writeln!(out, "  {}", backlog(arrivals))?;
+    }
+    search.at_least.map_or(Ok(()), |least| writeln!(out, "  at_least: {}", search.show(least)))
+}
+
+fn spread(arrivals: &Arrivals) -> String {
+    match arrivals.spread {
+        Spread::Even => "arrivals: even".to_owned(),
+        Spread::Poisson => "arrivals: poisson".to_owned(),
+        Spread::Burst(n) => format!("arrivals: burst({n})"),
+    }
+}
+
+fn backlog(arrivals: &Arrivals) -> String {
+    let time = arrivals.backlog.time.map_or("none".to_owned(), show_duration);
+    format!("backlog: {{ time: {time}, number: {} }}", arrivals.backlog.number)
+}
+
 fn schedule(arrivals: &Arrivals) -> String {
     let curve = match &arrivals.curve {
         Curve::Constant(rate) => format!("rate: {}", show_rate(*rate)),
@@ -378,14 +419,11 @@ fn schedule(arrivals: &Arrivals) -> String {
         }
         Curve::Times { at, .. } => format!("replay: {} arrivals", at.len()),
     };
-    let spread = match (&arrivals.curve, arrivals.spread) {
-        (Curve::Times { .. }, _) => String::new(),
-        (_, Spread::Even) => ", arrivals: even".to_owned(),
-        (_, Spread::Poisson) => ", arrivals: poisson".to_owned(),
-        (_, Spread::Burst(n)) => format!(", arrivals: burst({n})"),
+    let spread = match &arrivals.curve {
+        Curve::Times { .. } => String::new(),
+        _ => format!(", {}", spread(arrivals)),
     };
-    let time = arrivals.backlog.time.map_or("none".to_owned(), show_duration);
-    format!("{curve}{spread}, backlog: {{ time: {time}, number: {} }}", arrivals.backlog.number)
+    format!("{curve}{spread}, {}", backlog(arrivals))
 }
 
 /// A text as a YAML scalar: in quotes if it would otherwise read as something else.

@@ -40,6 +40,18 @@ pub const MAX_ALL_BODY_BYTES: u64 = 1024 * 1024 * 1024;
 pub const MAX_USERS: u64 = 1_000_000;
 /// Users at most of a phase with a schedule where neither it nor the connections say how many.
 pub const DEFAULT_USERS_MAX: u32 = 100;
+/// Probes in a row that the load a search finds must hold: what more would cost an hour.
+pub const MAX_CONFIRM: u64 = 100;
+/// How near a search comes where the plan says nothing.
+pub const DEFAULT_PRECISION: f64 = 0.02;
+/// Nearer than that the noise of any server decides.
+pub const MIN_PRECISION: f64 = 0.001;
+/// A probe of a search: long enough for a percentile, short enough for some thirty of them in CI.
+pub const DEFAULT_PROBE: Duration = Duration::from_secs(5);
+/// Before it counts: connections, caches and congestion windows are warm after that.
+pub const DEFAULT_PROBE_WARM_UP: Duration = Duration::from_secs(1);
+/// After it: a server that was overloaded works off its queues.
+pub const DEFAULT_SETTLE: Duration = Duration::from_secs(1);
 /// Arrivals per second: ten times what any machine sends.
 pub const MAX_RATE: f64 = 10_000_000.0;
 /// Stairs of a rate.

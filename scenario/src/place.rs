@@ -30,12 +30,13 @@ pub(crate) const PLAN: Place = Place {
         "variables",
         "data",
         "fragments",
+        "search",
         "seed",
         "setup",
         "teardown",
         "include",
     ],
-    later: &["search", "tags", "on_agent_loss"],
+    later: &["tags", "on_agent_loss"],
 };
 
 pub(crate) const TLS: Place = Place {
@@ -334,7 +335,27 @@ pub(crate) const REPLAY: Place = Place { name: "replay", keys: &["file", "speed"
 
 pub(crate) const THRESHOLD: Place = Place { name: "a threshold", keys: &["that", "abort_after"], later: &[] };
 
-const ALL: &[&Place] = &[
+pub(crate) const SEARCH: Place = Place {
+    name: "search",
+    keys: &[
+        "highest",
+        "while",
+        "from",
+        "to",
+        "confirm",
+        "precision",
+        "probe",
+        "warm_up",
+        "settle",
+        "at_least",
+        "arrivals",
+        "users_max",
+        "backlog",
+    ],
+    later: &[],
+};
+
+pub(crate) const ALL: &[&Place] = &[
     &PLAN,
     &TLS,
     &CONNECTIONS,
@@ -352,6 +373,7 @@ const ALL: &[&Place] = &[
     &BACKLOG,
     &REPLAY,
     &THRESHOLD,
+    &SEARCH,
     &DATA,
     &EXTRACT,
     &TEST,

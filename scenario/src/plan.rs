@@ -5,6 +5,7 @@
 
 use crate::program::data::Source;
 use crate::program::{Handed, Program};
+use crate::search::Search;
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
 use std::fmt;
@@ -41,6 +42,8 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// What scripted scenarios share.
     pub script: Script,
+    /// The load to look for. The phases are then those of its first probe, and there are no thresholds.
+    pub search: Option<Search>,
 }
 
 /// What the programs of all scenarios share.
@@ -157,6 +160,7 @@ impl Plan {
             },
             // Its one connection has no session of an earlier one.
             tls: Tls { resumption: false, early_data: false, ..self.tls.clone() },
+            search: None,
             ..*self
         }
     }

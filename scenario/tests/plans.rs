@@ -337,3 +337,44 @@ fn proxies() {
     let plan = with("target: http://a\nconnections: { proxy_protocol: v1 }");
     assert_eq!(plan.connections.route.proxy_protocol.unwrap().version, ProxyVersion::V1);
 }
+
+#[test]
+fn a_search_makes_its_phases_itself() {
+    use scenario::plan::{Curve, Load};
+    let plan = parse(
+        "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ get: / ] } }\nsearch:\n  highest: rate\n  from: 100/s\n  to: 2k/s\n  \
+         while: p99(response_time, step=\"GET /\") < 50ms and error_rate < 0.1%\n  confirm: 2\n  warm_up: 0s\n  probe: 10s\n  \
+         users_max: 7\n  arrivals: poisson\n  at_least: 1k/s\n",
+    );
+    let search = plan.search.clone().expect("a search");
+    assert_eq!((search.from, search.to, search.at_least), (100.0, 2000.0, Some(1000.0)));
+    assert_eq!((search.confirm.get(), search.precision, search.is_whole()), (2, 0.02, false));
+    assert_eq!(search.condition[0].step.as_deref(), Some("GET /"));
+    assert!(plan.thresholds.is_empty() && plan.phases.len() == 1, "{:?}", plan.phases);
+    let probe = plan.probe(500.0).expect("a search");
+    let Load::Open(arrivals) = &probe.phases[0].load else { panic!("{:?}", probe.phases) };
+    assert_eq!(
+        (&arrivals.curve, arrivals.spread),
+        (&Curve::Constant(500.0), scenario::plan::Spread::Poisson)
+    );
+    assert_eq!((probe.phases[0].users.get(), probe.thresholds.len()), (7, 2));
+    assert!(probe.search.is_none());
+    // What is shown is a plan of the same search.
+    let shown = scenario::describe(&plan);
+    let (_, shown) = shown.split_once("\nsearch:\n").expect("a section");
+    let head = "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ get: / ] } }\nsearch:\n";
+    let again = parse(&format!("{head}{shown}"));
+    assert_eq!(again.search.map(|s| (s.text, s.condition)), Some((search.text, search.condition)));
+}
+
+#[test]
+fn a_search_for_users_opens_a_connection_for_each() {
+    let search = "search: { highest: users, from: 2, to: 300, while: error_rate < 1% }\n";
+    let head = "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ get: / ] } }\n";
+    let plan = parse(&format!("{head}{search}"));
+    let probe = plan.probe(64.0).expect("a search");
+    assert_eq!((probe.connections.max.get(), probe.phases[1].users.get()), (64, 64));
+    assert_eq!((probe.phases[0].name.as_str(), probe.phases[0].record), ("warm-up", false));
+    let plan = parse(&format!("{head}{search}connections: 16\n"));
+    assert_eq!(plan.probe(64.0).expect("a search").connections.max.get(), 16);
+}

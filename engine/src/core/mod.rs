@@ -653,6 +653,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.told.extend(ended.into_iter().map(|e| Told::Traced(Box::new(e))));
         if trace.is_over() {
             self.recorder.trace = None;
+            self.scripts.take_note(false);
         }
     }
 
@@ -660,6 +661,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     pub(crate) fn watch(&mut self, log: Option<CoreLog>, traced: u32) {
         self.recorder.log = log;
         self.recorder.trace = Trace::of(traced);
+        self.scripts.take_note(traced > 0);
     }
 
     /// The closed model may wait for several completions.

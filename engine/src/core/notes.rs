@@ -38,6 +38,9 @@ impl Notes<'_> {
     pub(super) fn fail(&mut self, index: u32, error: Error, unseen: bool) {
         if let Some(script) = &self.steps[self.users[index as usize].step as usize].script {
             self.scripts.failed(index, script, error.detail);
+            if let Some(trace) = &mut self.recorder.trace {
+                trace.note(index, self.scripts.take_notes());
+            }
         }
         self.end_badly(index, error, unseen);
     }
@@ -127,6 +130,9 @@ impl Sink for Notes<'_> {
             Some(script) => {
                 let response = self.now.nanos_since(user.due);
                 let verdict = self.scripts.done((index, user.phase), script, response, self.tidings.protocol);
+                if let Some(trace) = &mut self.recorder.trace {
+                    trace.note(index, self.scripts.take_notes());
+                }
                 (verdict.expected, (verdict.passed, verdict.failed))
             }
         };

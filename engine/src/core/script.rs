@@ -196,6 +196,16 @@ impl Scripts {
         }
     }
 
+    /// From now on checks and extractors say what they found.
+    pub(super) fn take_note(&mut self, wanted: bool) {
+        self.world.notes = wanted.then(Vec::new);
+    }
+
+    /// What they said since the last call.
+    pub(super) fn take_notes(&mut self) -> Vec<String> {
+        self.world.notes.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     pub(super) fn at(&mut self, now: Time) -> &mut World {
         self.world.wall = self.wall + now.as_nanos();
         &mut self.world

@@ -311,6 +311,8 @@ pub struct Verdict {
     pub level: VerdictLevel,
     /// Why, one sentence each, with the figures.
     pub reasons: Vec<String>,
+    /// Whether the client itself was the bottleneck: at a higher load, or against a faster server, it would have been as slow.
+    pub client_limited: bool,
 }
 
 /// The word of a verdict.

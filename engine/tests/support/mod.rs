@@ -98,6 +98,7 @@ impl Load {
             }],
             phases: vec![phase("main", self.users, self.stop)],
             thresholds: vec![],
+            search: None,
             script: Default::default(),
         }
     }

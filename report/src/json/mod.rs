@@ -3,8 +3,10 @@
 
 mod figures;
 pub mod plan;
+mod search;
 pub(crate) mod series;
 
+use crate::search::Searched;
 use crate::thresholds::{self, Outcome, Unit};
 use crate::{counts, time, timeline};
 use engine::stats::{
@@ -31,6 +33,8 @@ pub struct Context<'a> {
     pub bodies_discarded: bool,
     /// Whether the time series is wanted, where there is one.
     pub timeline: bool,
+    /// The search whose result this is: that of the probe at the load it found.
+    pub search: Option<&'a Searched>,
 }
 
 /// The object.
@@ -70,6 +74,8 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("phases".into(), result.phases.iter().map(phase).collect());
     out.insert("steps".into(), result.steps.iter().map(|s| step(s, result)).collect());
     out.insert("thresholds".into(), context.outcomes.iter().map(threshold).collect());
+    let search = context.plan.search.as_ref().zip(context.search);
+    out.insert("search".into(), json!(search.map(|(search, searched)| search::object(search, searched))));
     let timeline =
         result.timeline.as_ref().filter(|_| context.timeline).map(|t| timeline::object(t, context.plan));
     out.insert("timeline".into(), json!(timeline));

@@ -27,6 +27,7 @@ pub fn object(plan: &Plan) -> Value {
         "scenarios": plan.scenarios.iter().map(|s| scenario(s, plan)).collect::<Value>(),
         "phases": plan.phases.iter().map(phase).collect::<Value>(),
         "thresholds": plan.thresholds.iter().map(threshold).collect::<Value>(),
+        "search": plan.search.as_ref().map(super::search::plan),
     })
 }
 

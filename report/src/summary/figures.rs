@@ -264,6 +264,14 @@ pub fn found(outcome: &Outcome) -> String {
     found + &ended
 }
 
+/// The left side of a threshold alone, or why there is none.
+pub(super) fn value(outcome: &Outcome) -> String {
+    match outcome.actual {
+        Some(actual) => in_unit(outcome.unit, actual),
+        None => outcome.note.unwrap_or("not measured").to_owned(),
+    }
+}
+
 pub(super) fn in_unit(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Nanoseconds => time(value),

@@ -4,6 +4,7 @@
 mod figures;
 mod ink;
 mod machine;
+mod search;
 mod table;
 mod units;
 
@@ -13,6 +14,7 @@ pub use figures::found;
 use ink::Ink;
 use scenario::Plan;
 use scenario::plan::Threshold;
+pub use search::{probe_line, render as search};
 pub use units::{rate, time};
 
 /// What the result cannot know by itself.

@@ -1,8 +1,10 @@
 //! A run that never happened, with something in every field.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+use engine::search::{Bounds, Finding, Hunt};
 use engine::stats::*;
 use proto::{Fault, Field, Framing, Kind, Scheme, Template, Text, Want};
+use report::search::{Probe, Searched};
 use scenario::Plan;
 use scenario::plan::*;
 use std::collections::BTreeMap;
@@ -99,6 +101,7 @@ pub fn plan() -> Plan {
         http2: Default::default(),
         http3: Default::default(),
         script: Default::default(),
+        search: None,
         thresholds: vec![
             threshold("error_rate < 10%", Metric::ErrorRate, Op::Less, 0.1),
             threshold(
@@ -260,10 +263,33 @@ pub fn result() -> RunResult {
         },
         environment: Environment { facts: vec![("kernel", "6.12".into()), ("cpus", "2".into())] },
         batching: vec![Batching { disabled: false, on: true, nap_us: 48, gain: 0.09, naps: 7 }],
-        verdict: Verdict { level: VerdictLevel::Suspect, reasons: vec!["core 0 was 97 % busy".into()] },
+        verdict: Verdict {
+            level: VerdictLevel::Suspect,
+            reasons: vec!["core 0 was 97 % busy".into()],
+            client_limited: true,
+        },
         timeline: Some(timeline()),
         script: Default::default(),
         setup: Some(OnceFigures { elapsed: Duration::from_millis(12), ..OnceFigures::default() }),
         teardown: None,
     }
+}
+
+/// A search whose one probe so far was the run above.
+pub fn searched() -> (Plan, RunResult, Searched) {
+    let text = "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ get: / ] } }\nsearch:\n  highest: rate\n  \
+                from: 100/s\n  to: 1000/s\n  while: p50(response_time) < 1s and failed < 100\n";
+    let plan = scenario::parse(text, "", std::path::Path::new(""), &Default::default()).expect("a plan");
+    let search = plan.search.clone().expect("a search");
+    let result = result();
+    let outcomes = report::thresholds::judge(&plan.probe(100.0).expect("a search"), &result);
+    let mut probe = Probe::of(100.0, &search, &result, outcomes);
+    probe.finding = Finding::Held;
+    let bounds = Bounds { from: 100.0, to: 1000.0, precision: 0.02, confirm: search.confirm, whole: false };
+    let mut hunt = Hunt::new(bounds);
+    hunt.tell(100.0, probe.finding);
+    let refused = Probe::refused(200.0, "nobody is there".into());
+    hunt.tell(200.0, refused.finding);
+    let searched = Searched { probes: vec![probe, refused], found: hunt.found(), interrupted: false };
+    (plan, result, searched)
 }

@@ -100,6 +100,8 @@ pub struct World {
     pub checks: Vec<CheckTally>,
     /// Buffers for bodies that nobody uses at the moment.
     pool: Vec<Vec<u8>>,
+    /// What checks and extractors found, in words, where somebody looks at single requests. Whoever does takes it.
+    pub notes: Option<Vec<String>>,
     scratch: Vec<u8>,
     seed: u64,
     /// What the setup of the run handed to all users.
@@ -125,6 +127,7 @@ impl World {
         };
         World {
             wall: 0,
+            notes: None,
             cursors: plan.script.data.iter().map(|s| Cursor::new(s.clone(), shard)).collect(),
             origins: plan.targets.iter().map(origin).collect(),
             checks: plan.script.checks.iter().map(|_| CheckTally::default()).collect(),
@@ -735,6 +738,7 @@ impl User {
             self.broken
                 .get_or_insert_with(|| format!("{}: the status {status} was not expected", exchange.name));
         }
+        self.note_extracts(exchange, world);
         world.give_back(std::mem::take(&mut self.flight.body));
         self.flight.payload = Bytes::new();
         Verdict { expected, passed: self.flight.passed, failed: self.flight.missed }
@@ -893,17 +897,46 @@ impl User {
         let passed = outcome == Ok(true);
         self.flight.passed += u32::from(passed);
         self.flight.missed += u32::from(!passed);
-        if !record {
+        if !record && world.notes.is_none() {
             return;
         }
+        let check = &exchange.checks[index];
+        let found = || match outcome {
+            Ok(_) => sample(check),
+            Err(EvalError::Unset(_)) => "the expected value has a variable without a value".into(),
+            Err(EvalError::Bad(reason)) => reason.into(),
+        };
         let tally = &mut world.checks[exchange.first_check as usize + index];
-        tally.passed += u64::from(passed);
-        tally.failed += u64::from(!passed);
-        if !passed && tally.samples.len() < limits::MAX_SAMPLES {
-            tally.samples.push(match outcome {
-                Ok(_) => sample(&exchange.checks[index]),
-                Err(EvalError::Unset(_)) => "the expected value has a variable without a value".into(),
-                Err(EvalError::Bad(reason)) => reason.into(),
+        let sampled = record && !passed && tally.samples.len() < limits::MAX_SAMPLES;
+        let found = (!passed && (sampled || world.notes.is_some())).then(found);
+        if record {
+            tally.passed += u64::from(passed);
+            tally.failed += u64::from(!passed);
+        }
+        if let Some(notes) = &mut world.notes {
+            notes.push(match &found {
+                None => format!("check {}: ok", check.name),
+                Some(found) => format!("check {}: FAIL, found {found}", check.name),
+            });
+        }
+        if sampled {
+            tally.samples.extend(found);
+        }
+    }
+
+    /// What the extractors of a step have found, for whoever looks at single requests.
+    fn note_extracts(&self, exchange: &Exchange, world: &mut World) {
+        let Some(notes) = &mut world.notes else { return };
+        for extract in &exchange.extracts {
+            let value = &self.vars[usize::from(extract.place)];
+            let secret = matches!(extract.from, From::Cookie(_))
+                || matches!(&extract.from, From::Header(name) if is_secret(name))
+                || sounds_secret(&extract.name);
+            let text = value.get().map(Val::into_text);
+            notes.push(match (text, secret) {
+                (None, _) => format!("extract {}: nothing", extract.name),
+                (Some(text), true) => format!("extract {}: *** ({} bytes)", extract.name, text.len()),
+                (Some(text), false) => format!("extract {}: {}", extract.name, show(text.as_bytes())),
             });
         }
     }
@@ -980,6 +1013,12 @@ fn is_secret(name: &str) -> bool {
     ["set-cookie", "cookie", "authorization", "proxy-authorization", "www-authenticate", "x-api-key"]
         .iter()
         .any(|s| s.eq_ignore_ascii_case(name))
+}
+
+/// Variables whose values are not shown.
+fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["token", "secret", "password", "session", "api_key", "csrf"].iter().any(|part| name.contains(part))
 }
 
 /// The start of something, harmless for a terminal.

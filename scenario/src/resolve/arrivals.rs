@@ -45,10 +45,7 @@ pub(super) fn read(
     };
     let spread = spread(reader, phase);
     let backlog = backlog(reader, phase);
-    let users = match phase.get("users_max") {
-        Some(entry) => NonZeroU32::new(reader.integer(entry, 1..=limits::MAX_USERS)? as u32),
-        None => places.or(NonZeroU32::new(limits::DEFAULT_USERS_MAX)),
-    };
+    let users = users_max(reader, phase, places);
     let (curve, spread) = (curve?, spread?);
     if let (Curve::Times { .. }, Some(entry)) = (&curve, phase.get("arrivals")) {
         return reader.fail(
@@ -58,6 +55,18 @@ pub(super) fn read(
         );
     }
     Some((users?, Load::Open(Arrivals { curve, spread, backlog: backlog? })))
+}
+
+/// Users at most of a schedule.
+pub(super) fn users_max(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    places: Option<NonZeroU32>,
+) -> Option<NonZeroU32> {
+    match fields.get("users_max") {
+        Some(entry) => NonZeroU32::new(reader.integer(entry, 1..=limits::MAX_USERS)? as u32),
+        None => places.or(NonZeroU32::new(limits::DEFAULT_USERS_MAX)),
+    }
 }
 
 fn closed(reader: &mut Reader<'_>, phase: &Fields<'_>, stop: Option<Stop>) -> Option<(NonZeroU32, Load)> {
@@ -150,7 +159,7 @@ fn curve(reader: &mut Reader<'_>, phase: &Fields<'_>, entry: &Entry, stop: Optio
     }
 }
 
-fn rate(reader: &mut Reader<'_>, entry: &Entry, text: &str) -> Option<f64> {
+pub(super) fn rate(reader: &mut Reader<'_>, entry: &Entry, text: &str) -> Option<f64> {
     let label = match parse_rate(text) {
         Ok(rate) if rate <= limits::MAX_RATE => return Some(rate),
         Ok(_) => format!("at most {}/s", limits::MAX_RATE),
@@ -164,7 +173,7 @@ fn rate(reader: &mut Reader<'_>, entry: &Entry, text: &str) -> Option<f64> {
     reader.fail(entry.value.span, message, label)
 }
 
-fn spread(reader: &mut Reader<'_>, phase: &Fields<'_>) -> Option<Spread> {
+pub(super) fn spread(reader: &mut Reader<'_>, phase: &Fields<'_>) -> Option<Spread> {
     let Some(entry) = phase.get("arrivals") else { return Some(Spread::Even) };
     if let Some(text) = entry.value.as_text().and_then(|t| t.strip_prefix("burst(")?.strip_suffix(')')) {
         let number = text.trim().parse::<u32>().ok().filter(|n| u64::from(*n) <= limits::MAX_BURST);
@@ -183,7 +192,7 @@ fn spread(reader: &mut Reader<'_>, phase: &Fields<'_>) -> Option<Spread> {
 }
 
 /// A time, a number, or both.
-fn backlog(reader: &mut Reader<'_>, phase: &Fields<'_>) -> Option<Backlog> {
+pub(super) fn backlog(reader: &mut Reader<'_>, phase: &Fields<'_>) -> Option<Backlog> {
     let default = Backlog { time: Some(limits::DEFAULT_BACKLOG), number: limits::MAX_BACKLOG };
     let Some(entry) = phase.get("backlog") else { return Some(default) };
     if let Kind::Map(_) = entry.value.kind {

@@ -16,6 +16,7 @@ mod network;
 mod once;
 mod phases;
 mod scenarios;
+mod search;
 mod status;
 mod step;
 mod targets;
@@ -71,7 +72,13 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let scenarios = scenarios::read(reader, &fields, whole, walk);
     let walk = scenarios::Walk::new(reader, &fields, &defaults, &mut targets_after, &mut steps);
     let teardown = once::read(reader, &fields, "teardown", walk);
-    let phases = phases::read(reader, &fields, whole);
+    let search = search::read(reader, &fields);
+    let phases = match (&search, fields.get("search")) {
+        (Some(search), _) => Some(search::largest(search)),
+        // What is wrong with it has been said.
+        (None, Some(_)) => None,
+        (None, None) => phases::read(reader, &fields, whole),
+    };
     let names_known = reader.problems.count() == before;
     let width = scenarios.iter().flatten().flat_map(|s| &s.program).map(|p| p.width()).max().unwrap_or(1);
     let multiplexed = matches!(protocol, Some(Protocol::H2 | Protocol::H2c | Protocol::H3));
@@ -92,6 +99,10 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         known: names_known,
     };
     let thresholds = thresholds::read(reader, &fields, &names);
+    if let (Some(_), Some(entry)) = (&search, fields.get("search")) {
+        let condition = reader.map(entry, &place::SEARCH)?;
+        thresholds::check_condition(reader, &condition, &names);
+    }
 
     if reader.problems.count() > 0 {
         return None;
@@ -115,10 +126,14 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         tls,
         connections: connections?,
         timeouts: timeouts?,
-        phases: phases?,
+        phases: match &search {
+            Some(search) => search.phases(search.from),
+            None => phases?,
+        },
         http2: http2?,
         http3: http3?,
         thresholds: thresholds?,
+        search,
         script: Script {
             checks: scenarios::number_checks(&mut scenarios),
             data,

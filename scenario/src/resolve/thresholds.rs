@@ -73,6 +73,22 @@ fn one(reader: &mut Reader<'_>, node: &Node, names: &Names<'_>) -> Option<Thresh
     Some(threshold)
 }
 
+/// Whether the names in the condition of a search exist.
+pub(crate) fn check_condition(reader: &mut Reader<'_>, search: &Fields<'_>, names: &Names<'_>) {
+    let Some(entry) = search.get("while") else { return };
+    let text = entry.value.as_text().unwrap_or_default();
+    let mut start = 0;
+    for part in super::search::parts(text) {
+        if let Ok(mut parsed) = threshold::parse(part) {
+            for at in [&mut parsed.scenario_at, &mut parsed.step_at].into_iter().flatten() {
+                *at = at.start + start..at.end + start;
+            }
+            check_names(reader, &entry.value, &parsed, names);
+        }
+        start += part.len() + super::search::AND.len();
+    }
+}
+
 /// Why a threshold says nothing before the run is over.
 fn only_at_the_end(threshold: &Threshold) -> Option<&'static str> {
     let Metric::Count(name) = threshold.metric else { return None };

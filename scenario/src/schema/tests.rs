@@ -1,0 +1,189 @@
+//! The schema against the parser: what is a plan for one is one for the other.
+
+use super::*;
+use crate::parse::{self, Input};
+use crate::tree::{Kind, Node};
+use jsonschema::Validator;
+use std::path::{Path, PathBuf};
+
+fn validator() -> Validator {
+    jsonschema::draft7::new(&schema()).expect("a schema")
+}
+
+/// A plan as an editor sees it.
+fn json_of(text: &str) -> Option<Value> {
+    let mut problems = crate::error::Problems::default();
+    let root = parse::document(Input { source: 0, offset: 0, text }, &mut problems)?;
+    (problems.count() == 0).then(|| value(&root))
+}
+
+fn value(node: &Node) -> Value {
+    match &node.kind {
+        _ if node.is_null() => Value::Null,
+        Kind::Scalar { text, plain: true } => match text.as_str() {
+            "true" | "True" | "TRUE" => json!(true),
+            "false" | "False" | "FALSE" => json!(false),
+            text => {
+                serde_json::from_str::<serde_json::Number>(text).map_or_else(|_| json!(text), Value::Number)
+            }
+        },
+        Kind::Scalar { text, .. } => json!(text),
+        Kind::List(items) => items.iter().map(|item| value(item)).collect(),
+        Kind::Map(entries) => {
+            entries.iter().map(|e| (e.key.clone(), value(&e.value))).collect::<Map<_, _>>().into()
+        }
+    }
+}
+
+fn files(dir: &str) -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
+    let mut files: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+fn faults(validator: &Validator, plan: &Value) -> Vec<String> {
+    validator.iter_errors(plan).map(|e| format!("{}: {e}", e.instance_path())).collect()
+}
+
+#[test]
+fn every_plan_of_configs_fits() {
+    let validator = validator();
+    for path in files("../configs") {
+        let plan = json_of(&std::fs::read_to_string(&path).unwrap()).expect("YAML");
+        let faults = faults(&validator, &plan);
+        assert!(faults.is_empty(), "{}: {faults:#?}", path.display());
+    }
+}
+
+/// What the parser refuses because of a key, the schema refuses too.
+#[test]
+fn every_unknown_key_is_refused() {
+    let (validator, mut tried) = (validator(), 0);
+    for path in files("tests/bad") {
+        let said = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
+        let key =
+            |line: &str| line.starts_with("error: unknown key") || line.ends_with("is not supported yet");
+        // Not in a file that the plan includes.
+        let name = format!("--> {}:", path.file_name().unwrap().to_string_lossy());
+        let lines: Vec<&str> = said.lines().collect();
+        if !lines.windows(2).any(|two| key(two[0]) && two[1].contains(&name)) {
+            continue;
+        }
+        let Some(plan) = json_of(&std::fs::read_to_string(&path).unwrap()) else { continue };
+        assert!(!validator.is_valid(&plan), "{} fits", path.display());
+        tried += 1;
+    }
+    assert!(tried > 10, "{tried}");
+}
+
+/// Every place of the language is in the schema, and every key of it has a shape and a line of help. A new key belongs into
+/// `keys.rs`.
+#[test]
+fn no_key_is_without_a_description() {
+    let flow = place::FLOW.iter().map(|(_, place)| place);
+    let places: Vec<&Place> =
+        PARTS.iter().map(|(_, place)| *place).chain(flow).chain([&place::PLAN, &place::STEP]).collect();
+    let mut missing = Vec::new();
+    for place in &places {
+        missing.extend(
+            place.keys.iter().filter(|key| keys::of(place.name, key).is_none()).map(|k| (place.name, *k)),
+        );
+    }
+    assert!(missing.is_empty(), "without a line in keys.rs: {missing:?}");
+    for (place, key, ..) in keys::KEYS {
+        let known = places.iter().any(|p| p.name == *place && p.keys.contains(key));
+        assert!(known, "keys.rs has {place}: {key}, which the parser does not know");
+    }
+    for (place, key) in keys::REQUIRED {
+        assert!(places.iter().any(|p| p.name == *place && p.keys.contains(key)), "{place}: {key}");
+    }
+}
+
+/// A place that is in no part would be read by the parser and be unknown to editors.
+#[test]
+fn no_place_is_forgotten() {
+    for place in place::ALL {
+        let part = PARTS.iter().any(|(_, p)| p.name == place.name && p.keys == place.keys);
+        assert!(part || [place::PLAN.name, place::STEP.name].contains(&place.name), "{}", place.name);
+    }
+}
+
+#[test]
+fn types_and_words_are_checked() {
+    let validator = validator();
+    let plan = |lines: &str| {
+        let text = format!("version: 1\nscenarios: {{ s: {{ steps: [ get: / ] }} }}\n{lines}\n");
+        json_of(&text).unwrap_or_else(|| panic!("{text}"))
+    };
+    let phases = "phases: [ { users: 1, for: 1s } ]\n";
+    for good in [
+        "protocol: h3",
+        "connections: 5",
+        "connections: { ramp_up: 1m30s }",
+        "tls: { groups: [X25519], min_version: 1.2 }",
+        "x-anything: { a: b }",
+        "thresholds: [ failed == 0, { that: failed == 0, abort_after: 0s } ]",
+        "timeouts: { idle: none }",
+    ] {
+        let plan = plan(&format!("{phases}{good}"));
+        assert!(validator.is_valid(&plan), "{good}: {:#?}", faults(&validator, &plan));
+    }
+    for bad in [
+        "protocol: http2",
+        "connections: many",
+        "connections: { ramp_up: 5 }",
+        "tls: { verify: 1 }",
+        "thresholds: failed == 0",
+        "seed: -1",
+    ] {
+        assert!(!validator.is_valid(&plan(&format!("{phases}{bad}"))), "{bad}");
+    }
+    assert!(!validator.is_valid(&plan("")), "no phases and no search");
+    for (phase, fits) in [
+        ("{ users: 0..100, for: 1m }", true),
+        ("{ rate: 0..2.5k/s, for: 1m, backlog: 1000 }", true),
+        ("{ rate: 0.5/s..2k/s, for: 1m, backlog: none }", true),
+        ("{ rate: 500, for: 1m }", false),
+        ("{ users: x, for: 1m }", false),
+        ("{ users: 1, for: 10 }", false),
+    ] {
+        assert_eq!(validator.is_valid(&plan(&format!("phases: [ {phase} ]"))), fits, "{phase}");
+    }
+}
+
+#[test]
+fn a_step_is_of_one_kind() {
+    let validator = validator();
+    let fits = |step: &str| {
+        let text = format!(
+            "version: 1\nscenarios: {{ s: {{ steps: [ {step} ] }} }}\nphases: [ {{ users: 1, for: 1s }} ]\n"
+        );
+        validator.is_valid(&json_of(&text).unwrap_or_else(|| panic!("{text}")))
+    };
+    for good in [
+        "{ think: 1s..2s }",
+        "{ think: { normal: 1s, deviation: 1ms } }",
+        "{ repeat: 3, steps: [ get: / ] }",
+        "{ if: ok, then: [ get: / ], else: [ think: 1s ] }",
+        "{ post: /, json: [1, { a: null }], check: [ { status: [2xx, 304] }, { json: { $.a: { exists: false } } } ] }",
+    ] {
+        assert!(fits(good), "{good}");
+    }
+    for bad in [
+        "{ think: 1s, timeout: 1s }",
+        "{ think: soon }",
+        "{ get: /, steps: [ get: / ] }",
+        "{ repeat: 3 }",
+        "{ repeat: 3, steps: [ gte: / ] }",
+        "{ get: /, check: { status: ok } }",
+        "get",
+    ] {
+        assert!(!fits(bad), "{bad}");
+    }
+}
