@@ -20,7 +20,7 @@ use std::time::Duration;
     version = version::NUMBER,
     long_version = version::FACTS.as_str(),
     about = "Puts HTTP load on a server and reports numbers that can be trusted",
-    override_usage = "loadgen -f PLAN.yaml [OPTIONS]\n       loadgen [OPTIONS] URL...\n       loadgen check|serve|completions|man ...",
+    override_usage = "loadgen -f PLAN.yaml [OPTIONS]\n       loadgen [OPTIONS] URL...\n       loadgen check|serve|schema|completions|man ...",
     after_help = "A URL is http://HOST[:PORT]/PATH or https://..., or `builtin` (`builtin+tls`) for the server inside loadgen.\n\
         Over TLS the server chooses HTTP/2 or HTTP/1.1; http:// means HTTP/2 in clear, as in h2load, unless --h1 is given.\n\
         SIZE is an integer and K, M or G (powers of 1024). DUR is a number and h, m, s, ms or us; seconds without a unit.\n\
@@ -40,10 +40,12 @@ pub struct Cli {
 /// What is not a run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Read a plan, show it with every default filled in, and send nothing
+    /// Read a plan, show it with every default filled in, and send nothing; with --run try each scenario once
     Check(CheckArgs),
     /// Run the built-in target server until Ctrl-C
     Serve(ServeArgs),
+    /// Print the JSON Schema of the plan, for editors
+    Schema,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -68,6 +70,10 @@ pub struct CheckArgs {
     /// The plan as JSON, the form it has in results
     #[arg(long)]
     pub json: bool,
+    /// Then go through each scenario once with one user, and show every request and response, what checks found, and the values of
+    /// extractors; credentials, cookies and tokens are masked
+    #[arg(long, visible_alias = "trace", conflicts_with = "json")]
+    pub run: bool,
 }
 
 /// `loadgen serve`.
@@ -88,6 +94,12 @@ pub struct ServeArgs {
     /// PEM file with a certificate chain and its key; without it one is made for localhost
     #[arg(long, value_name = "FILE")]
     pub cert: Option<PathBuf>,
+    /// Answer at most so many requests a second, such as 1000/s; more get 429 (Too Many Requests)
+    #[arg(long, value_name = "RATE", value_parser = values::rate_total)]
+    pub limit: Option<f64>,
+    /// Let requests above the limit wait for their turn instead
+    #[arg(long, requires = "limit")]
+    pub limit_delay: bool,
     /// Print the server's counters as one line of JSON when it ends
     #[arg(long)]
     pub stats: bool,

@@ -51,6 +51,15 @@ pub fn code(result: &RunResult, outcomes: &[Outcome], rules: Rules) -> u8 {
     of(facts, rules)
 }
 
+/// The code of a search: as its final run, but what it found must be enough.
+pub fn of_search(run: u8, interrupted: bool, enough: bool) -> u8 {
+    match run {
+        _ if interrupted => INTERRUPTED,
+        OK | INVALID if !enough => THRESHOLD,
+        other => other,
+    }
+}
+
 fn of(facts: Facts, rules: Rules) -> u8 {
     match () {
         () if facts.aborted => THRESHOLD,
@@ -90,6 +99,13 @@ mod tests {
         let interrupted = Facts { interrupted: true, ..nothing };
         assert_eq!(of(interrupted, STRICT), 130);
         assert_eq!(of(Facts { aborted: true, ..interrupted }, STRICT), 99);
+    }
+
+    #[test]
+    fn a_search_must_find_enough() {
+        assert_eq!((of_search(OK, false, true), of_search(OK, false, false)), (0, 99));
+        assert_eq!((of_search(INVALID, false, true), of_search(INVALID, false, false)), (3, 99));
+        assert_eq!((of_search(NOTHING_SUCCEEDED, false, false), of_search(OK, true, true)), (2, 130));
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         http2: http2::settings(args)?,
         http3: http3::settings(args),
         thresholds: vec![],
+        search: None,
         script: Default::default(),
     };
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };

@@ -30,6 +30,7 @@ mod refused;
 mod request_log;
 mod run;
 mod script;
+mod search;
 mod serve;
 mod signals;
 mod smoke;
@@ -75,6 +76,10 @@ fn dispatch(cli: Cli, persona: Persona) -> Result<u8, Failure> {
         None => run::run(&cli.run, persona),
         Some(Command::Check(args)) => check::check(&args),
         Some(Command::Serve(args)) => serve::serve(&args),
+        Some(Command::Schema) => {
+            output::stdout(&format!("{:#}\n", scenario::schema()));
+            Ok(exit::OK)
+        }
         Some(Command::Completions { shell }) => Ok(completions::print(shell)),
         Some(Command::Man { command }) => man::print(command.as_deref()),
     }

@@ -10,19 +10,24 @@ use crate::output::{self, Human, Machine};
 use crate::persona::Persona;
 use crate::request_log::Requests;
 use crate::timeline::{self, Timeline};
-use crate::{builtin, hint, signals};
+use crate::{builtin, hint, search, signals};
 use engine::stats::{RunResult, VerdictLevel};
 use engine::{Control, Event};
 use report::h2load::{Exact, Format, Mode, Style};
+use report::search::Searched;
 use report::thresholds::{self, Outcome};
 use report::watch::Watch;
 use report::{flat, hlog, json, junit, summary};
+use scenario::Plan;
 use std::sync::Arc;
 
 /// Runs and reports.
 pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     let mut job = Job::from_args(args)?;
     footprint::let_go();
+    if job.plan.search.is_some() {
+        search::refuse(&args.output)?;
+    }
     let format = format(&args.output)?;
     job.options.unopened_is_result = persona == Persona::H2load;
     let machines = Machine::all(&args.output)?;
@@ -39,6 +44,14 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     if !args.output.quiet && !args.output.no_human {
         job.notes.iter().for_each(|note| output::stderr(&format!("loadgen: note: {note}\n")));
     }
+    if job.plan.search.is_some() {
+        let (finished, searched) = search::run(job, args, human, format)?;
+        finished.tell_people(&args.output, human, Some(&searched), None);
+        return machines
+            .into_iter()
+            .try_for_each(|m| finished.tell_machine(m, &args.output, Some(&searched)))
+            .map(|()| finished.code);
+    }
     // A moment of load proves nothing, so it ends nothing either.
     let mut watch = Watch::new(&job.plan).filter(|_| !args.smoke);
     let result = perform(&mut job, &args.output, (human, format), (timeline.as_mut(), watch.as_mut()))?;
@@ -49,13 +62,16 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     }
     footprint::let_go();
     let rules = Rules { persona, require_valid: args.output.require_valid, smoke: args.smoke };
-    let finished = Finished { code: exit::code(&result, &outcomes, rules), result, outcomes, job, format };
+    let code = exit::code(&result, &outcomes, rules);
+    let finished = Finished { code, result, outcomes, job, probe: None, format };
     match &requests {
-        Some(requests) => requests.with_exact(|exact| finished.tell_people(&args.output, human, Some(exact))),
-        None => finished.tell_people(&args.output, human, None),
+        Some(requests) => {
+            requests.with_exact(|exact| finished.tell_people(&args.output, human, None, Some(exact)))
+        }
+        None => finished.tell_people(&args.output, human, None, None),
     }
     for machine in machines {
-        finished.tell_machine(machine, &args.output)?;
+        finished.tell_machine(machine, &args.output, None)?;
     }
     timeline.map_or(Ok(()), Timeline::end)?;
     requests.map_or(Ok(()), |r| r.end(&finished.result, finished.job.mode()))?;
@@ -125,23 +141,46 @@ fn format(args: &OutputArgs) -> Result<Format, Failure> {
     })
 }
 
-/// A run that is over.
-struct Finished {
-    job: Job,
-    result: RunResult,
-    outcomes: Vec<Outcome>,
-    format: Format,
-    code: u8,
+/// A run that is over, or a search and the run at the load it found.
+pub struct Finished {
+    /// What was asked for.
+    pub job: Job,
+    /// What was run, where that was the probe of a search.
+    pub probe: Option<Plan>,
+    /// What came of it.
+    pub result: RunResult,
+    /// How its thresholds came out.
+    pub outcomes: Vec<Outcome>,
+    /// Which h2load.
+    pub format: Format,
+    /// The exit code.
+    pub code: u8,
 }
 
 impl Finished {
-    fn tell_people(&self, args: &OutputArgs, human: Human, exact: Option<&Exact>) {
+    /// What the result is of.
+    fn plan(&self) -> &Plan {
+        self.probe.as_ref().unwrap_or(&self.job.plan)
+    }
+
+    fn tell_people(
+        &self,
+        args: &OutputArgs,
+        human: Human,
+        searched: Option<&Searched>,
+        exact: Option<&Exact>,
+    ) {
         if human == Human::Nobody {
             return;
         }
         let connections = &self.result.connections;
         match self.job.front {
-            Front::Plan => human.say(&self.summary(human)),
+            Front::Plan => {
+                if let Some((search, searched)) = self.job.plan.search.as_ref().zip(searched) {
+                    human.say(&summary::search(search, searched, human.takes_colour()));
+                }
+                human.say(&self.summary(human));
+            }
             Front::Flags => {
                 let style = Style { format: self.format, histogram: args.histogram, exact };
                 human.say(&report::h2load::render(&self.result, self.job.mode(), style));
@@ -164,7 +203,7 @@ impl Finished {
         summary::render(
             &self.result,
             &summary::Context {
-                plan: &self.job.plan,
+                plan: self.plan(),
                 outcomes: &self.outcomes,
                 bodies_discarded: self.job.discards_bodies(),
                 colour: human.takes_colour(),
@@ -172,7 +211,12 @@ impl Finished {
         )
     }
 
-    fn tell_machine(&self, machine: Machine, args: &OutputArgs) -> Result<(), Failure> {
+    fn tell_machine(
+        &self,
+        machine: Machine,
+        args: &OutputArgs,
+        searched: Option<&Searched>,
+    ) -> Result<(), Failure> {
         match machine.format {
             MachineFormat::Json => {
                 let context = json::Context {
@@ -181,15 +225,16 @@ impl Finished {
                     exit_code: self.code,
                     bodies_discarded: self.job.discards_bodies(),
                     timeline: args.json_timeline,
+                    search: searched,
                 };
                 machine.write(&json::render(&self.result, &context, args.pretty), "")
             }
             MachineFormat::Jsonl => machine.write(&flat::jsonl(&self.result, &self.flat()), ""),
             MachineFormat::Csv => machine.write(&flat::csv(&self.result, &self.flat()), &flat::csv_header()),
             MachineFormat::Junit => {
-                machine.write(&junit::render(&self.result, &self.job.plan, &self.outcomes), "")
+                machine.write(&junit::render(&self.result, self.plan(), &self.outcomes), "")
             }
-            MachineFormat::Hlog => machine.write(&hlog::render(&self.result, &self.job.plan), ""),
+            MachineFormat::Hlog => machine.write(&hlog::render(&self.result, self.plan()), ""),
         }
     }
 

@@ -23,6 +23,9 @@ pub fn render(core: usize, exchange: &Exchange, plan: &Plan) -> String {
         request(&mut out, step, exchange);
     }
     response(&mut out, exchange);
+    exchange.notes.iter().for_each(|note| {
+        let _ = writeln!(out, "* {}", printable(note.as_bytes()));
+    });
     out.push('\n');
     out
 }

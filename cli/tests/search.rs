@@ -1,0 +1,146 @@
+//! A search by the real binary, against servers whose capacity is known.
+
+mod common;
+
+use common::{Server, command, json, loadgen, signal, stderr, stdout};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+/// A plan file that goes away with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> File {
+        let path = std::env::temp_dir().join(format!("loadgen-search-{}-{name}.yaml", std::process::id()));
+        std::fs::write(&path, text).expect("a file");
+        File(path)
+    }
+    fn path(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Searches on a path with probes so short that the test is, too.
+fn plan(target: &str, path: &str, search: &str) -> String {
+    format!(
+        "version: 1\ntarget: {target}\nconnections: 16\nscenarios: {{ s: {{ steps: [ get: '{path}' ] }} }}\nsearch:\n  \
+         probe: 700ms\n  warm_up: 200ms\n  settle: 50ms\n{search}"
+    )
+}
+
+/// Time plays no part in the condition, so that a slow machine finds the same.
+const RATE: &str = "  highest: rate\n  while: error_rate < 1%\n  from: 50/s\n  to: 5k/s\n";
+
+#[test]
+fn the_capacity_of_a_token_bucket_is_found() {
+    let file = File::new("bucket", &plan("builtin", "/limited?rate=400&burst=20", RATE));
+    let output = loadgen(&["-f", file.path(), "--format", "json"]);
+    let result = json(&output);
+    let search = &result["search"];
+    assert_eq!(output.status.code(), Some(0), "{search:#}");
+    let highest = search["highest"].as_f64().expect("a rate");
+    // 400 per second, one in a hundred of them may fail, and the burst is spread over 700 ms.
+    assert!((380.0..=425.0).contains(&highest), "{search:#}");
+    assert_eq!(search["confirmed"], true);
+    let probes = search["probes"].as_array().expect("a list");
+    let loads: Vec<f64> = probes.iter().filter_map(|p| p["load"].as_f64()).collect();
+    assert_eq!(loads[..4], [50.0, 100.0, 200.0, 400.0]);
+    let came = |word: &str| probes.iter().filter(|p| p["came_out"] == word).count();
+    // On a busy machine some that fail are put down to the client.
+    assert!(came("held") >= 5 && came("failed") + came("unclear") >= 3 && came("failed") >= 1, "{search:#}");
+    // The rest of the result is of the probe at that load.
+    let (started, probe) = (result["started"].as_u64().expect("a count") as f64, 0.7);
+    assert!((started / probe / highest - 1.0).abs() < 0.1, "{started}");
+    assert_eq!(result["thresholds"][0]["holds"], true);
+    assert_eq!(result["plan"]["search"]["highest"], "rate");
+}
+
+#[test]
+fn people_read_the_load_the_interval_and_every_probe() {
+    let search = "  highest: rate\n  while: error_rate < 1%\n  from: 50/s\n  to: 100/s\n  at_least: 200/s\n  confirm: 1\n";
+    let file = File::new("text", &plan("builtin", "/", search));
+    let output = loadgen(&["-f", file.path()]);
+    let (text, progress) = (stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(99), "less than at_least: {text}");
+    for part in [
+        "highest rate: 100/s",
+        "`to` was reached",
+        "FAIL  at_least 200/s",
+        "limit: at least 100/s",
+        "error_rate < 1%",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(
+        progress.contains("probe 1   rate 50/s") && progress.contains("probe 2   rate 100/s"),
+        "{progress}"
+    );
+}
+
+#[test]
+fn a_load_that_never_holds() {
+    let search = "  highest: users\n  while: error_rate < 1%\n  from: 1\n  to: 8\n";
+    let file = File::new("never", &plan("builtin", "/?r=503", search));
+    let output = loadgen(&["-f", file.path(), "--format", "json"]);
+    let search = json(&output)["search"].clone();
+    assert!(search["highest"].is_null() && search["interval"].is_null(), "{search:#}");
+    assert_eq!(search["probes"].as_array().map(Vec::len), Some(2), "{search:#}");
+    assert_eq!(output.status.code(), Some(2), "no request succeeded");
+}
+
+#[test]
+fn users_are_searched_too() {
+    let search = "  highest: users\n  while: error_rate < 5%\n  from: 1\n  to: 4\n";
+    let file = File::new("users", &plan("builtin", "/?t=10ms", search));
+    let search = json(&loadgen(&["-f", file.path(), "--format", "json"]))["search"].clone();
+    assert_eq!(
+        (search["quantity"].as_str(), search["highest"].as_f64()),
+        (Some("users"), Some(4.0)),
+        "{search:#}"
+    );
+    let loads: Vec<&Value> =
+        search["probes"].as_array().expect("a list").iter().map(|p| &p["load"]).collect();
+    assert_eq!(loads, [1.0, 2.0, 4.0, 4.0, 4.0]);
+}
+
+#[test]
+fn an_interrupt_ends_it_with_what_is_known() {
+    let file = File::new("interrupt", &plan("builtin", "/", RATE).replace("700ms", "2s"));
+    let args = ["-f", file.path(), "--format", "json"];
+    let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // The first probe has been told when the second goes on.
+    let mut line = String::new();
+    let mut told = std::io::BufReader::new(child.stderr.take().expect("piped"));
+    while !line.contains("probe 1") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut told, &mut line).expect("a line") > 0, "it ended");
+    }
+    signal(child.id(), libc::SIGINT);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    let search = json(&output)["search"].clone();
+    assert_eq!((search["limited_by"].as_str(), search["highest"].as_f64()), (Some("unfinished"), Some(50.0)));
+}
+
+#[test]
+fn no_server_is_an_error_and_no_search() {
+    let file = File::new("nobody", &plan("http://127.0.0.1:1", "/", RATE));
+    let output = loadgen(&["-f", file.path()]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let output = loadgen(&["-f", file.path(), "--timeline", "x.jsonl"]);
+    assert!(stderr(&output).contains("--timeline is of one run"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_server_limited_as_a_whole_can_be_tried() {
+    let server = Server::with(&["--limit", "0.01/s"]);
+    let output = loadgen(&["--h1", "-n", "5", &server.http]);
+    assert!(stdout(&output).contains("status codes: 1 2xx, 0 3xx, 4 4xx, 0 5xx"), "{}", stdout(&output));
+}
