@@ -30,6 +30,9 @@ pub fn shrink(mut plan: Plan) -> Plan {
     for limit in [&mut t.connect, &mut t.handshake, &mut t.request] {
         *limit = Some(limit.unwrap_or(TIMEOUT).min(TIMEOUT));
     }
+    // Who is waited for must be able to come.
+    let most = plan.phases.iter().map(|p| p.users).max().unwrap_or(USERS);
+    plan.script.meetings.iter_mut().for_each(|m| m.users = m.users.min(most));
     for step in plan.scenarios.iter_mut().flat_map(|s| &mut s.steps) {
         step.timeout = step.timeout.map(|t| t.min(TIMEOUT));
     }

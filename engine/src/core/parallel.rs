@@ -33,8 +33,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.users[index as usize].state = State::Fanned;
         let launched = (0..most).take_while(|_| self.launch(index, due, now)).count();
         if launched == 0 {
-            self.users[index as usize].state = State::Ended;
-            self.queues.ready.push(index);
+            // The others go first, as after anything that takes no time.
+            self.rest(index, now, State::Thinking, now);
         }
     }
 

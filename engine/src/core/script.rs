@@ -344,9 +344,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 }
                 Action::Parallel { most } => return self.fan_out(index, most, due, now),
                 Action::Meet { at, timeout, must } => {
-                    if self.meet(index, at, (timeout, must), now) {
-                        return;
+                    if !self.meet(index, at, (timeout, must), now) {
+                        self.rest(index, now, State::Thinking, now);
                     }
+                    return;
                 }
                 Action::Think(time) => return self.rest(index, now.after(time), State::Thinking, now),
                 Action::Log(text) => self.say(text),
