@@ -11,6 +11,8 @@ use std::time::Duration;
 const BUSY: f64 = 0.9;
 /// A core that waits for its CPU more than this share of the time shares it with other work.
 const STOLEN: f64 = 0.05;
+/// A core that waits for its CPU more than this share of the time makes another load than the one asked for.
+const KEPT: f64 = 0.3;
 /// Send lag (99th percentile) up to this is no matter, however short responses are.
 const LAG: Duration = Duration::from_micros(100);
 /// A client that was kept from running for more than this share of the time, in pauses, is told so where it was late.
@@ -61,7 +63,7 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
     } else {
         little(e, &mut verdict);
     }
-    verdict.client_limited |= !e.broken.is_empty() || busiest(e) > BUSY;
+    verdict.client_limited |= !e.broken.is_empty() || busiest(e) > BUSY || most_kept(e) > KEPT;
     datagrams(e, &mut verdict);
     if e.totals.books.started > 0 && e.totals.books.succeeded == 0 {
         say(&mut verdict, VerdictLevel::Invalid, "no request succeeded".into());
@@ -98,6 +100,15 @@ fn ended_early(e: &Evidence<'_>, verdict: &mut Verdict) {
             say(verdict, VerdictLevel::Suspect, reason);
         }
     }
+}
+
+/// How much of the time the core that was kept from its CPU longest waited for it; 0 where the run was too short to tell.
+fn most_kept(e: &Evidence<'_>) -> f64 {
+    let wall: Duration = e.phases.iter().map(|p| p.elapsed).sum();
+    if wall < SHORT {
+        return 0.0;
+    }
+    e.cores.iter().map(|c| c.cost.waited.as_secs_f64()).fold(0.0, f64::max) / wall.as_secs_f64()
 }
 
 /// How much of the time the busiest core worked; 0 where the run was too short to tell.
@@ -336,6 +347,7 @@ mod tests {
         assert!(judged(&open(), idle, &late).client_limited);
         let kept = Figures { waited: 9_000, ..late };
         assert!(!judged(&open(), idle, &kept).client_limited, "the server kept the users");
+        assert!(judged(&open(), busy(S, S / 2, 5 * S), &good).client_limited, "others had its CPU");
         let closed = plan(Load::Closed, Stop::After(10 * S));
         assert!(judged(&closed, full, &good).client_limited && !judged(&closed, idle, &good).client_limited);
     }

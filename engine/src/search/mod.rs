@@ -22,6 +22,9 @@ pub enum Finding {
     Unclear,
 }
 
+/// How often a load is tried when the client is the bottleneck: other work on its machine may have been the reason.
+const UNCLEAR: u32 = 4;
+
 /// Where to look, and how exactly.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -138,7 +141,7 @@ impl Hunt {
         let limit = match high {
             _ if !over => Limit::Unfinished,
             None => Limit::Range,
-            Some(level) if level.unclear > level.failed => Limit::Client(level.load),
+            Some(level) if level.failed < self.enough() => Limit::Client(level.load),
             Some(level) => Limit::Server(level.load),
         };
         Found {
@@ -155,16 +158,16 @@ impl Hunt {
     }
 
     fn ruled_out(&self, level: &Level) -> bool {
-        level.failed + level.unclear >= self.enough()
+        level.failed >= self.enough() || level.unclear >= UNCLEAR
     }
 
     fn in_doubt(&self, level: &Level) -> bool {
-        !self.ruled_out(level) && level.held <= level.failed + level.unclear
+        !self.ruled_out(level) && level.held <= level.failed
     }
 
     /// Each failure asks for one more success.
     fn confirmed(&self, level: &Level) -> bool {
-        level.held >= self.bounds.confirm.get() + level.failed + level.unclear
+        level.held >= self.bounds.confirm.get() + level.failed
     }
 
     /// The highest load that holds for all that is known, below every load that is ruled out.
