@@ -91,7 +91,9 @@ fn a_load_that_never_holds() {
     let output = loadgen(&["-f", file.path(), "--format", "json"]);
     let search = json(&output)["search"].clone();
     assert!(search["highest"].is_null() && search["interval"].is_null(), "{search:#}");
-    assert_eq!(search["probes"].as_array().map(Vec::len), Some(2), "{search:#}");
+    let probes = search["probes"].as_array().expect("a list");
+    // Twice, and again where other work kept the client from its CPU.
+    assert!((2..=5).contains(&probes.len()) && probes.iter().all(|p| p["load"] == 1.0), "{search:#}");
     assert_eq!(output.status.code(), Some(2), "no request succeeded");
 }
 
