@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """The speed bars: loadgen against its peers on the same work, in turn, as ratios of client CPU per request.
 
-    bench/bars.py [-r ROUNDS] [-s SECONDS] [--loadgen PATH] [--clear URL] [--tls URL] [--small PATH] [--large PATH] [ROW...]
+    bench/bars.py [-r ROUNDS] [-s SECONDS] [--loadgen PATH] [--clear URL] [--tls URL] [--quic URL] [--site URL] [--small PATH]
+                  [--large PATH] [ROW...]
 
 Start a server pinned to CPU 0 first, for example haterm, or nginx with `keepalive_requests 1000000000`, or
 `taskset -c 0 loadgen serve`; clients are pinned to CPU 1. Peers are taken from PATH (wrk, h2load, shb); one that is
 missing leaves its column empty. Each row runs its commands in alternation, ROUNDS times after one that does not count,
 and prints medians: us of client CPU (user + system of the whole process) per successful request, requests per second,
 peak resident memory, and the ratio to the first peer. ROW: part of a row's name. Only loopback URLs are accepted.
-Nothing is asserted: on a shared machine single figures mean little, ratios of one run something.
+Rows that begin with `plan` compare a plan (bench/plans) with flags that ask for the same; `plan log-in` needs `loadgen serve` as
+the server (--site) and its ratio means little. Nothing is asserted: on a shared machine single figures mean little, ratios of one run something.
 """
 
 import argparse
@@ -32,11 +34,13 @@ parser.add_argument("-s", "--seconds", type=int, default=2)
 parser.add_argument("--loadgen", default="target/release/loadgen")
 parser.add_argument("--clear", default="http://127.0.0.1:8081")
 parser.add_argument("--tls", default="https://127.0.0.1:8082")
+parser.add_argument("--quic", default="https://127.0.0.1:8443")
+parser.add_argument("--site", default="http://127.0.0.1:9081", help="`loadgen serve --clear 127.0.0.1:9081`")
 parser.add_argument("--small", default="/?s=100", help="path of a response of 100 bytes")
 parser.add_argument("--large", default="/?s=256k", help="path of a response of 256 KiB")
 parser.add_argument("rows", nargs="*")
 args = parser.parse_args()
-for url in (args.clear, args.tls):
+for url in (args.clear, args.tls, args.quic, args.site):
     if urlparse(url).hostname not in ("127.0.0.1", "localhost", "::1"):
         sys.exit(f"bars: {url}: only loopback addresses are loaded")
 
@@ -65,6 +69,17 @@ def drivers(c, m, url, more="--h1"):
     return [ours(c, m, url, f"{more} --io {io}", io) for io in ("uring", "monoio", "epoll")]
 
 
+PLANS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plans")
+
+
+def plan(c, m, url, protocol, file="step.yaml", name="plan"):
+    sets = {"target": url, "protocol": protocol, "connections.max": c, "connections.streams": m,
+            "phases.0.users": c * m, "phases.0.for": f"{S}s"}
+    if url.startswith("http:"):
+        sets["tls"] = "{}"
+    return name, f"{args.loadgen} --format json -t 1 -f {PLANS}/{file} " + " ".join(f"--set '{k}={v}'" for k, v in sets.items())
+
+
 small, large = args.clear + args.small, args.clear + args.large
 tsmall, tlarge = args.tls + args.small, args.tls + args.large
 close = "--h1 -H 'connection: close'"
@@ -86,6 +101,13 @@ ROWS = {
     "h2c 256k c16 m8": [h2load(16, 8, large), ours(16, 8, large, "")],
     "h2 tls 256k c16 m8": [h2load(16, 8, tlarge), shb(16, 8, tlarge, "--http2"), ours(16, 8, tlarge, "")],
     "h2 tls 100B c1000 m1": [h2load(1000, 1, tsmall), ours(1000, 1, tsmall, "")],
+    "plan h1 c64": [ours(64, 1, small, name="flags"), plan(64, 1, args.clear, "h1")],
+    "plan h2c c8 m8": [ours(8, 8, small, "", "flags"), plan(8, 8, args.clear, "h2c")],
+    "plan h2 tls c8 m8": [ours(8, 8, tsmall, "", "flags"), plan(8, 8, args.tls, "h2")],
+    "plan h3 c8 m8": [ours(8, 8, args.quic + args.small, "--alpn-list=h3", "flags"), plan(8, 8, args.quic, "h3")],
+    "plan h2c c64 m1": [ours(64, 1, small, "", "flags"), plan(64, 1, args.clear, "h2c")],
+    "plan h3 c64 m1": [ours(64, 1, args.quic + args.small, "--alpn-list=h3", "flags"), plan(64, 1, args.quic, "h3")],
+    "plan log-in c64": [ours(64, 1, args.site + "/login", name="flags"), plan(64, 1, args.site, "h1", "log-in.yaml")],
     "drivers h1 100B c64": [wrk(64, small), *drivers(64, 1, small)],
     "drivers h1 100B c512": [wrk(512, small), *drivers(512, 1, small)],
     "drivers h1 256k c64": [wrk(64, large), *drivers(64, 1, large)],

@@ -6,6 +6,7 @@
 mod support;
 
 use engine::{Io, Rows};
+use scenario::Plan;
 use scenario::plan::Protocol;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{BufRead, BufReader, Read};
@@ -82,8 +83,8 @@ impl Drop for Server {
     }
 }
 
-/// Allocations of the whole process in a run.
-fn allocations(plan: &scenario::Plan, (io, rows): (Io, Rows)) -> u64 {
+/// Allocations of the whole process in a run of so many requests.
+fn allocations(plan: &Plan, (io, rows): (Io, Rows)) -> u64 {
     // Snapshots, one an interval, allocate.
     let options = engine::Options { io, interval: Duration::from_secs(3600), rows, ..Default::default() };
     let before = ALLOCATIONS.load(Relaxed);
@@ -138,4 +139,41 @@ fn nothing_is_allocated_per_request() {
         let more = long.saturating_sub(short);
         assert!(more < 200, "{io:?} parallel: {more} more for 20,000 requests");
     }
+    for (protocol, (name, step)) in ["h1", "h2c"].into_iter().flat_map(|p| SCRIPTED.map(|s| (p, s))) {
+        let of = |n| allocations(&scripted(server.address, protocol, step, n), (Io::Uring, Rows::None));
+        of(1000);
+        let (short, long) = (of(1000), of(9000));
+        let more = long.saturating_sub(short);
+        assert!(more < 200, "{protocol} {name}: {more} more for 8000 requests");
+    }
+}
+
+/// Steps of scenarios with a program that must cost no memory either.
+const SCRIPTED: [(&str, &str); 6] = [
+    (
+        "two checks and a header extractor",
+        "get: /api/status, check: { status: 200, headers: { content-type: { includes: json } } }, \
+         extract: { length: { header: content-length } }",
+    ),
+    (
+        "checks on the body",
+        "get: /api/status, check: { body_includes: status, body_size: '> 2', body_matches: 'sta.us' }",
+    ),
+    (
+        "values in path, query and header",
+        "get: '/api/status?a={{n}}', query: { b: '{{t}}' }, headers: { x-n: '{{ n + 1 }}' }",
+    ),
+    ("a pattern", "get: /api/status, extract: { m: { regex: '\"([a-z]+)\"' } }"),
+    ("a cookie", "get: /login, cookies: true, check: { status: 200 }"),
+    ("a text of a variable", "get: /api/status, check: { headers: { content-type: { includes: '{{t}}' } } }"),
+];
+
+fn scripted(address: SocketAddr, protocol: &str, step: &str, iterations: u64) -> Plan {
+    let text = format!(
+        "version: 1\ntarget: http://{address}\nprotocol: {protocol}\nconnections: {{ max: 4 }}\n\
+         variables: {{ n: 7, t: tea }}\ndefaults: {{ lifetime: per_user }}\n\
+         scenarios: {{ s: {{ steps: [ {{ {step} }} ] }} }}\nphases: [ {{ users: 4, iterations: {iterations} }} ]\n"
+    );
+    let plan = scenario::parse(&text, "test.yaml", std::path::Path::new(""), &Default::default());
+    plan.unwrap_or_else(|errors| panic!("{errors}\n{text}"))
 }

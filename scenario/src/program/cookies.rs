@@ -2,6 +2,7 @@
 //! servers.
 
 use crate::limits;
+use std::borrow::Cow;
 
 /// A cookie jar.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +75,14 @@ impl Jar {
             }
         }
         let host_only = domain.is_none();
-        let domain = domain.unwrap_or_else(|| place.host.to_ascii_lowercase());
+        let domain = match domain {
+            Some(domain) => Cow::Owned(domain),
+            // The usual case costs no memory: it was kept before, or is the host as it stands in the plan.
+            None if place.host.bytes().any(|b| b.is_ascii_uppercase()) => {
+                Cow::Owned(place.host.to_ascii_lowercase())
+            }
+            None => Cow::Borrowed(place.host),
+        };
         let path = path.unwrap_or_else(|| default_path(place.path));
         if !domain_matches(place.host, &domain) || domain.len() + path.len() > limits::MAX_COOKIE_BYTES {
             return Ok(()); // section 5.3 step 6: not this server's to set
@@ -102,7 +110,7 @@ impl Jar {
             None => self.0.push(Cookie {
                 name: name.to_owned(),
                 value: value.to_owned(),
-                domain,
+                domain: domain.into_owned(),
                 host_only,
                 path: path.to_owned(),
                 secure,

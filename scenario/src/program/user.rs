@@ -20,6 +20,7 @@ use crate::limits;
 use crate::plan::{CheckTally, Plan};
 use bytes::Bytes;
 use proto::{Fields, Scheme};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +104,7 @@ pub struct World {
     /// What checks and extractors found, in words, where somebody looks at single requests. Whoever does takes it.
     pub notes: Option<Vec<String>>,
     scratch: Vec<u8>,
+    locations: Locations,
     seed: u64,
     /// What the setup of the run handed to all users.
     handed: Arc<[Value]>,
@@ -133,6 +135,7 @@ impl World {
             checks: plan.script.checks.iter().map(|_| CheckTally::default()).collect(),
             pool: Vec::new(),
             scratch: Vec::new(),
+            locations: Locations::new(),
             seed: plan.script.seed,
             handed: plan.script.handed.0.clone(),
             hands: plan.script.hands.clone(),
@@ -801,7 +804,10 @@ impl User {
         }
         for extract in exchange.extracts.iter().filter(|e| e.from.needs_body()) {
             match seen {
-                Some(seen) => self.extract(exchange, extract, |picker| find(&extract.from, seen, picker)),
+                Some(seen) => {
+                    let locations = &mut world.locations;
+                    self.extract(exchange, extract, |picker| find(&extract.from, seen, locations, picker));
+                }
                 None => self.breaks(exchange, "the body is not what content-encoding says"),
             }
         }
@@ -980,19 +986,51 @@ pub(super) fn compare(op: Binary, a: &Val<'_>, b: &Val<'_>) -> Result<bool, Eval
     crate::expr::binary(op, a, b).map(|v| v.truth())
 }
 
-fn find(from: &From, body: &[u8], picker: &mut Picker<'_>) -> Result<(), &'static str> {
+/// Where the groups of a pattern matched: kept by pattern (by its address; programs outlive worlds), since to make one
+/// takes memory.
+type Locations = HashMap<usize, regex::bytes::CaptureLocations>;
+
+/// Offers what a group matched in each match of a pattern, as `captures_iter` would find them.
+fn find_pattern(
+    pattern: &regex::bytes::Regex,
+    group: usize,
+    body: &[u8],
+    locations: &mut Locations,
+    picker: &mut Picker<'_>,
+) {
+    let key = std::ptr::from_ref(pattern).addr();
+    let places = locations.entry(key).or_insert_with(|| pattern.capture_locations());
+    let (mut at, mut last) = (0, None);
+    while at <= body.len()
+        && let Some(found) = pattern.captures_read_at(places, body, at)
+    {
+        let (empty, end) = (found.is_empty(), found.end());
+        at = if empty { end + 1 } else { end };
+        // Nothing right behind a match is no match of its own.
+        if empty && last == Some(end) {
+            continue;
+        }
+        last = Some(end);
+        if let Some((from, to)) = places.get(group)
+            && !picker.offer_bytes(&body[from..to])
+        {
+            return;
+        }
+    }
+}
+
+fn find(
+    from: &From,
+    body: &[u8],
+    locations: &mut Locations,
+    picker: &mut Picker<'_>,
+) -> Result<(), &'static str> {
     match from {
         From::Json(path) => path
             .each(body, |value| picker.offer(value.get().unwrap_or(Val::Null)))
             .map_err(|_| "the body is not JSON"),
         From::Regex(pattern, group) => {
-            for captures in pattern.captures_iter(body) {
-                if let Some(found) = captures.get(*group)
-                    && !picker.offer_bytes(found.as_bytes())
-                {
-                    break;
-                }
-            }
+            find_pattern(pattern, *group, body, locations, picker);
             Ok(())
         }
         From::Css(selector, attribute) => {
