@@ -56,12 +56,15 @@ fn try_all(mut plan: Plan) -> Result<u8, Failure> {
 fn alone(plan: &Plan, scenario: usize) -> Plan {
     let mut plan = plan.clone();
     plan.scenarios = vec![plan.scenarios.swap_remove(scenario)];
+    // All scenarios take part, one after the other.
+    plan.tracks.clear();
     plan.phases = vec![Phase {
         name: "check".into(),
         users: NonZeroU32::MIN,
         load: Load::Closed,
         stop: Stop::IterationsPerUser(NonZeroU64::MIN),
         record: true,
+        overrides: Default::default(),
     }];
     plan.thresholds.clear();
     plan.search = None;

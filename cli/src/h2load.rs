@@ -66,6 +66,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         phases: load.phases(args.load.warm_up_time, streams)?,
         http2: http2::settings(args)?,
         http3: http3::settings(args),
+        tracks: vec![],
         thresholds: vec![],
         search: None,
         script: Default::default(),
@@ -153,6 +154,7 @@ impl Amount {
             load: self.load.clone(),
             stop,
             record,
+            overrides: Default::default(),
         };
         let Some(duration) = self.duration else {
             let n = NonZeroU64::new(self.requests).expect("checked above");

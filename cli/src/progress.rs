@@ -12,6 +12,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Progress {
     phases: Vec<Phase>,
+    /// Scenarios have phases of their own: there is no single one that the run is in.
+    side_by_side: bool,
     last: (Duration, Books),
     shown: bool,
 }
@@ -19,7 +21,12 @@ pub struct Progress {
 impl Progress {
     /// Of a run of this plan.
     pub fn new(plan: &Plan) -> Progress {
-        Progress { phases: plan.phases.clone(), last: (Duration::ZERO, Books::default()), shown: false }
+        Progress {
+            phases: plan.phases.clone(),
+            side_by_side: plan.tracks.len() > 1,
+            last: (Duration::ZERO, Books::default()),
+            shown: false,
+        }
     }
 
     /// Shows a snapshot.
@@ -62,6 +69,9 @@ impl Progress {
     /// The phase's name, and how far it is.
     fn stage(&self, snapshot: &Snapshot) -> String {
         let Some(phase) = self.phases.get(snapshot.phase) else { return String::new() };
+        if self.side_by_side {
+            return format!("{:.0} s", snapshot.elapsed.as_secs_f64());
+        }
         let timed = |p: &Phase| match p.stop {
             Stop::After(time) => Some(time),
             _ => None,

@@ -6,9 +6,6 @@
 use proto::Time;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A core that has left is past every meeting.
-const GONE: usize = usize::MAX;
-
 /// The meetings of a run.
 pub(crate) struct Gate {
     state: Mutex<State>,
@@ -16,8 +13,10 @@ pub(crate) struct Gate {
 }
 
 struct State {
-    /// How many meetings each core has come to.
-    reached: Vec<usize>,
+    /// Which meetings each core has come to. Several may be going on, for scenarios that run side by side.
+    reached: Vec<Vec<bool>>,
+    /// Cores that are gone: at every meeting.
+    gone: Vec<bool>,
     /// When the last core came to each meeting.
     latest: Vec<Time>,
     cancelled: bool,
@@ -36,8 +35,13 @@ pub(crate) fn end_of(phase: usize) -> usize {
 impl Gate {
     /// A gate for so many cores and phases.
     pub(crate) fn new(cores: usize, phases: usize) -> Gate {
-        let state =
-            State { reached: vec![0; cores], latest: vec![Time::ZERO; end_of(phases)], cancelled: false };
+        let meetings = end_of(phases);
+        let state = State {
+            reached: vec![vec![false; meetings]; cores],
+            gone: vec![false; cores],
+            latest: vec![Time::ZERO; meetings],
+            cancelled: false,
+        };
         Gate { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -60,7 +64,7 @@ impl Gate {
 
 impl State {
     fn met(&self, meeting: usize) -> bool {
-        self.reached.iter().all(|&r| r > meeting)
+        self.reached.iter().zip(&self.gone).all(|(reached, gone)| *gone || reached[meeting])
     }
 }
 
@@ -74,7 +78,7 @@ impl Place<'_> {
     /// Comes to a meeting.
     pub(crate) fn come(&self, meeting: usize, now: Time) {
         let mut state = self.gate.lock();
-        state.reached[self.core] = meeting + 1;
+        state.reached[self.core][meeting] = true;
         state.latest[meeting] = state.latest[meeting].max(now);
         self.gate.changed.notify_all();
     }
@@ -88,7 +92,7 @@ impl Place<'_> {
     /// Comes to the start and waits for the others. False: the run was called off.
     pub(crate) fn wait_for_start(&self) -> bool {
         let mut state = self.gate.lock();
-        state.reached[self.core] = START + 1;
+        state.reached[self.core][START] = true;
         self.gate.changed.notify_all();
         while !state.met(START) && !state.cancelled {
             state = self.gate.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +103,7 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.gate.lock().reached[self.core] = GONE;
+        self.gate.lock().gone[self.core] = true;
         self.gate.changed.notify_all();
     }
 }
@@ -126,7 +130,9 @@ mod tests {
         drop(b); // before the start, as a thread that could not be made
         a.come(end_of(0), Time::from_nanos(3));
         assert_eq!(a.all_came(end_of(0)), None);
-        c.come(end_of(1), Time::from_nanos(9)); // further already, where a phase ended by time
+        c.come(end_of(1), Time::from_nanos(9)); // of a scenario beside, whose phase is over before
+        assert_eq!(a.all_came(end_of(0)), None);
+        c.come(end_of(0), Time::from_nanos(2));
         assert_eq!(a.all_came(end_of(0)), Some(Time::from_nanos(3)));
         assert_eq!(c.all_came(end_of(1)), None);
         drop(a);

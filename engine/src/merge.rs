@@ -43,7 +43,7 @@ pub(crate) fn result(
     let (phases, steps, phase_steps) = phases_and_steps(setup, &mut cores);
     let mut totals = Figures::default();
     phases.iter().filter(|p| p.record).for_each(|p| totals.merge(&p.figures));
-    let elapsed: Duration = phases.iter().filter(|p| p.record).map(|p| p.elapsed).sum();
+    let (elapsed, wall) = (length(setup, &cores, |record| record), length(setup, &cores, |_| true));
     let facts: Vec<CoreFacts<'_>> = cores
         .iter()
         .map(|(core, cost)| CoreFacts {
@@ -61,6 +61,7 @@ pub(crate) fn result(
         broken: &broken,
         totals: &totals,
         phases: &phases,
+        wall,
         quic: &connections.quic,
     });
     let script = script(setup, &cores, &steps);
@@ -68,7 +69,7 @@ pub(crate) fn result(
         began,
         interrupted,
         elapsed,
-        wall: phases.iter().map(|p| p.elapsed).sum(),
+        wall,
         client_rates: cores
             .iter()
             .flat_map(|(c, _)| c.client_requests.iter().map(|&n| per_second(n, elapsed)))
@@ -190,12 +191,28 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
     (phases, steps, phase_steps)
 }
 
+/// How long phases went on, those that ran at a time counted once.
+fn length(setup: &Setup, cores: &[(CoreResult, Cost)], counts: impl Fn(bool) -> bool) -> Duration {
+    let phases = setup.plan.phases.iter().enumerate().filter(|(_, p)| counts(p.record));
+    let mut spans: Vec<(u64, u64)> = phases.map(|(index, _)| span(index, cores)).collect();
+    spans.sort_unstable();
+    let (mut all, mut until) = (0, 0);
+    for (began, ended) in spans {
+        all += ended.saturating_sub(began.max(until));
+        until = until.max(ended);
+    }
+    Duration::from_nanos(all)
+}
+
 /// From when the first core began a phase to when the last ended it.
 fn elapsed(phase: usize, cores: &[(CoreResult, Cost)]) -> Duration {
-    let times = cores.iter().filter_map(|(c, _)| c.phases[phase]);
-    let (began, ended) = times
-        .fold((u64::MAX, 0), |(b, e), (began, ended)| (b.min(began.as_nanos()), e.max(ended.as_nanos())));
+    let (began, ended) = span(phase, cores);
     Duration::from_nanos(ended.saturating_sub(began))
+}
+
+fn span(phase: usize, cores: &[(CoreResult, Cost)]) -> (u64, u64) {
+    let times = cores.iter().filter_map(|(c, _)| c.phases[phase]);
+    times.fold((u64::MAX, 0), |(b, e), (began, ended)| (b.min(began.as_nanos()), e.max(ended.as_nanos())))
 }
 
 fn total_cost(cores: &[(CoreResult, Cost)]) -> Cost {

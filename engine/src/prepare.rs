@@ -13,7 +13,7 @@ use crate::tls::{TlsSetup, server_name};
 use crate::{Event, Options, StartError, limits};
 use proto::Scheme;
 use scenario::Plan;
-use scenario::plan::{Congestion, Curve, Endpoint, Load, Protocol, Share, Stop, Tls, TlsVersion};
+use scenario::plan::{Congestion, Curve, Endpoint, Load, Protocol, Share, Stop, Tls, TlsVersion, Track};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -297,7 +297,12 @@ fn churn(plan: &Plan, addresses: u64) -> Option<Churn> {
         Load::Open(arrivals) => peak(&arrivals.curve),
         Load::Closed | Load::Ramp { .. } => None,
     });
-    let rate = peaks.collect::<Option<Vec<f64>>>().map(|all| all.into_iter().fold(0.0, f64::max));
+    let peaks = peaks.collect::<Option<Vec<f64>>>();
+    // Of each track, and together, since they run at a time.
+    let rate = peaks.map(|all| {
+        let of = |t: &Track| all[t.phases.clone()].iter().copied().fold(0.0, f64::max);
+        plan.all_tracks().iter().map(of).sum::<f64>()
+    });
     Some(Churn {
         closed_from_here: !by_server,
         total: total.map(|n| n.saturating_mul(steps).div_ceil(per_connection).div_ceil(addresses)),
@@ -367,7 +372,7 @@ fn ranges(sorted: &[usize]) -> String {
 
 /// How many cores the plan can use.
 pub(crate) fn cores(plan: &Plan, options: &Options, observe: &mut dyn FnMut(Event)) -> usize {
-    let users = plan.phases.iter().map(|p| p.users.get()).max().unwrap_or(1) as usize;
+    let users = plan.users().max(1) as usize;
     let connections = plan.connections.max.get() as usize;
     let most = match plan.connections.share {
         Share::PerUser => connections,

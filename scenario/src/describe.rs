@@ -3,7 +3,8 @@
 use crate::duration::show_duration;
 use crate::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
-    Plan, Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Timeouts, Tls,
+    PhaseOverrides, Plan, Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target,
+    Timeouts, Tls, Track,
 };
 use crate::program::Exchange;
 use crate::rate::show_rate;
@@ -39,19 +40,19 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
         write_steps(out, &plan.once(once), &once.scenario)?;
     }
     writeln!(out, "scenarios:")?;
-    for scenario in &plan.scenarios {
-        write_scenario(out, plan, scenario)?;
+    for (index, scenario) in plan.scenarios.iter().enumerate() {
+        write_scenario(out, plan, scenario, plan.own_track(index))?;
     }
     if let Some(search) = &plan.search {
         write_search(out, search)?;
         writeln!(out, "# the phases of the first probe:")?;
-        return plan.phases.iter().try_for_each(|phase| {
-            out.push('#');
-            write_phase(out, phase)
-        });
+        return plan.phases.iter().try_for_each(|phase| write_phase(out, "#  ", plan, phase));
     }
-    writeln!(out, "phases:")?;
-    plan.phases.iter().try_for_each(|phase| write_phase(out, phase))?;
+    let shared = plan.all_tracks().iter().find(|t| !t.own).map(|t| t.phases.clone());
+    if let Some(phases) = shared {
+        writeln!(out, "phases:")?;
+        plan.phases[phases].iter().try_for_each(|phase| write_phase(out, "  ", plan, phase))?;
+    }
     if !plan.thresholds.is_empty() {
         writeln!(out, "thresholds:")?;
     }
@@ -269,9 +270,16 @@ fn write_timeouts(out: &mut String, t: &Timeouts) -> fmt::Result {
     )
 }
 
-fn write_scenario(out: &mut String, plan: &Plan, scenario: &Scenario) -> fmt::Result {
+fn write_scenario(out: &mut String, plan: &Plan, scenario: &Scenario, own: Option<&Track>) -> fmt::Result {
     writeln!(out, "  {}:", plain(&scenario.name))?;
-    writeln!(out, "    weight: {}", scenario.weight)?;
+    match own {
+        None => writeln!(out, "    weight: {}", scenario.weight)?,
+        Some(track) => {
+            writeln!(out, "    start_after: {}\n    phases:", show_duration(track.start_after))?;
+            let mut phases = plan.phases[track.phases.clone()].iter();
+            phases.try_for_each(|phase| write_phase(out, "      ", plan, phase))?;
+        }
+    }
     if scenario.order == Order::RoundRobin {
         writeln!(out, "    # each request takes the next step in turn")?;
     }
@@ -363,7 +371,7 @@ fn text(text: &Text) -> String {
     out
 }
 
-fn write_phase(out: &mut String, phase: &Phase) -> fmt::Result {
+fn write_phase(out: &mut String, indent: &str, plan: &Plan, phase: &Phase) -> fmt::Result {
     let stop = match phase.stop {
         Stop::After(time) => format!("for: {}", show_duration(time)),
         Stop::Iterations(n) => format!("iterations: {n}"),
@@ -375,7 +383,20 @@ fn write_phase(out: &mut String, phase: &Phase) -> fmt::Result {
         Load::Ramp { from, to } => format!("users: {from}..{to}"),
         Load::Open(arrivals) => format!("{}, users_max: {}", schedule(arrivals), phase.users),
     };
-    writeln!(out, "  - {{ name: {name}, {load}, {stop}, record: {} }}", phase.record)
+    write!(out, "{indent}- {{ name: {name}, {load}, {stop}, record: {}", phase.record)?;
+    let PhaseOverrides { graceful_stop, weights, think } = &phase.overrides;
+    if let Some(time) = graceful_stop {
+        write!(out, ", graceful_stop: {}", show_duration(*time))?;
+    }
+    if let Some(factor) = think {
+        write!(out, ", think: {factor}")?;
+    }
+    if let Some(weights) = weights {
+        let named = plan.scenarios.iter().zip(weights).filter(|(_, w)| **w > 0);
+        let all: Vec<String> = named.map(|(s, w)| format!("{}: {w}", plain(&s.name))).collect();
+        write!(out, ", scenarios: {{ {} }}", all.join(", "))?;
+    }
+    writeln!(out, " }}")
 }
 
 fn write_search(out: &mut String, search: &Search) -> fmt::Result {

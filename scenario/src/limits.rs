@@ -146,3 +146,6 @@ pub const MAX_LIST_VALUES: usize = 10_000;
 pub const MAX_POOLED_BUFFER: usize = 256 * 1024;
 /// Rows or values of data written in the plan itself.
 pub const MAX_ROWS: usize = 100_000;
+
+/// Pauses of a phase are at most so many times as long: more is a typing error.
+pub(crate) const MAX_THINK_FACTOR: f64 = 1_000.0;

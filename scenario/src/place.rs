@@ -166,8 +166,10 @@ pub(crate) const SCENARIO: Place = Place {
         "auth",
         "lifetime",
         "on_error",
+        "phases",
+        "start_after",
     ],
-    later: &["phases", "defaults", "tags", "setup", "teardown", "start_after"],
+    later: &["defaults", "tags", "setup", "teardown"],
 };
 
 /// Keys of a step that say what it does.
@@ -325,8 +327,11 @@ pub(crate) const PHASE: Place = Place {
         "iterations",
         "iterations_per_user",
         "record",
+        "graceful_stop",
+        "scenarios",
+        "think",
     ],
-    later: &["stages", "graceful_stop", "start_after", "scenarios", "seed", "connections", "think"],
+    later: &["stages", "start_after", "seed", "connections"],
 };
 
 pub(crate) const BACKLOG: Place = Place { name: "backlog", keys: &["time", "number"], later: &[] };

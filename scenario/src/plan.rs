@@ -8,9 +8,11 @@ use crate::program::{Handed, Program};
 use crate::search::Search;
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,14 +38,30 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// What users do. Never empty, no scenario without a step.
     pub scenarios: Vec<Scenario>,
-    /// One after the other. Never empty.
+    /// One after the other, or as [`Plan::tracks`] says. Never empty.
     pub phases: Vec<Phase>,
+    /// What runs side by side; empty: all scenarios share all phases. See [`Plan::all_tracks`].
+    pub tracks: Vec<Track>,
     /// What decides the exit code.
     pub thresholds: Vec<Threshold>,
     /// What scripted scenarios share.
     pub script: Script,
     /// The load to look for. The phases are then those of its first probe, and there are no thresholds.
     pub search: Option<Search>,
+}
+
+/// Phases that follow one another, and the scenarios whose iterations they make begin. Tracks run side by side, each with users
+/// of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// Indices of scenarios. Never empty; a scenario is of one track.
+    pub scenarios: Vec<usize>,
+    /// Indices of phases. Never empty; tracks divide the phases of the plan.
+    pub phases: Range<usize>,
+    /// How long after the start of the run the first of them begins.
+    pub start_after: Duration,
+    /// Its phases are its scenario's own, and not those of the plan.
+    pub own: bool,
 }
 
 /// What the programs of all scenarios share.
@@ -134,6 +152,7 @@ impl Plan {
             load: Load::Closed,
             stop: Stop::Iterations(NonZeroU64::MIN),
             record: true,
+            overrides: PhaseOverrides::default(),
         };
         let width = once.scenario.program.as_ref().map_or(1, |p| p.width());
         let max = match self.connections.share {
@@ -147,6 +166,7 @@ impl Plan {
             connections: Connections { max, ramp_up, mix: None, ..self.connections.clone() },
             scenarios: vec![once.scenario.clone()],
             phases: vec![phase],
+            tracks: vec![],
             thresholds: vec![],
             script: Script {
                 data: vec![],
@@ -171,6 +191,29 @@ impl Plan {
         self.targets.iter().chain(once.flat_map(|o| &o.targets))
     }
 
+    /// What runs side by side: the tracks, or the one that all scenarios and phases are.
+    pub fn all_tracks(&self) -> Cow<'_, [Track]> {
+        match self.tracks.is_empty() {
+            false => Cow::Borrowed(&self.tracks),
+            true => Cow::Owned(vec![Track {
+                scenarios: (0..self.scenarios.len()).collect(),
+                phases: 0..self.phases.len(),
+                start_after: Duration::ZERO,
+                own: false,
+            }]),
+        }
+    }
+
+    /// The track of a scenario that has phases of its own.
+    pub fn own_track(&self, scenario: usize) -> Option<&Track> {
+        self.tracks.iter().find(|t| t.own && t.scenarios == [scenario])
+    }
+
+    /// The most users that there are at a time, over all tracks.
+    pub fn users(&self) -> u32 {
+        most_users(&self.all_tracks(), &self.phases)
+    }
+
     /// Whether any target is the built-in server, which must be started before the run.
     pub fn needs_builtin(&self) -> bool {
         self.all_targets().any(|t| t.endpoint == Endpoint::Builtin)
@@ -188,6 +231,12 @@ impl Plan {
             }
         }
     }
+}
+
+/// The most users that there may be at a time: those of the largest phase of each track.
+pub(crate) fn most_users(tracks: &[Track], phases: &[Phase]) -> u32 {
+    let of = |t: &Track| phases[t.phases.clone()].iter().map(|p| p.users.get()).max().unwrap_or(0);
+    tracks.iter().map(of).fold(0, u32::saturating_add)
 }
 
 /// A place to connect to, and the name it has there.
@@ -701,6 +750,20 @@ pub struct Phase {
     pub stop: Stop,
     /// False: a warm-up. Paced like the rest, in the books, not in the result's figures.
     pub record: bool,
+    /// What is different in it.
+    pub overrides: PhaseOverrides,
+}
+
+/// What a phase does differently.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PhaseOverrides {
+    /// How long iterations may go on when the time of the phase is over, before they are ended after the request they are at.
+    /// The next phase begins after that. `None`: they go on into the next phase.
+    pub graceful_stop: Option<Duration>,
+    /// Other weights than those of the scenarios; by scenario of the plan, 0 where it has no iterations in this phase.
+    pub weights: Option<Vec<u32>>,
+    /// What pauses are multiplied by.
+    pub think: Option<f64>,
 }
 
 /// What makes iterations begin.

@@ -58,6 +58,7 @@ impl Search {
             load: model.clone(),
             stop: Stop::After(time),
             record,
+            overrides: Default::default(),
         };
         let mut phases = Vec::with_capacity(2);
         if !self.warm_up.is_zero() {

@@ -74,8 +74,8 @@ impl Open {
 
 impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Takes up the schedule of a phase, if it has one; what waited in the phase before waits on.
-    pub(super) fn enter_open_model(&mut self, index: usize, began: Time) {
-        let before = self.arrivals.take();
+    pub(super) fn enter_open_model(&mut self, t: usize, index: usize, began: Time) {
+        let before = self.tracks[t].arrivals.take();
         let plan = &self.setup.plan.phases[index];
         let Load::Open(arrivals) = &plan.load else {
             self.drop_backlog(before, index);
@@ -93,7 +93,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             waiting: 0,
             most: per_core.max(1),
             longest: arrivals.backlog.time.map_or(u64::MAX, |t| t.as_nanos() as u64),
-            idle: Vec::with_capacity(self.users.len()),
+            idle: Vec::with_capacity(self.tracks[t].users as usize),
             margin: limits::SPIN_MAX.as_nanos() as u64,
         };
         match before {
@@ -101,17 +101,17 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             None => open.backlog = vec![VecDeque::new(); lanes.own as usize],
         }
         if self.pooling() {
-            let active = self.phase.active as usize;
+            let users = self.tracks[t].first..self.tracks[t].phase.active;
             let idle = |u: &u32| self.users[*u as usize].state == State::Idle;
-            open.idle.extend((0..active as u32).rev().filter(idle));
+            open.idle.extend(users.rev().filter(idle));
         }
-        self.arrivals = Some(Box::new(open));
-        self.serve_carried(began);
+        self.tracks[t].arrivals = Some(Box::new(open));
+        self.serve_carried(t, began);
     }
 
     /// What was carried over from the phase before may find users now.
-    fn serve_carried(&mut self, now: Time) {
-        let Some(open) = &mut self.arrivals else { return };
+    fn serve_carried(&mut self, t: usize, now: Time) {
+        let Some(open) = &mut self.tracks[t].arrivals else { return };
         if open.waiting == 0 {
             return;
         }
@@ -122,11 +122,15 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Starts what is due.
     pub(super) fn release_arrivals(&mut self, now: Time) {
-        let Some(mut open) = self.arrivals.take() else { return };
-        let phase = self.phase.index;
+        (0..self.tracks.len()).for_each(|t| self.release_arrivals_of(t, now));
+    }
+
+    fn release_arrivals_of(&mut self, t: usize, now: Time) {
+        let track = &mut self.tracks[t];
+        let Some(mut open) = track.arrivals.take() else { return };
+        let (phase, ends) = (track.phase.index, track.phase.ends);
         // What is due after the phase belongs to the next.
-        let until =
-            if self.phase.ends <= now { Time::from_nanos(self.phase.ends.as_nanos() - 1) } else { now };
+        let until = if ends <= now { Time::from_nanos(ends.as_nanos() - 1) } else { now };
         while let Some(arrival) = open.schedule.take(until) {
             self.recorder.arrived[phase] += 1;
             let lane = arrival.lane as usize;
@@ -134,7 +138,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 self.recorder.dropped[phase] += 1;
                 continue;
             }
-            let user = if self.pooling() { open.idle.pop() } else { self.idle_of(arrival.lane) };
+            let user = if self.pooling() { open.idle.pop() } else { self.idle_of(t, arrival.lane) };
             match user {
                 Some(user) => self.start_iteration(user, arrival.due, now),
                 None => {
@@ -149,12 +153,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 }
             }
         }
-        self.arrivals = Some(open);
+        self.tracks[t].arrivals = Some(open);
     }
 
-    /// An idle user of the connection that is this lane.
-    fn idle_of(&self, lane: u32) -> Option<u32> {
-        let users = (lane..self.phase.active).step_by(self.share.links as usize);
+    /// An idle user of the connection that is this lane. There is one track where users own connections.
+    fn idle_of(&self, t: usize, lane: u32) -> Option<u32> {
+        let users = (lane..self.tracks[t].phase.active).step_by(self.share.links as usize);
         users.into_iter().find(|&u| self.users[u as usize].state == State::Idle)
     }
 
@@ -162,13 +166,15 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn serve_backlog(&mut self, user: u32, now: Time) {
         self.users[user as usize].state = State::Idle;
         let pooling = self.pooling();
-        let Some(open) = &mut self.arrivals else { return };
-        if user >= self.phase.active {
+        let t = self.track_of(user);
+        let track = &mut self.tracks[t];
+        let Some(open) = &mut track.arrivals else { return };
+        if user >= track.phase.active {
             return;
         }
         let lane = if pooling { 0 } else { (user % self.share.links) as usize };
-        self.recorder.dropped[self.phase.index] += open.expire(lane, now);
-        if self.stopping {
+        self.recorder.dropped[track.phase.index] += open.expire(lane, now);
+        if self.stopping || track.closing {
             return;
         }
         match open.backlog[lane].pop_front() {
@@ -188,9 +194,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.recorder.dropped[of] += open.map_or(0, |o| o.waiting);
     }
 
-    /// The last phase is over: nobody takes what waits.
-    pub(super) fn close_open_model(&mut self) {
-        let open = self.arrivals.take();
-        self.recorder.dropped[self.phase.index] += open.map_or(0, |o| o.waiting);
+    /// Nothing more begins in a track: nobody takes what waits.
+    pub(super) fn close_open_model(&mut self, t: usize) {
+        let track = &mut self.tracks[t];
+        let open = track.arrivals.take();
+        self.recorder.dropped[track.phase.index] += open.map_or(0, |o| o.waiting);
     }
 }

@@ -29,6 +29,7 @@ mod quic;
 mod script;
 #[cfg(test)]
 mod simulation;
+mod tracks;
 mod traffic;
 mod users;
 
@@ -48,7 +49,7 @@ use crate::timers::{Owner, Timers};
 use crate::tls::{ServerName, TlsSetup};
 use crate::trace::{Exchange, Trace};
 use crate::{Options, Pacing};
-use arrivals::{Open, Until};
+use arrivals::Until;
 use link::{Link, Prepared};
 pub(crate) use prelude::PreludeSetup;
 use proto::{Field, Template, Text, Time, Want};
@@ -58,11 +59,12 @@ use scenario::plan::{Load, Order, Protocol, Share, Step};
 use scenario::program::data::Shard;
 use script::Scripts;
 pub(crate) use script::{Numbers, Script, ScriptFigures};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::time::Duration;
+use tracks::{Stage, Track};
 pub(crate) use users::{CoreShare, shares};
-use users::{PhaseRun, User, Wheel};
+use users::{User, Wheel};
 
 /// What all cores of a run share, made before the start and never changed.
 pub(crate) struct Setup {
@@ -290,12 +292,12 @@ pub(crate) struct Core<'a, D, C> {
     timers: Timers,
     batch: Batch,
     recorder: Recorder,
-    wheel: Wheel,
+    tracks: Vec<Track>,
+    track_of_phase: Vec<u16>,
+    /// Users whose iterations end after the request they are at.
+    cut: HashSet<u32>,
     /// How connections begin, see [`crate::tls::Opening`].
     openings: Wheel,
-    phase: PhaseRun,
-    /// The schedule of a phase in the open model.
-    arrivals: Option<Box<Open>>,
     phases: Vec<Option<(Time, Time)>>,
     /// Users that wait for others.
     met: Vec<meet::Waiting>,
@@ -306,8 +308,6 @@ pub(crate) struct Core<'a, D, C> {
     /// Plaintext on its way into TLS, or datagrams on theirs to the kernel.
     scratch: Vec<u8>,
     told: Vec<Told>,
-    /// Users in an iteration.
-    running: u64,
     /// Links in state `Open`.
     open: u32,
     stopping: bool,
@@ -331,7 +331,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         io.set_lingering_max(setup.lingering);
         let now = clock.now();
         let targets = setup.targets.len();
-        let users = share.phases.iter().map(|p| p.users).max().unwrap_or(0);
+        let users: u32 = share.tracks.iter().sum();
         let all_links = u64::from(setup.plan.connections.max.get());
         let ramp = setup.plan.connections.ramp_up.as_nanos() as u64;
         let ramp_step = setup.plan.connections.ramp_step.get();
@@ -348,27 +348,23 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let mix = plan.mix();
         let multiplexed = plan.protocol != Protocol::H1 && plan.connections.streams.get() > 1;
         let batch = Batch::new(setup.options.batch && io.can_nap(), multiplexed, now);
+        let tracks = tracks::tracks(plan, &share.tracks, now);
         Core {
             recorder: Recorder::new(
                 setup.plan.phases.iter().map(|p| p.record),
                 if setup.options.by_step { setup.steps.len() } else { 1 },
                 &setup.keep,
             ),
-            wheel: Wheel::new(setup.plan.scenarios.iter().map(|s| s.weight.get())),
-            openings: Wheel::new([mix.fresh, mix.resumed, mix.early].into_iter()),
-            phase: PhaseRun {
-                index: 0,
-                began: now,
-                ends: Time::NEVER,
-                budget: 0,
-                per_user: 0,
-                active: 0,
-                ramp: None,
-            },
-            arrivals: None,
+            openings: Wheel::new([mix.fresh, mix.resumed, mix.early].into_iter().enumerate()),
             phases: vec![None; setup.plan.phases.len()],
             links,
-            users: (0..users).map(|_| User::new()).collect(),
+            users: tracks
+                .iter()
+                .flat_map(|t| (0..t.users).map(|_| User::new(t.phases.start as u16)))
+                .collect(),
+            track_of_phase: tracks::by_phase(&tracks, setup.plan.phases.len()),
+            tracks,
+            cut: HashSet::new(),
             scripts: Scripts::new(
                 plan,
                 users,
@@ -388,7 +384,6 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             datagrams: Vec::new(),
             scratch: Vec::new(),
             told: Vec::new(),
-            running: 0,
             open: 0,
             stopping: false,
             meeting: false,
@@ -426,23 +421,14 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             link.reopen_at = start.after(Duration::from_nanos(link.reopen_at.as_nanos()));
         }
         (0..self.links.len() as u32).for_each(|link| self.start_link(link, start));
-        let mut begins = self.open_links_first(&mut run, place, tell)?;
-        'phases: for index in 0..self.setup.plan.phases.len() {
-            self.begin_phase(index, begins, run.now);
-            self.advance_users(run.now);
-            self.release_arrivals(run.now);
-            self.flush(run.now);
-            begins = loop {
-                if let Some(end) = self.phase_end(place, run.now) {
-                    break end;
-                }
-                self.step(&mut run, tell)?;
-                if self.is_to_leave(&mut run) {
-                    self.end_phase(run.now.min(self.phase.ends));
-                    break 'phases;
-                }
-            };
-            self.end_phase(begins);
+        let begins = self.open_links_first(&mut run, place, tell)?;
+        self.begin_tracks(begins);
+        while !self.move_tracks(place, run.now) {
+            self.step(&mut run, tell)?;
+            if self.is_to_leave(&mut run) {
+                self.end_running_phases(run.now);
+                break;
+            }
         }
         self.drain(&mut run, tell)?;
         self.finish(run, tell)
@@ -456,7 +442,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         place: &Place<'_>,
         tell: &mut dyn FnMut(Told),
     ) -> io::Result<Time> {
-        if !matches!(self.setup.plan.phases[0].load, Load::Open(_)) {
+        let open = |t: &Track| matches!(self.setup.plan.phases[t.phase.index].load, Load::Open(_));
+        if !self.tracks.iter().any(open) {
             return Ok(run.now);
         }
         let until = run.now.after(limits::OPEN_FIRST);
@@ -478,25 +465,6 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 return Ok(run.now);
             }
         }
-    }
-
-    /// The end of the present phase, once it is there for all cores: a phase that counts ends when the last core has done
-    /// its part, so that rates are over one stretch of time and phases do not overlap.
-    fn phase_end(&mut self, place: &Place<'_>, now: Time) -> Option<Time> {
-        if !self.phase_over(now) {
-            return None;
-        }
-        if self.phase.ends != Time::NEVER {
-            return Some(self.phase.ends);
-        }
-        let meeting = gate::end_of(self.phase.index);
-        if !self.meeting {
-            place.come(meeting, now);
-            self.meeting = true;
-        }
-        let end = place.all_came(meeting)?;
-        self.meeting = false;
-        Some(end)
     }
 
     /// A turn, and what the run wants between turns.
@@ -535,7 +503,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     }
 
     fn is_drained(&self, run: &Progress<'_>) -> bool {
-        self.running == 0
+        self.running() == 0
             || run.now >= run.drain_until
             || run.interrupts.count() > u8::from(run.interrupted)
             || self.nothing_moves()
@@ -543,12 +511,12 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
 
     /// What was begun in the open model is waited for: without its slowest requests the figures would be too good.
     fn drain(&mut self, run: &mut Progress<'_>, tell: &mut dyn FnMut(Told)) -> io::Result<()> {
-        if self.stopping || run.gave_up.is_some() || self.arrivals.is_none() {
+        if self.stopping || run.gave_up.is_some() || !self.waits_for_iterations() {
             return Ok(());
         }
-        self.close_open_model();
+        (0..self.tracks.len()).for_each(|t| self.close_open_model(t));
         self.stopping = true;
-        self.phase.ends = Time::NEVER;
+        self.tracks.iter_mut().for_each(|t| t.phase.ends = Time::NEVER);
         run.drain_until = run.now.after(self.setup.options.drain);
         while !self.is_drained(run) {
             self.step(run, tell)?;
@@ -560,7 +528,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         // What was written in the last turn still goes out: it counts as sent.
         let now = run.now;
         self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO, limit: Duration::ZERO })?;
-        self.close_open_model();
+        (0..self.tracks.len()).for_each(|t| self.close_open_model(t));
         self.abandon_all();
         (0..self.links.len() as u32).for_each(|link| self.harvest_path(link));
         self.leave_quic(now);
@@ -595,14 +563,10 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         } else {
             limits::TICK
         });
-        let deadline = deadline.min(self.timers.next()).min(self.phase.ends).min(tick);
-        let deadline = self.phase.ramp.map_or(deadline, |r| deadline.min(r.next()));
+        let deadline = deadline.min(self.timers.next()).min(self.tracks_deadline()).min(tick);
         let in_flight = self.queues.in_flight as u32;
-        let now = match &self.arrivals {
-            Some(open) => {
-                let until = open.until(before, self.setup.options.pacing == Pacing::Precise);
-                self.wait_for_arrival(before, deadline, until)?
-            }
+        let now = match self.until_arrival(before, self.setup.options.pacing == Pacing::Precise) {
+            Some(until) => self.wait_for_arrival(before, deadline, until)?,
             None => self.wait_for_completions(before, deadline)?,
         };
         while let Some(completion) = self.io.next() {
@@ -637,7 +601,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.release_arrivals(now);
         self.flush(now);
         let (clock, ended) = (&self.clock, self.recorder.ended);
-        if self.arrivals.is_none() {
+        if !self.has_schedule() {
             self.batch.after_turn(now, ended, in_flight, || clock.thread_cpu());
         }
         Ok(now)
@@ -695,10 +659,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.io.wait(before, plain(deadline.min(wake), 1))?;
         let now = self.clock.now().max(before);
         self.note_pause(deadline.min(wake).max(before), now);
-        if let Some(open) =
-            self.arrivals.as_mut().filter(|_| wake <= deadline && now >= wake && self.io.is_idle())
-        {
-            open.woke(wake, now);
+        if wake <= deadline && now >= wake && self.io.is_idle() {
+            self.tracks.iter_mut().filter_map(|t| t.arrivals.as_mut()).for_each(|open| open.woke(wake, now));
         }
         Ok(now)
     }
@@ -711,23 +673,11 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         }
     }
 
-    fn end_phase(&mut self, ended: Time) {
-        let index = self.phase.index;
-        // What is still to be counted of open connections belongs to this phase.
-        (0..self.links.len() as u32).for_each(|link| self.harvest(link));
-        self.recorder.bytes[index].merge(&std::mem::take(&mut self.bytes));
-        self.phases[index] = Some((self.phase.began, ended));
-        self.told.push(Told::PhaseEnded(index));
-    }
-
     fn snapshot(&mut self, now: Time, interval: u64) -> CoreSnapshot {
         let books = self.recorder.books(self.queues.in_flight);
         assert!(books.balance(), "the books do not balance: {books:?}");
-        let (phase, keep) = (self.phase.index, &self.setup.keep);
-        let mut phases = if keep.parts { self.phases.clone() } else { Vec::new() };
-        if let Some(running) = phases.get_mut(phase) {
-            *running = running.or(Some((self.phase.began, now.min(self.phase.ends))));
-        }
+        let (phase, keep) = (self.phase_of_bytes(), &self.setup.keep);
+        let phases = if keep.parts { self.phases_so_far(now) } else { Vec::new() };
         let parts = self.recorder.take_parts(phase, self.bytes);
         let connections = &self.recorder.connections;
         CoreSnapshot {
@@ -749,7 +699,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
 
     /// A run that counts would never end where the server is gone for good.
     fn server_gone(&self, now: Time) -> bool {
-        let counting = self.phase.ends == Time::NEVER;
+        let counting = self.tracks.iter().any(|t| t.stage == Stage::Running && t.phase.ends == Time::NEVER);
         counting && self.down_since.is_some_and(|since| now.since(since) > limits::GIVE_UP)
     }
 

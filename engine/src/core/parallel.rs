@@ -78,18 +78,19 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let beside = &mut scripts.lanes.list[lane as usize - scripts.actors.len()];
         let owner = beside.owner;
         let next = scripts.actors[owner as usize].land(program, &scripts.world, &mut beside.flight);
-        if let Some((step, Hop { target, .. })) = next.filter(|_| !self.stopping) {
+        let stopping = self.stopping || self.is_cut(owner);
+        if let Some((step, Hop { target, .. })) = next.filter(|_| !stopping) {
             let step = setup.scenarios[scenario].first + step;
             return self.start_request_to(lane, (step, target), now, now);
         }
         self.users[lane as usize].state = State::Idle;
         self.free_lane(lane);
-        if !self.stopping && self.launch(owner, now, now) {
+        if !stopping && self.launch(owner, now, now) {
             return;
         }
         let aloft = self.scripts.actors[owner as usize].aloft();
         // A redirect that is not followed any more was not counted as landed; the run is over then.
-        if aloft == 0 || (self.stopping && !self.has_lanes(owner)) {
+        if aloft == 0 || (stopping && !self.has_lanes(owner)) {
             self.next_step(owner, now);
         }
     }
@@ -116,7 +117,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         while self.scripts.lanes.free[row].is_empty() {
             let index = self.users.len() as u32;
-            self.users.push(User::new());
+            self.users.push(User::new(0));
             let lanes = &mut self.scripts.lanes;
             lanes.list.push(Lane::default());
             lanes.free[(index % modulus) as usize].push(index);

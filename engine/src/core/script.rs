@@ -16,6 +16,7 @@ use scenario::plan::{CheckTally, Step};
 use scenario::program::data::Shard;
 use scenario::program::{Action, Done, Exchange, Flight, Handed, Hop, Program, Reason, User, Verdict, World};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What makes a step a scripted one.
 pub(crate) struct Script {
@@ -161,8 +162,6 @@ pub(super) struct Scripts {
     /// Wall time at the epoch of the run.
     wall: u64,
     figures: ScriptFigures,
-    /// A source of data has no more rows: users have stopped for good.
-    pub(super) used_up: bool,
     said: u32,
 }
 
@@ -191,7 +190,6 @@ impl Scripts {
             record: plan.phases.iter().map(|p| p.record).collect(),
             wall,
             figures: ScriptFigures::default(),
-            used_up: false,
             said: 0,
         }
     }
@@ -322,9 +320,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let Some(program) = &setup.plan.scenarios[usize::from(scenario)].program else { return true };
         self.scripts.at(now);
         let scripts = &mut self.scripts;
-        let begun = scripts.actors[index as usize].begin(program, &mut scripts.world, scenario);
-        scripts.used_up |= !begun;
-        begun
+        scripts.actors[index as usize].begin(program, &mut scripts.world, scenario)
     }
 
     /// Lets a scripted user do what its program says next; a request of it was due at `due`. `fresh`: the iteration has just
@@ -349,7 +345,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                     }
                     return;
                 }
-                Action::Think(time) => return self.rest(index, now.after(time), State::Thinking, now),
+                Action::Think(time) => {
+                    let time = self.scaled(index, time);
+                    return self.rest(index, now.after(time), State::Thinking, now);
+                }
                 Action::Log(text) => self.say(text),
                 Action::End(result) => {
                     let phase = self.users[index as usize].iteration_phase;
@@ -359,6 +358,15 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                     return self.end_iteration(index, fresh, now);
                 }
             }
+        }
+    }
+
+    /// A pause as the present phase wants it.
+    fn scaled(&self, index: u32, pause: Duration) -> Duration {
+        let track = &self.tracks[self.track_of(index)];
+        match self.setup.plan.phases[track.phase.index].overrides.think {
+            None => pause,
+            Some(factor) => Duration::try_from_secs_f64(pause.as_secs_f64() * factor).unwrap_or(pause),
         }
     }
 

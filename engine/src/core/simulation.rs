@@ -443,6 +443,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
         load: Load::Closed,
         stop,
         record: true,
+        overrides: Default::default(),
     };
     Plan {
         name: "simulation".into(),
@@ -488,6 +489,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             phase("timed", users.div_ceil(2), Stop::After(Duration::from_millis(50))),
             phase("counted", users, Stop::Iterations(NonZeroU64::new(ITERATIONS / 2).unwrap())),
         ],
+        tracks: vec![],
         thresholds: vec![],
         search: None,
         script: Default::default(),

@@ -2,6 +2,7 @@
 
 use super::link::{Http, Link, LinkState, Tidings};
 use super::notes::Notes;
+use super::tracks::Track;
 use super::users::State;
 use super::{Core, Told, backoff};
 use crate::clock::Clock;
@@ -293,7 +294,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// How the next connection begins.
     pub(super) fn opening(&mut self) -> Opening {
-        Opening::ALL[self.openings.next()]
+        Opening::ALL[usize::from(self.openings.next())]
     }
 
     /// A link has room: whoever waits for it is served, and then it joins the pool.
@@ -656,7 +657,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Gives every touched link's bytes to the kernel, one send each.
     pub(super) fn flush(&mut self, now: Time) {
         // In the open model the time from due to sent is what must be true; in the closed model the time of the batch does.
-        let now = match self.arrivals.is_some() && !self.touched.is_empty() {
+        let now = match !self.touched.is_empty() && self.tracks.iter().any(|t| t.arrivals.is_some()) {
             true => self.clock.now().max(now),
             false => now,
         };
@@ -680,7 +681,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Requests that follow from the responses of a connection go out before the next connection is read: what they need is
     /// in the cache still, and the server has work.
     pub(super) fn answer_at_once(&mut self, index: u32, now: Time) {
-        if self.arrivals.is_some() || self.pooling() {
+        if self.has_schedule() || self.pooling() {
             return;
         }
         self.advance_users(now);
@@ -803,11 +804,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     fn is_wanted(&self, index: u32) -> bool {
         let link = &self.links[index as usize];
         let waiting = !self.queues.waiting[usize::from(link.target)].is_empty() || link.waiting > 0;
-        let to_come = match &self.arrivals {
-            Some(open) => !open.is_over(),
-            None => self.phase.budget > 0,
-        };
-        waiting || to_come || self.phase.index + 1 < self.setup.plan.phases.len()
+        waiting || self.tracks.iter().any(Track::has_work)
     }
 
     /// Closed for being idle: opened again only when a user wants it.

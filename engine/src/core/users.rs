@@ -8,7 +8,7 @@ use crate::pacing::Lanes;
 use crate::timers::Owner;
 use proto::{Error, Kind, Time, Token};
 use scenario::limits::MAX_SLOTS;
-use scenario::plan::{Load, Order, Share, Stop};
+use scenario::plan::{Load, Order, Share, Stop, Track};
 use std::time::Duration;
 
 /// Where a user is.
@@ -44,7 +44,7 @@ pub(super) struct User {
     pub(super) attempts: u8,
     /// The phase its request began in.
     pub(super) phase: u16,
-    /// The phase its iteration began in, which counts it.
+    /// The phase its iteration began in, which counts it. Also says of which track the user is.
     pub(super) iteration_phase: u16,
     pub(super) scenario: u16,
     pub(super) status: u16,
@@ -68,12 +68,13 @@ pub(super) struct User {
 const _: () = assert!(size_of::<User>() == 64);
 
 impl User {
-    pub(super) fn new() -> User {
+    /// One whose track begins with this phase.
+    pub(super) fn new(first_phase: u16) -> User {
         User {
             state: State::Idle,
             attempts: 0,
             phase: 0,
-            iteration_phase: 0,
+            iteration_phase: first_phase,
             scenario: 0,
             status: 0,
             step: 0,
@@ -89,7 +90,7 @@ impl User {
     }
 }
 
-/// The phase a core is in.
+/// The phase a track is in.
 pub(super) struct PhaseRun {
     pub(super) index: usize,
     pub(super) began: Time,
@@ -98,10 +99,17 @@ pub(super) struct PhaseRun {
     /// Iterations that may still begin on this core.
     pub(super) budget: u64,
     pub(super) per_user: u64,
-    /// Users that take part, from index 0.
+    /// Where the users that take part end; they begin with the first of the track.
     pub(super) active: u32,
     /// Where the number of users moves.
     pub(super) ramp: Option<UserRamp>,
+}
+
+impl PhaseRun {
+    /// Before the phase `index` begins.
+    pub(super) fn before(index: usize, now: Time) -> PhaseRun {
+        PhaseRun { index, began: now, ends: Time::NEVER, budget: 0, per_user: 0, active: 0, ramp: None }
+    }
 }
 
 /// A number of users that moves evenly from one to another.
@@ -142,20 +150,23 @@ impl UserRamp {
 
 /// Which scenario the next iteration takes: smooth weighted round robin, so that shares are exact at any moment.
 pub(super) struct Wheel {
+    scenarios: Vec<u16>,
     weights: Vec<i64>,
     current: Vec<i64>,
 }
 
 impl Wheel {
-    pub(super) fn new(weights: impl Iterator<Item = u32>) -> Wheel {
-        let weights: Vec<i64> = weights.map(i64::from).collect();
-        Wheel { current: vec![0; weights.len()], weights }
+    /// Of scenarios and their weights; at least one is above 0.
+    pub(super) fn new(weighted: impl Iterator<Item = (usize, u32)>) -> Wheel {
+        let (scenarios, weights): (Vec<u16>, Vec<i64>) =
+            weighted.filter(|(_, w)| *w > 0).map(|(s, w)| (s as u16, i64::from(w))).unzip();
+        Wheel { current: vec![0; weights.len()], weights, scenarios }
     }
 
     #[inline]
-    pub(super) fn next(&mut self) -> usize {
+    pub(super) fn next(&mut self) -> u16 {
         if self.weights.len() == 1 {
-            return 0;
+            return self.scenarios[0];
         }
         let total: i64 = self.weights.iter().sum();
         for (current, weight) in self.current.iter_mut().zip(&self.weights) {
@@ -164,7 +175,7 @@ impl Wheel {
         let best =
             (0..self.current.len()).max_by_key(|&i| (self.current[i], std::cmp::Reverse(i))).unwrap_or(0);
         self.current[best] -= total;
-        best
+        self.scenarios[best]
     }
 }
 
@@ -185,8 +196,8 @@ pub(crate) fn split(n: u64, weights: &[u64]) -> Vec<u64> {
 }
 
 impl<D: Driver, C: Clock> Core<'_, D, C> {
-    /// Enters a phase that began at `began`: its users begin.
-    pub(super) fn begin_phase(&mut self, index: usize, began: Time, now: Time) {
+    /// A track enters a phase that began at `began`: its users begin.
+    pub(super) fn begin_phase(&mut self, t: usize, index: usize, began: Time, now: Time) {
         let (share, plan) = (self.share.phases[index], &self.setup.plan.phases[index]);
         let (ends, per_user) = match plan.stop {
             Stop::After(d) => (began.after(d), u64::MAX),
@@ -197,15 +208,34 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             (&Load::Ramp { from, to }, Stop::After(over)) => Some(UserRamp::new(from, to, over, began)),
             _ => None,
         };
-        let active = ramp.map_or(share.users, |mut r| self.share.part.of(r.at(now)));
-        self.phase = PhaseRun { index, began, ends, budget: share.iterations, per_user, active, ramp };
-        self.told.push(super::Told::PhaseBegan(index));
-        self.users.iter_mut().for_each(|u| u.iterations = 0);
-        self.set_quotas(plan.stop, share.iterations);
-        self.enter_open_model(index, began);
-        if self.arrivals.is_none() {
-            self.wake_users(0, now);
+        let users = ramp.map_or(share.users, |mut r| self.share.part.of(r.at(now)));
+        let wheel = self.wheel_of(t, index);
+        let track = &mut self.tracks[t];
+        let active = track.first + users;
+        track.phase = PhaseRun { index, began, ends, budget: share.iterations, per_user, active, ramp };
+        if let Some(wheel) = wheel {
+            track.wheel = wheel;
         }
+        let (first, end) = (track.first, track.first + track.users);
+        self.told.push(super::Told::PhaseBegan(index));
+        self.users[first as usize..end as usize].iter_mut().for_each(|u| u.iterations = 0);
+        self.set_quotas(plan.stop, share.iterations);
+        self.enter_open_model(t, index, began);
+        if self.tracks[t].arrivals.is_none() {
+            self.wake_users(t, first, now);
+        }
+    }
+
+    /// The wheel of a phase, where its weights are not those of the phase before.
+    fn wheel_of(&self, t: usize, index: usize) -> Option<Wheel> {
+        let plan = &self.setup.plan;
+        let weights = |i: usize| plan.phases[i].overrides.weights.as_ref();
+        let (now, before) = (weights(index), weights(self.tracks[t].phase.index));
+        if now == before && index != self.tracks[t].phase.index {
+            return None;
+        }
+        let of = |s: &usize| (*s, now.map_or(plan.scenarios[*s].weight.get(), |w| w[*s]));
+        Some(Wheel::new(self.tracks[t].scenarios.iter().map(of)))
     }
 
     /// Where connections open one after the other and own their users, each has its part of a count: else the first would do
@@ -222,8 +252,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     /// Active users from this one on begin, if they are idle.
-    fn wake_users(&mut self, from: u32, now: Time) {
-        for user in from..self.phase.active {
+    fn wake_users(&mut self, t: usize, from: u32, now: Time) {
+        for user in from..self.tracks[t].phase.active {
             if self.users[user as usize].state == State::Idle {
                 self.begin_iteration(user, now);
             }
@@ -232,20 +262,21 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Users come and go as the phase says.
     pub(super) fn move_users(&mut self, now: Time) {
-        let Some(ramp) = &mut self.phase.ramp else { return };
-        if ramp.next() > now {
-            return;
+        for t in 0..self.tracks.len() {
+            let track = &mut self.tracks[t];
+            let Some(ramp) = track.phase.ramp.as_mut().filter(|r| r.next() <= now) else { continue };
+            let active = track.first + self.share.part.of(ramp.at(now));
+            let before = std::mem::replace(&mut track.phase.active, active);
+            self.wake_users(t, before.min(active), now);
         }
-        let active = self.share.part.of(ramp.at(now));
-        let before = std::mem::replace(&mut self.phase.active, active);
-        self.wake_users(before.min(active), now);
     }
 
-    /// Whether everything the phase asks for is done (or its time is over).
-    pub(super) fn phase_over(&self, now: Time) -> bool {
-        let to_come = self.arrivals.as_ref().is_some_and(|a| !a.is_over());
-        let counted = self.phase.ends == Time::NEVER && !to_come;
-        now >= self.phase.ends || (self.running == 0 && (counted || self.scripts.used_up))
+    /// Whether everything the phase of a track asks for is done (or its time is over).
+    pub(super) fn phase_over(&self, t: usize, now: Time) -> bool {
+        let track = &self.tracks[t];
+        let to_come = track.arrivals.as_ref().is_some_and(|a| !a.is_over());
+        let counted = track.phase.ends == Time::NEVER && !to_come;
+        now >= track.phase.ends || (track.running == 0 && (counted || track.used_up))
     }
 
     /// Lets every user whose request ended go on.
@@ -278,15 +309,15 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         let user = &self.users[index as usize];
         let scenario = &self.setup.scenarios[usize::from(user.scenario)];
-        if scenario.scripted && !self.stopping {
+        let stopping = self.stopping || self.is_cut(index);
+        if scenario.scripted && !stopping {
             return self.advance_script(index, false, now, now);
         }
         let last = scenario.order == Order::RoundRobin || user.step + 1 == scenario.first + scenario.len;
         if last {
             self.end_iteration(index, false, now);
-        } else if self.stopping {
-            self.running -= 1;
-            self.users[index as usize].state = State::Idle;
+        } else if stopping {
+            self.next_iteration(index, now);
         } else {
             let step = user.step + 1;
             self.start_request(index, step, now, now);
@@ -305,8 +336,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// The user is free for the next iteration.
     fn next_iteration(&mut self, index: u32, now: Time) {
-        self.running -= 1;
-        match self.arrivals {
+        let t = self.track_of(index);
+        if !self.cut.is_empty() {
+            self.cut.remove(&index);
+        }
+        let track = &mut self.tracks[t];
+        track.running -= 1;
+        match track.arrivals {
             Some(_) => self.serve_backlog(index, now),
             None => self.begin_iteration(index, now),
         }
@@ -314,12 +350,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Begins an iteration of the closed model, or leaves the user idle where there is none to begin.
     fn begin_iteration(&mut self, index: u32, now: Time) {
-        let phase = &mut self.phase;
+        let t = self.track_of(index);
         let user = &mut self.users[index as usize];
+        let track = &mut self.tracks[t];
+        let phase = &mut track.phase;
         user.state = State::Idle;
         let quota = &mut self.links[(index % self.share.links) as usize].quota;
         let used_up = phase.budget == 0 || u64::from(user.iterations) >= phase.per_user || *quota == 0;
-        if self.stopping || index >= phase.active || used_up {
+        if self.stopping || track.closing || index >= phase.active || used_up {
             return;
         }
         *quota -= u64::from(*quota != u64::MAX);
@@ -330,15 +368,17 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Starts an iteration that was due at `due`.
     pub(super) fn start_iteration(&mut self, index: u32, due: Time, now: Time) {
+        let t = self.track_of(index);
         let user = &mut self.users[index as usize];
-        user.iteration_phase = self.phase.index as u16;
-        user.scenario = self.wheel.next() as u16;
+        let track = &mut self.tracks[t];
+        user.iteration_phase = track.phase.index as u16;
+        user.scenario = track.wheel.next();
         let scenario = &self.setup.scenarios[usize::from(user.scenario)];
         if scenario.scripted {
             let chosen = user.scenario;
             return self.begin_scripted(index, chosen, due, now);
         }
-        self.running += 1;
+        track.running += 1;
         let step = match scenario.order {
             Order::Sequence => scenario.first,
             Order::RoundRobin => {
@@ -353,18 +393,20 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     fn begin_scripted(&mut self, index: u32, scenario: u16, due: Time, now: Time) {
+        let t = self.track_of(index);
         if self.begin_script(index, scenario, now) {
-            self.running += 1;
+            self.tracks[t].running += 1;
             return self.advance_script(index, true, due, now);
         }
         // No data, no iteration.
-        let index_of_phase = self.phase.index;
+        self.tracks[t].used_up = true;
+        let index_of_phase = self.tracks[t].phase.index;
         if let Load::Open(_) = self.setup.plan.phases[index_of_phase].load {
             self.recorder.dropped[index_of_phase] += 1;
-            self.running += 1;
+            self.tracks[t].running += 1;
             return self.rest(index, now, State::Resting, now);
         }
-        let (phase, user) = (&mut self.phase, &mut self.users[index as usize]);
+        let (phase, user) = (&mut self.tracks[t].phase, &mut self.users[index as usize]);
         phase.budget = phase.budget.saturating_add(1);
         user.iterations -= 1;
     }
@@ -376,7 +418,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Starts a request of a step to a target, which is not the step's own where a redirect leads elsewhere.
     pub(super) fn start_request_to(&mut self, index: u32, (step, target): (u32, u16), due: Time, now: Time) {
-        let phase = self.phase.index as u16;
+        let phase = self.tracks[self.track_of(index)].phase.index as u16;
         let user = &mut self.users[index as usize];
         user.target = target;
         (user.step, user.phase, user.due, user.attempts) = (step, phase, due, 0);
@@ -541,7 +583,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             books.abandoned += 1;
             books.never_sent += u64::from(unseen);
         }
-        self.running = 0;
+        self.tracks.iter_mut().for_each(|t| t.running = 0);
     }
 }
 
@@ -575,6 +617,8 @@ pub(crate) struct CoreShare {
     pub(crate) first_user: u64,
     pub(crate) core: (u64, u64),
     pub(crate) phases: Vec<PhaseShare>,
+    /// Users of each track: those of its largest phase.
+    pub(crate) tracks: Vec<u32>,
 }
 
 /// A core's part of a phase.
@@ -606,6 +650,7 @@ pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
             Stop::After(_) | Stop::IterationsPerUser(_) => vec![u64::MAX; cores],
         })
         .collect();
+    let tracks = plan.all_tracks();
     let (connections, all) = (plan.connections.max.get(), cores as u64);
     let (mut first_link, mut first_user) = (0, 0);
     (0..cores)
@@ -624,9 +669,13 @@ pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
             let phases = (0..plan.phases.len())
                 .map(|p| PhaseShare { users: users[p][core] as u32, iterations: iterations[p][core] })
                 .collect();
-            let most = users.iter().map(|of_phase| of_phase[core]).max().unwrap_or(0);
+            let of =
+                |t: &Track| users[t.phases.clone()].iter().map(|of_phase| of_phase[core]).max().unwrap_or(0);
+            let tracks: Vec<u32> = tracks.iter().map(|t| of(t) as u32).collect();
+            let most: u64 = tracks.iter().map(|&n| u64::from(n)).sum();
             let place = (core as u64, cores as u64);
-            let share = CoreShare { part, lanes, links: own, first_link, first_user, core: place, phases };
+            let share =
+                CoreShare { part, lanes, links: own, first_link, first_user, core: place, phases, tracks };
             first_link += share.links;
             first_user += most;
             share
@@ -656,10 +705,10 @@ mod tests {
 
     #[test]
     fn the_wheel_keeps_the_shares_at_every_moment() {
-        let mut wheel = Wheel::new([3, 1].into_iter());
+        let mut wheel = Wheel::new([(0, 3), (2, 0), (1, 1)].into_iter());
         let mut counts = [0_i64; 2];
         for i in 1..=4000_i64 {
-            counts[wheel.next()] += 1;
+            counts[usize::from(wheel.next())] += 1;
             assert!((counts[0] * 4 - i * 3).abs() <= 4, "after {i}: {counts:?}");
         }
         assert_eq!(counts, [3000, 1000]);

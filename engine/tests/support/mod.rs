@@ -97,6 +97,7 @@ impl Load {
                 steps: self.paths.iter().map(step).collect(),
             }],
             phases: vec![phase("main", self.users, self.stop)],
+            tracks: vec![],
             thresholds: vec![],
             search: None,
             script: Default::default(),
@@ -105,7 +106,14 @@ impl Load {
 }
 
 pub fn phase(name: &str, users: u32, stop: Stop) -> Phase {
-    Phase { name: name.into(), users: n32(users), load: scenario::plan::Load::Closed, stop, record: true }
+    Phase {
+        name: name.into(),
+        users: n32(users),
+        load: scenario::plan::Load::Closed,
+        stop,
+        record: true,
+        overrides: Default::default(),
+    }
 }
 
 pub fn n32(n: u32) -> NonZeroU32 {

@@ -24,8 +24,8 @@ pub fn object(plan: &Plan) -> Value {
         "http2": http2(&plan.http2),
         "http3": http3(&plan.http3),
         "timeouts": timeouts(&plan.timeouts),
-        "scenarios": plan.scenarios.iter().map(|s| scenario(s, plan)).collect::<Value>(),
-        "phases": plan.phases.iter().map(phase).collect::<Value>(),
+        "scenarios": plan.scenarios.iter().enumerate().map(|(i, s)| scenario(i, s, plan)).collect::<Value>(),
+        "phases": plan.phases.iter().map(|p| phase(p, plan)).collect::<Value>(),
         "thresholds": plan.thresholds.iter().map(threshold).collect::<Value>(),
         "search": plan.search.as_ref().map(super::search::plan),
     })
@@ -162,13 +162,18 @@ fn timeouts(t: &Timeouts) -> Value {
     })
 }
 
-fn scenario(scenario: &Scenario, plan: &Plan) -> Value {
-    json!({
+fn scenario(index: usize, scenario: &Scenario, plan: &Plan) -> Value {
+    let mut object = json!({
         "name": scenario.name,
         "weight": scenario.weight,
         "order": match scenario.order { Order::Sequence => "sequence", Order::RoundRobin => "round_robin" },
         "steps": scenario.steps.iter().map(|s| step(s, plan)).collect::<Value>(),
-    })
+    });
+    if let Some(own) = plan.own_track(index) {
+        object["start_after_s"] = json!(own.start_after.as_secs_f64());
+        object["phases"] = plan.phases[own.phases.clone()].iter().map(|p| json!(p.name)).collect();
+    }
+    object
 }
 
 fn step(step: &Step, plan: &Plan) -> Value {
@@ -213,7 +218,7 @@ fn text(text: &Text) -> String {
         .collect()
 }
 
-fn phase(phase: &Phase) -> Value {
+fn phase(phase: &Phase, plan: &Plan) -> Value {
     let mut object = Map::new();
     object.insert("name".into(), json!(phase.name));
     object.insert("users".into(), json!(phase.users));
@@ -233,6 +238,17 @@ fn phase(phase: &Phase) -> Value {
     };
     object.insert(name.into(), value);
     object.insert("record".into(), json!(phase.record));
+    let overrides = &phase.overrides;
+    if let Some(time) = overrides.graceful_stop {
+        object.insert("graceful_stop_s".into(), json!(time.as_secs_f64()));
+    }
+    if let Some(factor) = overrides.think {
+        object.insert("think".into(), json!(factor));
+    }
+    if let Some(weights) = &overrides.weights {
+        let named = plan.scenarios.iter().zip(weights).map(|(s, w)| (s.name.clone(), json!(w)));
+        object.insert("scenarios".into(), Value::Object(named.collect()));
+    }
     Value::Object(object)
 }
 

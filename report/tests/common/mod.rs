@@ -89,6 +89,7 @@ pub fn plan() -> Plan {
                 load: Load::Closed,
                 stop: Stop::After(Duration::from_secs(1)),
                 record: false,
+                overrides: Default::default(),
             },
             Phase {
                 name: "steady".into(),
@@ -96,12 +97,14 @@ pub fn plan() -> Plan {
                 load: Load::Closed,
                 stop: Stop::After(Duration::from_secs(10)),
                 record: true,
+                overrides: Default::default(),
             },
         ],
         http2: Default::default(),
         http3: Default::default(),
         script: Default::default(),
         search: None,
+        tracks: vec![],
         thresholds: vec![
             threshold("error_rate < 10%", Metric::ErrorRate, Op::Less, 0.1),
             threshold(

@@ -156,6 +156,17 @@ impl Phrase {
         }
     }
 
+    /// The text of a variable, if it is that and nothing else: the usual case, which needs no copy.
+    pub fn as_variable<'a>(&self, env: Env<'a>) -> Option<&'a str> {
+        match &self.0[..] {
+            [Part::Value(Expr::Var(place), Escape::Raw)] => match env.vars.get(usize::from(*place)) {
+                Some(Value::Text(text)) => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Appends the text.
     pub fn render(&self, env: Env<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
         for part in &self.0 {

@@ -95,6 +95,9 @@ impl Operand {
                 Ok(Cow::Owned(value.get().unwrap_or(Val::Null).into_text().into_bytes()))
             }
             Operand::Text(phrase) => {
+                if let Some(text) = phrase.as_variable(env) {
+                    return Ok(Cow::Borrowed(text.as_bytes()));
+                }
                 let mut out = Vec::new();
                 phrase.render(env, &mut out)?;
                 Ok(Cow::Owned(out))

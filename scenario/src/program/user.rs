@@ -150,6 +150,14 @@ impl World {
     }
 }
 
+/// What a user keeps of scenarios that it is not in.
+#[derive(Debug, Default)]
+struct Kept {
+    /// By scenario. Cookies are the user's, whichever scenario of this kind it is in.
+    vars: Vec<(u16, Vec<Value>)>,
+    jar: Jar,
+}
+
 /// A virtual user.
 #[derive(Debug)]
 pub struct User {
@@ -164,6 +172,10 @@ pub struct User {
     vars: Vec<Value>,
     counters: Vec<u32>,
     jar: Jar,
+    /// Variables and cookies outlast the iteration.
+    lasting: bool,
+    /// Variables and cookies of scenarios where they last as long as the user, while it is in another.
+    kept: Option<Box<Kept>>,
     random: Random,
     /// Why the iteration will end.
     broken: Option<Reason>,
@@ -240,6 +252,8 @@ impl User {
             vars,
             counters: Vec::new(),
             jar: Jar::default(),
+            lasting: false,
+            kept: None,
             random: Random::new(world.seed, number),
             broken: None,
             flight: Flight::default(),
@@ -251,18 +265,22 @@ impl User {
     }
 
     /// Begins an iteration. False: a source of data has no more rows, and the user stops.
-    /// `scenario` is the program's place in the plan: a user that changes to another begins anew.
+    /// `scenario` is the program's place in the plan. Variables of a user that changes to another are kept where they last as long
+    /// as the user.
     pub fn begin(&mut self, program: &Program, world: &mut World, scenario: u16) -> bool {
-        let first = self.iteration == 0 || self.scenario != scenario;
+        let first = self.iteration == 0 || (self.scenario != scenario && !self.change(program, scenario));
         self.scenario = scenario;
         (self.pc, self.flight.hops, self.flight.hop, self.broken) = (0, 0, None, None);
         (self.aloft, self.fan) = (0, (0, 0));
         self.iteration += 1;
         if first || program.lifetime == Lifetime::Iteration {
-            self.jar.clear();
+            if program.lifetime == Lifetime::Iteration {
+                self.jar.clear();
+            }
             self.vars.truncate(BUILT_IN.len());
             self.vars.resize(program.names.len(), Value::Unset);
         }
+        self.lasting = program.lifetime == Lifetime::User;
         self.counters.clear();
         self.counters.resize(usize::from(program.counters), 0);
         self.vars[ITERATION] = Value::Int(self.iteration as i64);
@@ -294,6 +312,34 @@ impl User {
             }
         }
         true
+    }
+
+    /// Goes to another scenario: what lasts is put aside, and what was is taken up again. True: it has been there before, and
+    /// knows what it knew.
+    fn change(&mut self, program: &Program, scenario: u16) -> bool {
+        let lasts = program.lifetime == Lifetime::User;
+        if self.lasting {
+            let kept = self.kept.get_or_insert_default();
+            let own = self.vars.iter().take(BUILT_IN.len()).cloned().collect();
+            kept.vars.push((self.scenario, std::mem::replace(&mut self.vars, own)));
+            if !lasts {
+                std::mem::swap(&mut kept.jar, &mut self.jar);
+            }
+        }
+        if !lasts {
+            return false;
+        }
+        let kept = self.kept.get_or_insert_default();
+        if !self.lasting {
+            std::mem::swap(&mut kept.jar, &mut self.jar);
+        }
+        match kept.vars.iter().position(|(of, _)| *of == scenario) {
+            Some(at) => {
+                self.vars = kept.vars.swap_remove(at).1;
+                true
+            }
+            None => false,
+        }
     }
 
     /// What to do next. Called after [`User::begin`], and again after each action has been done.

@@ -4,7 +4,8 @@ use super::{mix, network};
 use crate::limits;
 use crate::place;
 use crate::plan::{
-    Connections, Family, Identity, Phase, Protocol, Route, Share, Socket, Timeouts, Tls, TlsVersion,
+    Connections, Family, Identity, Phase, Protocol, Route, Share, Socket, Timeouts, Tls, TlsVersion, Track,
+    most_users,
 };
 use crate::reader::{Fields, Reader};
 use crate::source::quote;
@@ -214,9 +215,14 @@ pub(crate) fn connections(
     reader: &mut Reader<'_>,
     plan: &Fields<'_>,
     phases: &[Phase],
+    tracks: &[Track],
     Width { width, multiplexed }: Width,
 ) -> Option<Connections> {
-    let users = phases.iter().map(|p| p.users).max().unwrap_or(NonZeroU32::MIN);
+    let users = match tracks {
+        [] => phases.iter().map(|p| p.users).max().unwrap_or(NonZeroU32::MIN),
+        // More users than are allowed are refused elsewhere.
+        tracks => NonZeroU32::new(most_users(tracks, phases)).unwrap_or(NonZeroU32::MIN),
+    };
     let width = NonZeroU32::new(width).unwrap_or(NonZeroU32::MIN);
     let mut connections = Connections {
         max: users,
@@ -269,6 +275,10 @@ pub(crate) fn connections(
             connections.max = users;
         }
         check_share(reader, entry, &connections, users);
+        if connections.share == Share::PerUser && tracks.len() > 1 {
+            let message = "users own connections only where all scenarios go through the same phases";
+            reader.problems.add(entry.value.span, message, "use `share: pool`");
+        }
     }
     Some(connections)
 }

@@ -23,10 +23,11 @@ mod targets;
 mod thresholds;
 
 use crate::place;
-use crate::plan::{Phase, Plan, Protocol, Script};
+use crate::plan::{Phase, Plan, Protocol, Script, Track, most_users};
 use crate::reader::{Fields, Reader};
 use crate::source::Span;
 use crate::tree::{Kind, Node};
+use std::num::NonZeroU32;
 
 /// What a newcomer is shown where the plan is empty or has no phases.
 const EXAMPLE_PHASES: &str = "for example:\nphases:\n  - { name: steady, users: 16, for: 30s }";
@@ -73,18 +74,23 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let walk = scenarios::Walk::new(reader, &fields, &defaults, &mut targets_after, &mut steps);
     let teardown = once::read(reader, &fields, "teardown", walk);
     let search = search::read(reader, &fields);
-    let phases = match (&search, fields.get("search")) {
-        (Some(search), _) => Some(search::largest(search)),
+    let course = match (&search, fields.get("search")) {
+        (Some(search), _) => {
+            phases::refuse_own(reader, &fields);
+            Some(phases::Course { phases: search::largest(search), tracks: vec![] })
+        }
         // What is wrong with it has been said.
         (None, Some(_)) => None,
         (None, None) => phases::read(reader, &fields, whole),
     };
+    let (phases, tracks) = course.map_or((None, vec![]), |c| (Some(c.phases), c.tracks));
     let names_known = reader.problems.count() == before;
     let width = scenarios.iter().flatten().flat_map(|s| &s.program).map(|p| p.width()).max().unwrap_or(1);
     let multiplexed = matches!(protocol, Some(Protocol::H2 | Protocol::H2c | Protocol::H3));
     let width = connections::Width { width, multiplexed };
-    let connections = connections::connections(reader, &fields, phases.as_deref().unwrap_or(&[]), width);
-    can_meet(reader, phases.as_deref().unwrap_or(&[]));
+    let stretches = phases.as_deref().unwrap_or(&[]);
+    let connections = connections::connections(reader, &fields, stretches, &tracks, width);
+    can_meet(reader, stretches, &tracks);
     let mut lists = [&mut targets, &mut targets_before, &mut targets_after];
     targets::redirect(reader, &fields, &mut lists);
     for targets in lists {
@@ -134,6 +140,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         http3: http3?,
         thresholds: thresholds?,
         search,
+        tracks,
         script: Script {
             checks: scenarios::number_checks(&mut scenarios),
             data,
@@ -148,8 +155,12 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
 }
 
 /// So many users as are waited for must be able to come.
-fn can_meet(reader: &mut Reader<'_>, phases: &[Phase]) {
-    let Some(most) = phases.iter().map(|p| p.users).max() else { return };
+fn can_meet(reader: &mut Reader<'_>, phases: &[Phase], tracks: &[Track]) {
+    let most = match tracks {
+        [] => phases.iter().map(|p| p.users).max(),
+        tracks => NonZeroU32::new(most_users(tracks, phases)),
+    };
+    let Some(most) = most else { return };
     for (meeting, span) in std::mem::take(&mut reader.scope.meetings) {
         if meeting.users > most {
             let message = format!("{} users never meet", meeting.users);

@@ -1,71 +1,237 @@
-//! `phases`: what stretches a run has, and for how long.
+//! `phases`: what stretches a run has, and for how long; and which of them scenarios go through by themselves.
 
 use super::{arrivals, connections};
 use crate::limits;
 use crate::place;
-use crate::plan::{Phase, Stop};
+use crate::plan::{Phase, PhaseOverrides, Stop, Track};
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
-use crate::tree::Node;
+use crate::tree::{Entry, Kind, Node};
 use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::Range;
+use std::time::Duration;
 
-/// Reads all phases.
-pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> Option<Vec<Phase>> {
-    let Some(entry) = plan.get("phases") else {
-        if plan.lacks("phases") {
-            reader.problems.add(whole, "the plan has no `phases`", "");
-            reader.problems.note(super::EXAMPLE_PHASES);
-        }
-        return None;
-    };
-    let list = match reader.list(entry, "phases", limits::MAX_PHASES) {
-        Some(list) => list,
-        None => {
-            reader.problems.note(super::EXAMPLE_PHASES);
-            return None;
-        }
-    };
-    let places = connections::places(plan);
-    let before = reader.problems.count();
-    let mut names = HashSet::new();
-    let mut phases = Vec::with_capacity(list.len());
-    for (i, node) in list.iter().enumerate() {
-        if reader.problems.is_full() {
-            break;
-        }
-        phases.extend(phase(reader, node, i + 1, &mut names, places));
-    }
-    if reader.problems.count() == before && !phases.iter().any(|p| p.record) {
-        return reader.fail(entry.key_span, "no phase is recorded", "the result would be empty");
-    }
-    Some(phases)
+/// What runs when.
+pub(crate) struct Course {
+    pub phases: Vec<Phase>,
+    /// Empty: all scenarios share all phases.
+    pub tracks: Vec<Track>,
 }
 
-fn phase(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    number: usize,
-    names: &mut HashSet<String>,
+/// Reads the phases of the plan, and those that scenarios have of their own.
+pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> Option<Course> {
+    let scenarios = plan.get("scenarios").map_or(&[][..], |entry| match &entry.value.kind {
+        Kind::Map(entries) => entries,
+        _ => &[],
+    });
+    let of = |entry: &Entry| key(entry, "phases").is_some();
+    let shared: Vec<usize> = (0..scenarios.len()).filter(|&i| !of(&scenarios[i])).collect();
+    let entry = match plan.get("phases") {
+        Some(entry) if shared.is_empty() && !scenarios.is_empty() => {
+            let label = "every scenario has phases of its own";
+            return reader.fail(entry.key_span, "no scenario goes through these phases", label);
+        }
+        None if !shared.is_empty() || scenarios.is_empty() => {
+            if plan.lacks("phases") {
+                reader.problems.add(whole, "the plan has no `phases`", "");
+                reader.problems.note(super::EXAMPLE_PHASES);
+            }
+            return None;
+        }
+        entry => entry,
+    };
+    let mut walk = Walk {
+        names: HashSet::new(),
+        places: connections::places(plan),
+        scenarios: scenarios.iter().map(|e| e.key.as_str()).collect(),
+        shared: &shared,
+        phases: Vec::new(),
+    };
+    let before = reader.problems.count();
+    let mut tracks = Vec::new();
+    if let Some(entry) = entry {
+        let phases = walk.list(reader, entry, None)?;
+        tracks.push(Track { scenarios: shared.clone(), phases, start_after: Duration::ZERO, own: false });
+    }
+    for (index, scenario) in scenarios.iter().enumerate() {
+        tracks.extend(walk.own(reader, index, scenario));
+    }
+    let phases = walk.phases;
+    if reader.problems.count() == before && !phases.iter().any(|p| p.record) {
+        let span = entry.map_or(whole, |e| e.key_span);
+        return reader.fail(span, "no phase is recorded", "the result would be empty");
+    }
+    let alone = shared.len() == scenarios.len();
+    Some(Course { phases, tracks: if alone { Vec::new() } else { tracks } })
+}
+
+/// A search makes the load itself.
+pub(crate) fn refuse_own(reader: &mut Reader<'_>, plan: &Fields<'_>) {
+    let Some(Kind::Map(scenarios)) = plan.get("scenarios").map(|e| &e.value.kind) else { return };
+    for entry in scenarios.iter().filter_map(|s| key(s, "phases").or_else(|| key(s, "start_after"))) {
+        let message = "a plan that searches has no phases";
+        reader.problems.add(entry.key_span, message, "the search says how much load there is");
+    }
+}
+
+/// The entry of a key where the value of an entry is a map.
+fn key<'n>(entry: &'n Entry, key: &str) -> Option<&'n Entry> {
+    match &entry.value.kind {
+        Kind::Map(entries) => entries.iter().find(|e| e.key == key),
+        _ => None,
+    }
+}
+
+struct Walk<'w> {
+    names: HashSet<String>,
     places: Option<NonZeroU32>,
-) -> Option<Phase> {
-    let fields = reader.map_node(node, &place::PHASE)?;
-    let name = name(reader, &fields, number, names);
-    let record = fields.get("record").map_or(Some(true), |entry| reader.boolean(entry));
-    let stop = stop(reader, &fields);
-    let load = arrivals::read(reader, &fields, stop, places);
-    let (users, load) = load?;
-    Some(Phase { name: name?, users, load, stop: stop?, record: record? })
+    /// All scenarios, and which of them share the phases of the plan.
+    scenarios: Vec<&'w str>,
+    shared: &'w [usize],
+    phases: Vec<Phase>,
+}
+
+impl Walk<'_> {
+    /// The track of a scenario with phases of its own.
+    fn own(&mut self, reader: &mut Reader<'_>, index: usize, scenario: &Entry) -> Option<Track> {
+        let Some(entry) = key(scenario, "phases") else {
+            let after = key(scenario, "start_after")?;
+            let label = "give the scenario `phases`";
+            return reader.fail(
+                after.key_span,
+                "only a scenario with phases of its own starts by itself",
+                label,
+            );
+        };
+        if let Some(weight) = key(scenario, "weight") {
+            let message = "a scenario with phases of its own shares them with no other, so it has no weight";
+            return reader.fail(weight.key_span, message, "leave `weight` or `phases` out");
+        }
+        let start_after = match key(scenario, "start_after") {
+            Some(entry) => reader.duration(entry)?,
+            None => Duration::ZERO,
+        };
+        let phases = self.list(reader, entry, Some(&scenario.key))?;
+        Some(Track { scenarios: vec![index], phases, start_after, own: true })
+    }
+
+    /// A list of phases, those of the plan or of a scenario.
+    fn list(&mut self, reader: &mut Reader<'_>, entry: &Entry, owner: Option<&str>) -> Option<Range<usize>> {
+        let room = limits::MAX_PHASES - self.phases.len().min(limits::MAX_PHASES);
+        let Some(list) = reader.list(entry, "phases", room) else {
+            reader.problems.note(super::EXAMPLE_PHASES);
+            return None;
+        };
+        let first = self.phases.len();
+        for (i, node) in list.iter().enumerate() {
+            if reader.problems.is_full() {
+                break;
+            }
+            let name = match owner {
+                None => format!("phase-{}", i + 1),
+                Some(owner) if list.len() == 1 => owner.to_owned(),
+                Some(owner) => format!("{owner}-{}", i + 1),
+            };
+            let phase = self.phase(reader, node, name, owner.is_some());
+            self.phases.extend(phase);
+        }
+        Some(first..self.phases.len())
+    }
+
+    fn phase(&mut self, reader: &mut Reader<'_>, node: &Node, default: String, owned: bool) -> Option<Phase> {
+        let fields = reader.map_node(node, &place::PHASE)?;
+        let name = name(reader, &fields, default, &mut self.names);
+        let record = fields.get("record").map_or(Some(true), |entry| reader.boolean(entry));
+        let stop = stop(reader, &fields);
+        let load = arrivals::read(reader, &fields, stop, self.places);
+        let overrides = self.overrides(reader, &fields, stop, owned);
+        let (users, load) = load?;
+        Some(Phase { name: name?, users, load, stop: stop?, record: record?, overrides: overrides? })
+    }
+
+    fn overrides(
+        &self,
+        reader: &mut Reader<'_>,
+        fields: &Fields<'_>,
+        stop: Option<Stop>,
+        owned: bool,
+    ) -> Option<PhaseOverrides> {
+        let mut overrides = PhaseOverrides::default();
+        if let Some(entry) = fields.get("graceful_stop") {
+            if let Some(Stop::Iterations(_) | Stop::IterationsPerUser(_)) = stop {
+                let message = "a phase that counts iterations ends when they have ended";
+                return reader.fail(entry.key_span, message, "`graceful_stop` goes with `for`");
+            }
+            overrides.graceful_stop = Some(reader.duration(entry)?);
+        }
+        if let Some(entry) = fields.get("think") {
+            overrides.think = Some(factor(reader, entry)?);
+        }
+        if let Some(entry) = fields.get("scenarios") {
+            if owned {
+                let message = "the phase belongs to one scenario";
+                return reader.fail(entry.key_span, message, "weights are for phases that scenarios share");
+            }
+            overrides.weights = Some(self.weights(reader, entry)?);
+        }
+        Some(overrides)
+    }
+
+    /// By scenario of the plan: those that are not named have no part in the phase.
+    fn weights(&self, reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<u32>> {
+        let mut weights = vec![0; self.scenarios.len()];
+        for own in reader.named(entry, "scenarios to weights")? {
+            let weight = reader.integer(own, 0..=limits::MAX_WEIGHT)?;
+            match self.shared.iter().find(|&&i| self.scenarios[i] == own.key) {
+                Some(&at) => weights[at] = weight as u32,
+                None if self.scenarios.contains(&own.key.as_str()) => {
+                    let message = format!("the scenario {} has phases of its own", quote(&own.key));
+                    return reader.fail(own.key_span, message, "it has no part in this one");
+                }
+                None => {
+                    let label = match place::nearest(&own.key, &self.scenarios) {
+                        Some(meant) => format!("did you mean {}?", quote(meant)),
+                        None => format!("the plan has {}", place::list(&self.scenarios)),
+                    };
+                    return reader.fail(
+                        own.key_span,
+                        format!("there is no scenario {}", quote(&own.key)),
+                        label,
+                    );
+                }
+            }
+        }
+        match weights.iter().any(|w| *w > 0) {
+            true => Some(weights),
+            false => {
+                reader.fail(entry.key_span, "no scenario has a part in the phase", "leave the phase out")
+            }
+        }
+    }
+}
+
+/// What pauses are multiplied by: `0.5` or `50%`.
+fn factor(reader: &mut Reader<'_>, entry: &Entry) -> Option<f64> {
+    let text = entry.value.as_plain();
+    let number = text.and_then(|text| match text.strip_suffix('%') {
+        Some(percent) => percent.trim_end().parse::<f64>().ok().map(|x| x / 100.0),
+        None => text.parse::<f64>().ok(),
+    });
+    match number.filter(|x| (0.0..=limits::MAX_THINK_FACTOR).contains(x)) {
+        Some(factor) => Some(factor),
+        None => reader.mismatch(entry, "what pauses are multiplied by, such as `0.5` or `50%`, at most 1000"),
+    }
 }
 
 fn name(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    number: usize,
+    default: String,
     names: &mut HashSet<String>,
 ) -> Option<String> {
     let (name, span) = match fields.get("name") {
-        None => (format!("phase-{number}"), fields.span),
+        None => (default, fields.span),
         Some(entry) => {
             let text = reader.text(entry)?;
             (reader.name(text, entry.value.span)?.to_owned(), entry.value.span)

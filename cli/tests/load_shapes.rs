@@ -1,0 +1,160 @@
+//! What makes iterations begin, and until when: scenarios side by side, graceful ends, phases that differ. What the server counted
+//! is what the plan asked for.
+
+mod common;
+
+use common::{Server, json, loadgen, stderr};
+use serde_json::Value;
+
+/// The target and the protocol of each HTTP version.
+fn everywhere(server: &Server) -> [(String, &'static str); 4] {
+    let (http, https) = (&server.http, &server.https);
+    [(http.clone(), "h1"), (http.clone(), "h2c"), (https.clone(), "h2"), (https.clone(), "h3")]
+}
+
+/// Runs a plan over one version on a fresh server. `rest` is what follows target and protocol.
+fn run(http: usize, name: &str, rest: &str, args: &[&str]) -> (Value, Value) {
+    let server = Server::start();
+    let (target, protocol) = everywhere(&server)[http].clone();
+    let text =
+        format!("version: 1\ntarget: {target}\nprotocol: {protocol}\ntls: {{ verify: false }}\n{rest}\n");
+    let file = format!("loadgen-shape-{}-{name}-{protocol}.yaml", std::process::id());
+    let path = std::env::temp_dir().join(file);
+    std::fs::write(&path, &text).expect("a scratch file");
+    let mut all = vec!["-f", path.to_str().expect("UTF-8"), "--format", "json"];
+    all.extend(args);
+    let output = loadgen(&all);
+    let _ = std::fs::remove_file(&path);
+    assert_eq!(output.status.code(), Some(0), "{}{text}", stderr(&output));
+    let result = json(&output);
+    let n = |name: &str| result[name].as_u64().unwrap();
+    assert_eq!(n("started"), n("succeeded") + n("failed") + n("abandoned"), "{result}");
+    (result, server.stats())
+}
+
+fn seen(stats: &Value, path: &str) -> u64 {
+    stats["by_path"][path]["requests"].as_u64().unwrap_or(0)
+}
+
+/// Requests that ended in a phase.
+fn of_phase(result: &Value, name: &str) -> u64 {
+    let phases = result["phases"].as_array().expect("a list");
+    let phase =
+        phases.iter().find(|p| p["name"] == name).unwrap_or_else(|| panic!("no phase {name}: {result}"));
+    phase["succeeded"].as_u64().expect("a count")
+}
+
+#[test]
+fn scenarios_side_by_side_have_loads_of_their_own() {
+    let rest = "
+connections: { max: 8 }
+scenarios:
+  loop:
+    phases: [ { users: 3, iterations: 30 } ]
+    steps: [ get: /api/status ]
+  schedule:
+    start_after: 50ms
+    phases: [ { rate: 400/s, iterations: 20, record: false }, { rate: 400/s, iterations: 12 } ]
+    steps: [ get: /login ]
+  one: { weight: 2, steps: [ get: /static/app.css ] }
+  other: { steps: [ get: /static/app.js ] }
+phases: [ { name: shared, users: 2, iterations: 15 } ]
+thresholds: [ iterations(phase=loop) == 30, succeeded(phase=schedule-2) == 12 ]";
+    for http in 0..4 {
+        let (result, stats) = run(http, "beside", rest, &["-t", "2"]);
+        let paths = ["/api/status", "/login", "/static/app.css", "/static/app.js"];
+        assert_eq!(paths.map(|p| seen(&stats, p)), [30, 32, 10, 5], "{http} {stats}");
+        let phases = ["loop", "schedule-1", "schedule-2", "shared"].map(|p| of_phase(&result, p));
+        assert_eq!(phases, [30, 20, 12, 15], "{http} {result}");
+        assert_eq!(result["succeeded"], 30 + 12 + 15, "what is not recorded is no part of the result");
+        assert_eq!(result["abandoned"], 0, "{result}");
+    }
+}
+
+#[test]
+fn iterations_end_gracefully_or_after_their_request() {
+    let steps = "scenarios: { s: { steps: [ get: /api/status, think: 300ms, get: /login ] } }";
+    for http in 0..4 {
+        for threads in ["1", "2"] {
+            let rest = format!("{steps}\nphases: [ {{ users: 4, for: 200ms, graceful_stop: 20s }} ]");
+            let (result, stats) = run(http, "graceful", &rest, &["-t", threads]);
+            assert_eq!((seen(&stats, "/api/status"), seen(&stats, "/login")), (4, 4), "{http} {stats}");
+            assert_eq!((&result["iterations"], &result["abandoned"]), (&4.into(), &0.into()), "{result}");
+        }
+        // Too little time: pauses are broken off, and what comes behind them does not happen.
+        let phases =
+            "phases: [ { users: 4, for: 200ms, graceful_stop: 0s }, { users: 1, iterations: 1, think: 0 } ]";
+        let (result, stats) = run(http, "cut", &format!("{steps}\n{phases}"), &[]);
+        assert_eq!(
+            (&result["iterations"], seen(&stats, "/login")),
+            (&1.into(), 1),
+            "{http} {result} {stats}"
+        );
+    }
+}
+
+#[test]
+fn a_track_that_is_over_does_not_end_the_others() {
+    let rest = "
+scenarios:
+  short: { phases: [ { users: 2, for: 50ms } ], steps: [ get: /api/status, think: 1h ] }
+  long: { phases: [ { rate: 50/s, for: 300ms, graceful_stop: 10s } ], steps: [ get: /login, think: 200ms, get: /inbox ] }
+";
+    for http in 0..4 {
+        let (result, stats) = run(http, "over", rest, &["-t", "2"]);
+        assert_eq!(seen(&stats, "/api/status"), 2, "{http} {stats}");
+        // 401 without a session: the step fails, the iteration goes on.
+        assert_eq!((seen(&stats, "/login"), seen(&stats, "/inbox")), (15, 15), "{http} {result} {stats}");
+        assert_eq!((&result["abandoned"], &result["dropped"]), (&0.into(), &0.into()), "{result}");
+    }
+}
+
+#[test]
+fn phases_choose_scenarios_and_scale_pauses() {
+    let rest = "
+scenarios:
+  a: { weight: 5, steps: [ get: /api/status, think: 1h ] }
+  b: { steps: [ get: /login, think: 1h ] }
+phases:
+  - { users: 2, iterations: 12, think: 0, scenarios: { b: 1 } }
+  - { users: 2, iterations: 12, think: 0% }
+  - { users: 2, iterations: 12, think: 0.0, scenarios: { a: 1, b: 3 } }";
+    for http in 0..4 {
+        let (_, stats) = run(http, "weights", rest, &[]);
+        assert_eq!((seen(&stats, "/api/status"), seen(&stats, "/login")), (10 + 3, 12 + 2 + 9), "{stats}");
+    }
+}
+
+#[test]
+fn what_lasts_as_long_as_the_user_lasts_over_changes_of_scenario() {
+    // Each scenario counts by itself; cookies are the user's.
+    let rest = "
+variables: { n: 0 }
+defaults: { lifetime: per_user, cookies: true }
+scenarios:
+  a:
+    steps:
+      - set: { n: \"{{ n + 1 }}\" }
+      - get: /any/a{{n}}
+      - post: /login?csrf=off
+        form: { _user: demo, _pass: demo }
+  b:
+    steps:
+      - set: { n: \"{{ n + 1 }}\" }
+      - get: /any/b{{n}}
+      - get: /inbox
+        check: { status: 200 }
+  fresh: { lifetime: per_iteration, steps: [ { get: /inbox, check: { status: 401 } } ] }
+phases: [ { users: 1, iterations: 12 } ]";
+    for http in 0..4 {
+        let (result, stats) = run(http, "lasting", rest, &[]);
+        let counts =
+            ["a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4"].map(|n| seen(&stats, &format!("/any/{n}")));
+        assert_eq!(counts, [1; 8], "{http} {stats}");
+        assert_eq!(
+            (&result["failed"], &stats["by_status"]["401"]),
+            (&0.into(), &4.into()),
+            "{http} {result}"
+        );
+    }
+}
