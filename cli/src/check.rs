@@ -56,7 +56,7 @@ fn try_all(mut plan: Plan) -> Result<u8, Failure> {
 fn alone(plan: &Plan, scenario: usize) -> Plan {
     let mut plan = plan.clone();
     plan.scenarios = vec![plan.scenarios.swap_remove(scenario)];
-    // All scenarios take part, one after the other.
+    // The scenario is on its own.
     plan.tracks.clear();
     plan.phases = vec![Phase {
         name: "check".into(),
