@@ -171,7 +171,7 @@ const SCRIPTED: [(&str, &str); 6] = [
 fn scripted(address: SocketAddr, protocol: &str, step: &str, iterations: u64) -> Plan {
     let text = format!(
         "version: 1\ntarget: http://{address}\nprotocol: {protocol}\nconnections: {{ max: 4 }}\n\
-         variables: {{ n: 7, t: tea }}\ndefaults: {{ lifetime: per_user }}\n\
+         variables: {{ n: 7, t: json }}\ndefaults: {{ lifetime: per_user }}\n\
          scenarios: {{ s: {{ steps: [ {{ {step} }} ] }} }}\nphases: [ {{ users: 4, iterations: {iterations} }} ]\n"
     );
     let plan = scenario::parse(&text, "test.yaml", std::path::Path::new(""), &Default::default());
