@@ -28,7 +28,14 @@ pub fn schema() -> Value {
     map.insert("title".into(), json!("A plan of loadgen"));
     map.insert("patternProperties".into(), json!({ "^x-": true }));
     // With a search there are no phases.
-    map.insert("anyOf".into(), json!([{ "required": ["phases"] }, { "required": ["search"] }]));
+    map.insert(
+        "anyOf".into(),
+        json!([
+            { "required": ["phases"] },
+            { "required": ["search"] },
+            { "properties": { "scenarios": { "additionalProperties": { "required": ["phases"] } } } },
+        ]),
+    );
     map.insert("definitions".into(), Value::Object(definitions));
     plan
 }
