@@ -92,7 +92,7 @@ fn perform(
     job.options.before_load = Some(footprint::let_go);
     observer.begin();
     let result = engine::run(&job.plan, &job.options, &control, &mut |event| {
-        if matches!(event, Event::Ended) {
+        if matches!(event, Event::CoreStarting { core: 0, .. } | Event::Ended) {
             footprint::let_go();
         }
         observer.event(&event);
