@@ -2,29 +2,12 @@
 
 mod common;
 
+use common::plan::PlanFile;
 use common::{Server, loadgen};
-use std::path::PathBuf;
-
-/// A plan file that is gone at the end of the test.
-struct PlanFile(PathBuf);
-
-impl PlanFile {
-    fn new(name: &str, text: &str) -> PlanFile {
-        let path = std::env::temp_dir().join(format!("loadgen-check-{}-{name}.yaml", std::process::id()));
-        std::fs::write(&path, text).expect("a scratch file");
-        PlanFile(path)
-    }
-}
-
-impl Drop for PlanFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 fn checked(text: &str, name: &str) -> (String, Option<i32>) {
     let plan = PlanFile::new(name, text);
-    let output = loadgen(&["check", plan.0.to_str().expect("UTF-8"), "--run"]);
+    let output = loadgen(&["check", plan.path(), "--run"]);
     (
         String::from_utf8(output.stdout).expect("UTF-8") + &String::from_utf8_lossy(&output.stderr),
         output.status.code(),

@@ -2,11 +2,9 @@
 
 mod common;
 
-use common::plan::{ALL, Http, PlanFile, number, plan, run, seen};
-use common::{Server, command, json, loadgen, signal, stderr};
+use common::plan::{ALL, Going, Http, PlanFile, number, plan, run, seen};
+use common::{Server, json, loadgen, signal, stderr};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
 
 const LOG_IN: &str = r#"
 setup:
@@ -91,25 +89,13 @@ fn interrupted(server: &Server, name: &str, times: u32) -> (Option<i32>, Value) 
     let top = "setup: [ { get: /any/a } ]\nteardown: [ { get: /any/c } ]";
     let steps = "      - get: /any/d?t=2ms\n      - log: going\n      - if: iteration == 1\n        then: [ { get: \"/any/slow?t=30s\" } ]";
     let file = PlanFile::new(name, &plan(server, Http::H1, top, steps, "users: 2, for: 60s"));
-    let mut child = command(&["-f", file.0.to_str().unwrap(), "--format", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("going") {
-        line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0, "the run ended early");
-    }
+    let run = Going::since(&file, "going");
     for _ in 0..times {
-        signal(child.id(), libc::SIGINT);
+        signal(run.pid(), libc::SIGINT);
         // Two signals at a time are one.
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
-    let drain = std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-    let output = child.wait_with_output().unwrap();
-    drain.join().unwrap().unwrap();
+    let output = run.end();
     (output.status.code(), json(&output))
 }
 

@@ -2,11 +2,9 @@
 
 mod common;
 
-use common::plan::{ALL, Http, PlanFile, checks, number, plan, reasons, run, seen};
-use common::{Server, command, json, loadgen, stderr};
+use common::plan::{ALL, Going, Http, PlanFile, checks, number, plan, reasons, run, seen};
+use common::{Server, json, loadgen, stderr};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
 
 #[test]
 fn log_in_and_out() {
@@ -417,21 +415,9 @@ fn a_data_file_that_shrinks_fails_iterations_by_name_and_the_run_goes_on() {
     let steps = "      - if: iteration == 1\n        then: [ { log: begun }, { think: 500ms } ]\n      - get: /any/{{users.name}}";
     let text = plan(&server, Http::H1, &top, steps, "users: 2, iterations: 400");
     let file = PlanFile::new("shrinks", &text);
-    let mut child = command(&["-f", file.0.to_str().unwrap(), "--format", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("begun") {
-        line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0, "the run ended early");
-    }
+    let run = Going::since(&file, "begun");
     std::fs::OpenOptions::new().write(true).open(&csv).unwrap().set_len(1000).unwrap();
-    let drain = std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-    let output = child.wait_with_output().unwrap();
-    drain.join().unwrap().unwrap();
+    let output = run.end();
     assert_eq!(output.status.code(), Some(0));
     let result = json(&output);
     // What lay in memory when the file shrank was still good: one piece of 64 rows.

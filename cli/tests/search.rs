@@ -2,30 +2,10 @@
 
 mod common;
 
+use common::plan::PlanFile;
 use common::{Server, command, json, loadgen, signal, stderr, stdout};
 use serde_json::Value;
-use std::path::PathBuf;
 use std::process::Stdio;
-
-/// A plan file that goes away with the test.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, text: &str) -> File {
-        let path = std::env::temp_dir().join(format!("loadgen-search-{}-{name}.yaml", std::process::id()));
-        std::fs::write(&path, text).expect("a file");
-        File(path)
-    }
-    fn path(&self) -> &str {
-        self.0.to_str().expect("UTF-8")
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 /// Searches on a path with probes so short that the test is, too.
 fn plan(target: &str, path: &str, search: &str) -> String {
@@ -40,7 +20,7 @@ const RATE: &str = "  highest: rate\n  while: error_rate < 1%\n  from: 50/s\n  t
 
 #[test]
 fn the_capacity_of_a_token_bucket_is_found() {
-    let file = File::new("bucket", &plan("builtin", "/limited?rate=400&burst=20", RATE));
+    let file = PlanFile::new("bucket", &plan("builtin", "/limited?rate=400&burst=20", RATE));
     let output = loadgen(&["-f", file.path(), "--format", "json"]);
     let result = json(&output);
     let search = &result["search"];
@@ -65,7 +45,7 @@ fn the_capacity_of_a_token_bucket_is_found() {
 #[test]
 fn people_read_the_load_the_interval_and_every_probe() {
     let search = "  highest: rate\n  while: error_rate < 1%\n  from: 50/s\n  to: 100/s\n  at_least: 200/s\n  confirm: 1\n";
-    let file = File::new("text", &plan("builtin", "/", search));
+    let file = PlanFile::new("text", &plan("builtin", "/", search));
     let output = loadgen(&["-f", file.path()]);
     let (text, progress) = (stdout(&output), stderr(&output));
     assert_eq!(output.status.code(), Some(99), "less than at_least: {text}");
@@ -87,7 +67,7 @@ fn people_read_the_load_the_interval_and_every_probe() {
 #[test]
 fn a_load_that_never_holds() {
     let search = "  highest: users\n  while: error_rate < 1%\n  from: 1\n  to: 8\n";
-    let file = File::new("never", &plan("builtin", "/?r=503", search));
+    let file = PlanFile::new("never", &plan("builtin", "/?r=503", search));
     let output = loadgen(&["-f", file.path(), "--format", "json"]);
     let search = json(&output)["search"].clone();
     assert!(search["highest"].is_null() && search["interval"].is_null(), "{search:#}");
@@ -100,7 +80,7 @@ fn a_load_that_never_holds() {
 #[test]
 fn users_are_searched_too() {
     let search = "  highest: users\n  while: error_rate < 5%\n  from: 1\n  to: 4\n";
-    let file = File::new("users", &plan("builtin", "/?t=10ms", search));
+    let file = PlanFile::new("users", &plan("builtin", "/?t=10ms", search));
     let search = json(&loadgen(&["-f", file.path(), "--format", "json"]))["search"].clone();
     assert_eq!(
         (search["quantity"].as_str(), search["highest"].as_f64()),
@@ -114,7 +94,7 @@ fn users_are_searched_too() {
 
 #[test]
 fn an_interrupt_ends_it_with_what_is_known() {
-    let file = File::new("interrupt", &plan("builtin", "/", RATE).replace("700ms", "2s"));
+    let file = PlanFile::new("interrupt", &plan("builtin", "/", RATE).replace("700ms", "2s"));
     let args = ["-f", file.path(), "--format", "json"];
     let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     // The first probe has been told when the second goes on.
@@ -133,7 +113,7 @@ fn an_interrupt_ends_it_with_what_is_known() {
 
 #[test]
 fn no_server_is_an_error_and_no_search() {
-    let file = File::new("nobody", &plan("http://127.0.0.1:1", "/", RATE));
+    let file = PlanFile::new("nobody", &plan("http://127.0.0.1:1", "/", RATE));
     let output = loadgen(&["-f", file.path()]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let output = loadgen(&["-f", file.path(), "--timeline", "x.jsonl"]);

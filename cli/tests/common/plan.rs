@@ -1,8 +1,10 @@
 //! Plans for the tests: written to a file, run over a protocol, and the counts of both sides read.
 
-use super::{Server, json, loadgen, stderr};
+use super::{Server, command, json, loadgen, stderr};
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Output, Stdio};
 
 /// A plan file that is gone at the end of the test.
 pub struct PlanFile(pub PathBuf);
@@ -13,11 +15,51 @@ impl PlanFile {
         std::fs::write(&path, text).expect("a scratch file");
         PlanFile(path)
     }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
 }
 
 impl Drop for PlanFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A run that is going on.
+pub struct Going {
+    child: Child,
+    said: BufReader<ChildStderr>,
+}
+
+impl Going {
+    /// Starts a plan, and waits until it says this.
+    pub fn since(plan: &PlanFile, word: &str) -> Going {
+        let mut child = command(&["-f", plan.path(), "--format", "json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains(word) {
+            line.clear();
+            assert_ne!(said.read_line(&mut line).unwrap(), 0, "the run ended early");
+        }
+        Going { child, said }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Output {
+        let drain = std::thread::spawn(move || std::io::copy(&mut self.said, &mut std::io::sink()));
+        let output = self.child.wait_with_output().unwrap();
+        drain.join().unwrap().unwrap();
+        output
     }
 }
 
@@ -58,8 +100,7 @@ pub fn run(
 ) -> Value {
     let text = plan(server, http, top, steps, phase);
     let plan = PlanFile::new(&format!("{name}-{http:?}"), &text);
-    let path = plan.0.to_str().expect("UTF-8").to_owned();
-    let mut all = vec!["-f", &path, "--format", "json"];
+    let mut all = vec!["-f", plan.path(), "--format", "json"];
     all.extend(args);
     let output = loadgen(&all);
     assert!(output.status.code() == Some(0) || output.status.code() == Some(2), "{}{text}", stderr(&output));
