@@ -5,41 +5,29 @@ mod common;
 
 use report::json::{self, Context};
 use report::thresholds;
+use scenario::Plan;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 const DOCS: &str = include_str!("../../docs/result.md");
 const SCHEMA: &str = include_str!("../../docs/result.schema.json");
 
+/// A result without thresholds that ended well.
+fn context(plan: &Plan) -> Context<'_> {
+    Context { plan, outcomes: &[], exit_code: 0, bodies_discarded: false, timeline: true, search: None }
+}
+
 fn object() -> Value {
     let (plan, result) = (common::plan(), common::result());
     let outcomes = thresholds::judge(&plan, &result);
-    json::object(
-        &result,
-        &Context {
-            plan: &plan,
-            outcomes: &outcomes,
-            exit_code: 99,
-            bodies_discarded: false,
-            timeline: true,
-            search: None,
-        },
-    )
+    json::object(&result, &Context { outcomes: &outcomes, exit_code: 99, ..context(&plan) })
 }
 
 /// The same run as the one probe of a search.
 fn searched_object() -> Value {
     let (plan, result, searched) = common::searched();
     let outcomes = searched.probes[0].outcomes.clone();
-    let (exit_code, bodies_discarded, timeline) = (0, false, false);
-    let context = Context {
-        plan: &plan,
-        outcomes: &outcomes,
-        exit_code,
-        bodies_discarded,
-        timeline,
-        search: Some(&searched),
-    };
+    let context = Context { outcomes: &outcomes, timeline: false, search: Some(&searched), ..context(&plan) };
     json::object(&result, &context)
 }
 
@@ -228,14 +216,7 @@ fn histograms_are_what_the_standard_tools_read() {
 #[test]
 fn no_secret_leaves() {
     let (plan, result) = (common::plan(), common::result());
-    let context = Context {
-        plan: &plan,
-        outcomes: &[],
-        exit_code: 0,
-        bodies_discarded: false,
-        timeline: true,
-        search: None,
-    };
+    let context = context(&plan);
     for pretty in [false, true] {
         let text = json::render(&result, &context, pretty);
         assert!(!text.contains("hunter") && text.contains("***"), "{text}");
@@ -247,14 +228,7 @@ fn no_secret_leaves() {
 #[test]
 fn what_an_http2_server_said_of_its_connections() {
     let plan = common::plan();
-    let context = Context {
-        plan: &plan,
-        outcomes: &[],
-        exit_code: 0,
-        bodies_discarded: false,
-        timeline: true,
-        search: None,
-    };
+    let context = context(&plan);
     let result = json::object(&common::h2_result(), &context);
     let c = &result["connections"];
     assert_eq!((c["application_protocol"].as_str(), c["peer_max_streams"].as_u64()), (Some("h2"), Some(128)));
