@@ -13,6 +13,17 @@ support::drivers::over_all_drivers!();
 
 const SHARES: [Share; 2] = [Share::PerUser, Share::Pool];
 
+/// For a time limit to come in the middle of a request.
+fn answers_in_a_millisecond() -> Hostile {
+    Hostile::new(|visit| {
+        loop {
+            visit.request()?;
+            std::thread::sleep(ms(1));
+            visit.answer()?;
+        }
+    })
+}
+
 #[test]
 fn a_silent_server_is_a_timeout_for_what_is_in_flight() {
     for share in SHARES {
@@ -56,13 +67,7 @@ fn whoever_sends_a_little_now_and_then_is_not_silent() {
 #[test]
 fn a_connection_ends_at_its_age_limit_and_another_goes_on() {
     for share in SHARES {
-        let server = Hostile::new(|visit| {
-            loop {
-                visit.request()?;
-                std::thread::sleep(ms(1));
-                visit.answer()?;
-            }
-        });
+        let server = answers_in_a_millisecond();
         let mut plan = Load { share, ..Load::on(server.address(), Stop::After(ms(700))) }.plan();
         plan.timeouts.active = Some(ms(100));
         let result = run(plan);
@@ -112,13 +117,7 @@ fn over_h2_every_stream_of_a_silent_connection_has_timed_out() {
 #[test]
 fn a_connection_lives_as_long_as_the_plan_says_and_nothing_fails() {
     for share in SHARES {
-        let server = Hostile::new(|visit| {
-            loop {
-                visit.request()?;
-                std::thread::sleep(ms(1));
-                visit.answer()?;
-            }
-        });
+        let server = answers_in_a_millisecond();
         let mut plan = Load { share, ..Load::on(server.address(), Stop::After(ms(500))) }.plan();
         plan.connections.lifetime = Some(ms(50));
         let result = run(plan);
