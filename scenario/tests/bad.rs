@@ -1,25 +1,16 @@
 //! The texts of errors. Each `tests/bad/NAME.yaml` is a plan that is wrong in one way (or some), and `NAME.txt` beside it
 //! is exactly what the user sees. `UPDATE_GOLDEN=1 cargo test -p scenario --test bad` writes the texts anew.
 
-use scenario::Overrides;
-use std::path::{Path, PathBuf};
+mod common;
 
-fn bad_plans() -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad");
-    let mut files: Vec<_> = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
-        .collect();
-    files.sort();
-    files
-}
+use scenario::Overrides;
+use std::path::Path;
 
 #[test]
 fn errors_read_as_agreed() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut wrong = String::new();
-    let plans = bad_plans();
+    let plans = common::files("tests/bad", "yaml");
     assert!(plans.len() >= 30);
     for path in plans {
         let name = path.file_name().unwrap().to_str().unwrap();

@@ -1,21 +1,14 @@
 //! Every YAML block of the documentation is read: what is shown there is part of a legal plan. What a block leaves out is put
 //! around it: a list is steps, `check` and `extract` belong to a step, and the rest is of the top level.
 
+mod common;
+
 use scenario::Overrides;
 use std::path::{Path, PathBuf};
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 fn documents() -> Vec<PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(root().join("docs"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "md"))
-        .chain([root().join("README.md")])
-        .collect();
-    files.sort();
+    let mut files = common::files("../docs", "md");
+    files.extend(common::files("..", "md"));
     files
 }
 

@@ -1,25 +1,15 @@
 //! Plans as users write them: every plan of `configs/` is a legal plan, and what a plan means is what its `Plan` says.
 
+mod common;
+
 use scenario::plan::{Check, Endpoint, Http2, Metric, Protocol, SeriesName, Share, StatusSet, Stop};
 use scenario::{Overrides, Plan};
 use std::path::Path;
 use std::time::Duration;
 
-fn configs() -> Vec<std::path::PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
-    let mut files: Vec<_> = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
-        .collect();
-    files.sort();
-    assert!(!files.is_empty());
-    files
-}
-
 #[test]
 fn every_config_is_a_legal_plan() {
-    for path in configs() {
+    for path in common::files("../configs", "yaml") {
         let plan = scenario::load(&path, &Overrides::default()).unwrap_or_else(|e| panic!("\n{e}"));
         assert!(plan.needs_builtin(), "{}: everybody can run it", path.display());
         assert!(scenario::describe(&plan).starts_with("version: 1\n"));

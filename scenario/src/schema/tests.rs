@@ -1,10 +1,12 @@
 //! The schema against the parser: what is a plan for one is one for the other.
 
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
 use super::*;
 use crate::parse::{self, Input};
 use crate::tree::{Kind, Node};
 use jsonschema::Validator;
-use std::path::{Path, PathBuf};
 
 fn validator() -> Validator {
     jsonschema::draft7::new(&schema()).expect("a schema")
@@ -35,18 +37,6 @@ fn value(node: &Node) -> Value {
     }
 }
 
-fn files(dir: &str) -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
-    let mut files: Vec<_> = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
-        .collect();
-    files.sort();
-    assert!(!files.is_empty());
-    files
-}
-
 fn faults(validator: &Validator, plan: &Value) -> Vec<String> {
     validator.iter_errors(plan).map(|e| format!("{}: {e}", e.instance_path())).collect()
 }
@@ -54,7 +44,7 @@ fn faults(validator: &Validator, plan: &Value) -> Vec<String> {
 #[test]
 fn every_plan_of_configs_fits() {
     let validator = validator();
-    for path in files("../configs") {
+    for path in common::files("../configs", "yaml") {
         let plan = json_of(&std::fs::read_to_string(&path).unwrap()).expect("YAML");
         let faults = faults(&validator, &plan);
         assert!(faults.is_empty(), "{}: {faults:#?}", path.display());
@@ -65,7 +55,7 @@ fn every_plan_of_configs_fits() {
 #[test]
 fn every_unknown_key_is_refused() {
     let (validator, mut tried) = (validator(), 0);
-    for path in files("tests/bad") {
+    for path in common::files("tests/bad", "yaml") {
         let said = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
         let key =
             |line: &str| line.starts_with("error: unknown key") || line.ends_with("is not supported yet");
