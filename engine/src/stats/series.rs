@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -91,6 +92,11 @@ impl Series {
             self.hist = Some(Hist::Own(self.counts_of_few()));
             self.few = Vec::new();
         }
+    }
+
+    /// Of the values within range, be they few or many.
+    fn counts(&self) -> Cow<'_, Counts> {
+        self.hist.as_ref().map_or_else(|| Cow::Owned(self.counts_of_few()), |hist| Cow::Borrowed(&**hist))
     }
 
     fn counts_of_few(&self) -> Counts {
@@ -201,14 +207,7 @@ impl Series {
         if self.count == 0 || sd == 0.0 {
             return if self.count == 0 { 0.0 } else { 1.0 };
         }
-        let few;
-        let counts: &Counts = match &self.hist {
-            Some(hist) => hist,
-            None => {
-                few = self.counts_of_few();
-                &few
-            }
-        };
+        let counts = self.counts();
         let within = counts.seen().filter(|(value, _)| (low..=high).contains(value.min(&self.max)));
         let inside: u64 = within.map(|(_, n)| n).sum();
         inside as f64 / self.count as f64
@@ -234,10 +233,7 @@ impl Series {
     /// The histogram in HdrHistogram's V2 deflate encoding, which the standard tools read (values are nanoseconds).
     pub fn v2_deflate(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        let hist = match &self.hist {
-            Some(hist) => hist.to_histogram(),
-            None => self.counts_of_few().to_histogram(),
-        };
+        let hist = self.counts().to_histogram();
         V2DeflateSerializer::new().serialize(&hist, &mut out).expect("a Vec takes every byte");
         out
     }
