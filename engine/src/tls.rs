@@ -46,9 +46,8 @@ impl Opening {
 /// The TLS of a run: a configuration for each way to begin. All share their sessions.
 #[derive(Clone)]
 pub(crate) struct TlsSetup {
-    fresh: Arc<ClientConfig>,
-    resumed: Arc<ClientConfig>,
-    early: Arc<ClientConfig>,
+    /// In the order of [`Opening::ALL`].
+    configs: [Arc<ClientConfig>; 3],
 }
 
 impl TlsSetup {
@@ -88,32 +87,24 @@ impl TlsSetup {
 
     fn of(config: ClientConfig, mix: Mix) -> TlsSetup {
         let sessions = Arc::new(Sessions::default());
-        let with = |continues: bool, early: bool| {
+        let configs = Opening::ALL.map(|opening| {
             let mut config = config.clone();
+            let continues = opening != Opening::Fresh;
             config.resumption = match mix.resumes() {
                 true => Resumption::store(Arc::new(Access { sessions: sessions.clone(), continues })),
                 false => Resumption::disabled(),
             };
-            config.enable_early_data = early;
+            config.enable_early_data = opening == Opening::Early;
             Arc::new(config)
-        };
-        TlsSetup { fresh: with(false, false), resumed: with(true, false), early: with(true, true) }
-    }
-
-    fn config(&self, opening: Opening) -> &Arc<ClientConfig> {
-        match opening {
-            Opening::Fresh => &self.fresh,
-            Opening::Resumed => &self.resumed,
-            Opening::Early => &self.early,
-        }
+        });
+        TlsSetup { configs }
     }
 
     /// The same for QUIC, for each of [`Opening::ALL`]. TLS 1.3 is all it knows (RFC 9001 section 4.2).
     pub(crate) fn quic(&self, config: proto_h3::Config) -> Result<[proto_h3::Setup; 3], String> {
-        let fresh = proto_h3::Setup::new(config, self.fresh.clone());
-        let all = fresh.and_then(|fresh| {
-            let (resumed, early) =
-                (fresh.with_tls(self.resumed.clone())?, fresh.with_tls(self.early.clone())?);
+        let [fresh, resumed, early] = &self.configs;
+        let all = proto_h3::Setup::new(config, fresh.clone()).and_then(|fresh| {
+            let (resumed, early) = (fresh.with_tls(resumed.clone())?, fresh.with_tls(early.clone())?);
             Ok([fresh, resumed, early])
         });
         all.map_err(|e| format!("TLS: {e} (RFC 9001 section 5.2)"))
@@ -121,7 +112,7 @@ impl TlsSetup {
 
     /// The TLS of a new connection to this server name.
     pub(crate) fn session(&self, name: &ServerName<'static>, opening: Opening) -> Result<TlsSession, String> {
-        let config = self.config(opening).clone();
+        let config = self.configs[opening as usize].clone();
         let mut tls = ClientConnection::new(config, name.clone()).map_err(|e| e.to_string())?;
         // Bounded by what the core hands over in one go, see `limits::SEND_CHUNK`.
         tls.set_buffer_limit(None);
