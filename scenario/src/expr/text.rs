@@ -159,7 +159,7 @@ impl Phrase {
     /// The text of a variable, if it is that and nothing else: the usual case, which needs no copy.
     pub fn as_variable<'a>(&self, env: Env<'a>) -> Option<&'a str> {
         match &self.0[..] {
-            [Part::Value(Expr::Var(place), Escape::Raw)] => match env.vars.get(usize::from(*place)) {
+            [Part::Value(Expr::Var(place), Escape::Raw)] => match env.value(*place) {
                 Some(Value::Text(text)) => Some(text),
                 _ => None,
             },
