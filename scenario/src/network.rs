@@ -226,7 +226,8 @@ pub fn proxy(text: &str) -> Result<Proxy, String> {
     Ok(Proxy { endpoint, name: place.to_owned(), authorization })
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
+/// Bytes of which some are written `%41` (RFC 3986 section 2.1); a `%` that begins nothing such stays.
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let (bytes, mut out) = (text.as_bytes(), Vec::with_capacity(text.len()));
     let mut at = 0;
     while at < bytes.len() {

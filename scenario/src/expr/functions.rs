@@ -134,9 +134,9 @@ pub(super) fn call<'a>(f: Function, args: &'a [Expr], env: Env<'a>) -> Result<Va
             let decoded = bytes.and_then(|b| String::from_utf8(b).ok());
             text(decoded.ok_or(EvalError::Bad("base64_decode: not the base64 of a text"))?)?
         }
-        Function::HmacSha256 => text(hex(&hmac(&txt(0)?, &txt(1)?)?))?,
+        Function::HmacSha256 => text(hex(&hmac(txt(0)?.as_bytes(), txt(1)?.as_bytes())))?,
         Function::HmacSha256Base64 => {
-            text(base64::prelude::BASE64_STANDARD.encode(hmac(&txt(0)?, &txt(1)?)?))?
+            text(base64::prelude::BASE64_STANDARD.encode(hmac(txt(0)?.as_bytes(), txt(1)?.as_bytes())))?
         }
         Function::Sha256 => text(hex(&Sha256::digest(txt(0)?)))?,
         Function::UrlEncode => {
@@ -242,11 +242,11 @@ impl Value {
     }
 }
 
-fn hmac(key: &str, message: &str) -> Result<[u8; 32], EvalError> {
-    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes());
-    let mut mac = mac.map_err(|_| EvalError::Bad("hmac_sha256: a key that cannot be used"))?;
-    mac.update(message.as_bytes());
-    Ok(mac.finalize().into_bytes().into())
+/// HMAC-SHA-256 (RFC 2104), which takes keys of any length.
+pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
 }
 
 /// Lower-case hexadecimal digits.

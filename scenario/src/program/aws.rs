@@ -3,12 +3,13 @@
 //!
 //! Signed are `host` and all `x-amz-...` fields, which is what services ask for.
 
+use super::Rendered;
 use super::check::sha256;
-use crate::expr::functions::{hex, iso, url_encode};
+use crate::expr::functions::{hex, hmac, iso, url_encode};
 use crate::expr::text::Phrase;
 use crate::expr::{Env, EvalError};
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
+use crate::network::percent_decoded;
+use proto::Text;
 
 /// The values of a signed request's last slots: `x-amz-date`, `x-amz-content-sha256`, `authorization`.
 pub(crate) const SLOTS: usize = 3;
@@ -23,16 +24,24 @@ pub(crate) struct Signer {
     pub method: String,
     pub host: String,
     /// Further fields that are signed, names in lower case.
-    pub fields: Vec<(String, Phrase)>,
+    pub fields: Vec<(String, Text)>,
 }
 
 impl Signer {
-    /// The values of the three slots for a request with this path and query, and this body.
-    pub fn sign(&self, env: Env<'_>, path: &[u8], body: &[u8]) -> Result<[String; SLOTS], EvalError> {
+    /// The values of the three slots for a request with these values of the others, this path and query, and this body.
+    pub fn sign(
+        &self,
+        env: Env<'_>,
+        rendered: Rendered<'_>,
+        path: &[u8],
+        body: &[u8],
+    ) -> Result<[String; SLOTS], EvalError> {
+        let utf8 =
+            |bytes| String::from_utf8(bytes).map_err(|_| EvalError::Bad("what is signed is not UTF-8"));
         let text = |phrase: &Phrase| {
             let mut out = Vec::new();
             phrase.render(env, &mut out)?;
-            String::from_utf8(out).map_err(|_| EvalError::Bad("what is signed is not UTF-8"))
+            utf8(out)
         };
         let (stamp, digest) = (stamp(env.wall), sha256(body));
         let mut fields = vec![
@@ -41,7 +50,9 @@ impl Signer {
             ("x-amz-content-sha256".to_owned(), digest.clone()),
         ];
         for (name, value) in &self.fields {
-            fields.push((name.clone(), text(value)?));
+            let mut out = Vec::new();
+            rendered.write(value, &mut out);
+            fields.push((name.clone(), utf8(out)?));
         }
         let keys = Keys {
             access: &text(&self.access_key)?,
@@ -91,7 +102,7 @@ impl Keys<'_> {
         let to_sign = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", sha256(canonical.as_bytes()));
         let key = format!("AWS4{}", self.secret).into_bytes();
         let parts = [day, self.region, self.service, "aws4_request", &to_sign];
-        let signature = parts.iter().fold(key, |key, part| hmac(&key, part.as_bytes()));
+        let signature = parts.iter().fold(key, |key, part| hmac(&key, part.as_bytes()).to_vec());
         let access = self.access;
         let signature = hex(&signature);
         format!("AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={names}, Signature={signature}")
@@ -122,22 +133,7 @@ impl Request<'_> {
 
 /// The text with every byte encoded that is not unreserved, whether it was or not.
 fn encoded(text: &str, path: bool) -> String {
-    let bytes = text.as_bytes();
-    let (mut plain, mut i) = (Vec::with_capacity(bytes.len()), 0);
-    while i < bytes.len() {
-        let code = bytes.get(i + 1..i + 3).and_then(|c| std::str::from_utf8(c).ok());
-        match code.filter(|_| bytes[i] == b'%').and_then(|c| u8::from_str_radix(c, 16).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                i += 3;
-            }
-            None => {
-                plain.push(bytes[i]);
-                i += 1;
-            }
-        }
-    }
-    encode(&plain, path)
+    encode(&percent_decoded(text), path)
 }
 
 fn encode(bytes: &[u8], path: bool) -> String {
@@ -156,15 +152,12 @@ fn encode(bytes: &[u8], path: bool) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
-    mac.update(text);
-    mac.finalize().into_bytes().to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::random::Random;
+    use crate::expr::text::Part;
+    use proto::Piece;
 
     /// The keys of AWS's published test suite, whose cases have these names.
     const SUITE: Keys<'_> = Keys {
@@ -201,6 +194,36 @@ mod tests {
             );
             assert_eq!(SUITE.authorization(&stamp, request), expected, "{case}");
         }
+    }
+
+    #[test]
+    fn what_is_signed_is_what_is_sent() {
+        let constant = |text: &str| Phrase(vec![Part::Literal(text.as_bytes().into())]);
+        let signer = Signer {
+            access_key: constant(SUITE.access),
+            secret_key: constant(SUITE.secret),
+            region: constant(SUITE.region),
+            service: constant(SUITE.service),
+            method: "GET".into(),
+            host: "h".into(),
+            fields: vec![(
+                "x-amz-meta-id".into(),
+                Text::new(vec![Piece::Literal(b"n-"[..].into()), Piece::Slot(1)]),
+            )],
+        };
+        let random = Random::new(0, 0);
+        let env = Env { vars: &[], handed: &[], random: &random, wall: 1_440_938_160_000_000_000 };
+        let rendered = Rendered { values: b"abcde", ends: &[3, 5] };
+        let [stamp, digest, authorization] = signer.sign(env, rendered, b"/abc", b"").unwrap();
+        assert_eq!((stamp.as_str(), digest.as_str()), ("20150830T123600Z", NOTHING));
+        let fields = fields(&[
+            ("host", "h"),
+            ("x-amz-content-sha256", NOTHING),
+            ("x-amz-date", &stamp),
+            ("x-amz-meta-id", "n-de"),
+        ]);
+        let request = Request { method: "GET", path: "/abc", fields, digest: NOTHING };
+        assert_eq!(authorization, SUITE.authorization(&stamp, request));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::html::Selector;
 use super::json::Path;
+use crate::expr::functions::hex;
 use crate::expr::text::Phrase;
 use crate::expr::value::{Val, Value};
 use crate::expr::{Binary, Env, EvalError, Expr};
@@ -151,7 +152,7 @@ pub(crate) fn includes(whole: &[u8], part: &[u8]) -> bool {
 
 /// The digest as [`CheckKind::BodySha256`] has it.
 pub(crate) fn sha256(body: &[u8]) -> String {
-    Sha256::digest(body).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(body))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::expr::text::Phrase;
 use crate::expr::value::Value;
 use crate::plan::StatusSet;
 use bytes::Bytes;
-use proto::Want;
+use proto::{Piece, Text, Want};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,6 +202,30 @@ pub enum Redirects {
     Error,
 }
 
+/// The values of a request's slots, one behind the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Rendered<'a> {
+    pub values: &'a [u8],
+    /// Where each ends.
+    pub ends: &'a [u32],
+}
+
+impl Rendered<'_> {
+    /// A text of the template as it is sent.
+    pub fn write(self, text: &Text, out: &mut Vec<u8>) {
+        for piece in text.pieces() {
+            match piece {
+                Piece::Literal(bytes) => out.extend_from_slice(bytes),
+                Piece::Slot(slot) => {
+                    let slot = usize::from(*slot);
+                    let from = slot.checked_sub(1).map_or(0, |before| self.ends[before]);
+                    out.extend_from_slice(&self.values[from as usize..self.ends[slot] as usize]);
+                }
+            }
+        }
+    }
+}
+
 /// What is sent as the body.
 #[derive(Clone, Debug)]
 pub(crate) enum Payload {
@@ -217,7 +241,8 @@ pub struct Exchange {
     pub(crate) target: usize,
     /// What goes into the slots of the step's template.
     pub(crate) values: Vec<Phrase>,
-    pub(crate) path: Phrase,
+    /// The template's: what cookies and signatures are for.
+    pub(crate) path: Text,
     /// Works out the last three of the values.
     pub(crate) signer: Option<Box<aws::Signer>>,
     pub(crate) payload: Payload,

@@ -12,7 +12,7 @@ use super::extract::{Extract, From, Picker};
 use super::{
     BUILT_IN, Exchange, Handed, ITERATION, Lifetime, OK, OnError, Op, Payload, Program, RESPONSE_MS,
 };
-use super::{Redirects, STATUS, Source, USER};
+use super::{Redirects, Rendered, STATUS, Source, USER};
 use crate::expr::random::Random;
 use crate::expr::value::{Val, Value};
 use crate::expr::{Binary, Env, EvalError, HANDED};
@@ -486,17 +486,19 @@ impl User {
             value.render(self.env(world), out)?;
             self.flight.ends.push(out.len() as u32);
         }
-        if let Some(signer) = &exchange.signer {
+        let follows = exchange.cookies || exchange.follows();
+        if follows || exchange.signer.is_some() {
             path.clear();
-            exchange.path.render(self.env(world), path)?;
-            for value in signer.sign(self.env(world), path, &self.flight.payload)? {
+            Rendered { values: out, ends: &self.flight.ends }.write(&exchange.path, path);
+        }
+        if let Some(signer) = &exchange.signer {
+            let rendered = Rendered { values: out, ends: &self.flight.ends };
+            for value in signer.sign(self.env(world), rendered, path, &self.flight.payload)? {
                 out.extend_from_slice(value.as_bytes());
                 self.flight.ends.push(out.len() as u32);
             }
         }
-        if exchange.cookies || exchange.follows() {
-            path.clear();
-            exchange.path.render(self.env(world), path)?;
+        if follows {
             self.put_cookie(exchange, world, out, path);
             self.flight.ends.push(out.len() as u32);
         }

@@ -29,17 +29,6 @@ impl Header {
     }
 }
 
-impl Header {
-    /// Its name in lower case, and its value.
-    pub fn parts(&self, reader: &mut Reader<'_>) -> Option<(String, Phrase)> {
-        let value = match &self.made {
-            Some(phrase) => phrase.clone(),
-            None => reader.phrase(&self.value, self.value_span, Escape::Raw)?,
-        };
-        Some((self.name.to_ascii_lowercase(), value))
-    }
-}
-
 /// The values that a request's template has places for.
 #[derive(Default)]
 pub(crate) struct Slots(pub Vec<Phrase>);

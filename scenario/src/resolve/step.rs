@@ -11,7 +11,7 @@ use crate::expr::{Binary, Expr};
 use crate::limits;
 use crate::place;
 use crate::plan::{Check, Step};
-use crate::program::aws::Signer;
+use crate::program::aws::{self, Signer};
 use crate::program::{CheckKind, Exchange, Payload, Redirects};
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
@@ -101,6 +101,7 @@ fn assemble(
         && habits.redirects == Redirects::Manual
         && extracts.is_empty()
         && check::is_plain(&checks);
+    let path = request.template.path().clone();
     let step = Step {
         name: name.clone(),
         target: request.target,
@@ -114,7 +115,7 @@ fn assemble(
         name,
         target: request.target,
         values: request.values,
-        path: request.path,
+        path,
         signer: request.signer,
         payload: request.payload,
         cookies: habits.cookies,
@@ -135,7 +136,6 @@ struct Request {
     target: usize,
     template: Template,
     values: Vec<Phrase>,
-    path: Phrase,
     payload: Payload,
     signer: Option<Box<Signer>>,
     /// The path for the step's name: with its templates as they are written.
@@ -160,7 +160,7 @@ impl Request {
         query(reader, fields, &mut path)?;
         let mut slots = Slots::default();
         let place = &targets.list[target];
-        let (authority, line) = (Text::literal(&place.authority), slots.text(path.clone()));
+        let (authority, line) = (Text::literal(&place.authority), slots.text(path));
         let template = match Template::new(&method, place.scheme, authority, line) {
             Ok(template) => template,
             Err(error) => return reader.fail(url.span, format!("not a request: {error}"), ""),
@@ -180,7 +180,6 @@ impl Request {
             match auth(reader, entry)? {
                 Auth::Value(value) => all.push(Header::made("authorization", value, entry.key_span)),
                 Auth::Aws(aws) => {
-                    let place = &targets.list[target];
                     signer = Some(aws.signer(reader, (&method, &place.authority), &mut all, habits)?);
                 }
             }
@@ -204,6 +203,13 @@ impl Request {
             }
         }
         let template = headers::add(reader, template, all, &mut slots)?;
+        if let Some(signer) = &mut signer {
+            let fields = template.fields();
+            let named =
+                fields[..fields.len() - aws::SLOTS].iter().map(|f| (f.name.to_ascii_lowercase(), &f.value));
+            let signed = named.filter(|(name, _)| name.starts_with("x-amz-"));
+            signer.fields = signed.map(|(name, value)| (name, value.clone())).collect();
+        }
         let framing = match body.is_some() || EXPECT_BODY.contains(&method.as_str()) {
             true => Framing::Length,
             false => Framing::None,
@@ -215,7 +221,7 @@ impl Request {
         }
         let payload = body.map_or(Payload::Fixed(Bytes::new()), |b| b.payload);
         let template = template.body(framing, false);
-        Some(Request { method, target, template, values: slots.0, path, payload, signer, shown })
+        Some(Request { method, target, template, values: slots.0, payload, signer, shown })
     }
 }
 
@@ -361,11 +367,8 @@ impl Aws<'_> {
         if self.fields.get("session_token").is_some() {
             all.push(Header::made("x-amz-security-token", value("session_token")?, self.place));
         }
-        let mut fields = Vec::new();
-        for header in all.iter() {
-            fields.extend(header.parts(reader).filter(|(name, _)| name.starts_with("x-amz-")));
-        }
         let (method, host) = (method.to_owned(), host.to_owned());
+        let fields = vec![]; // known when the template is
         Some(Box::new(Signer { access_key, secret_key, region, service, method, host, fields }))
     }
 }
