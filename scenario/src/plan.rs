@@ -211,7 +211,7 @@ impl Plan {
 
     /// The most users that there are at a time, over all tracks.
     pub fn users(&self) -> u32 {
-        most_users(&self.all_tracks(), &self.phases)
+        most_users(&self.tracks, &self.phases)
     }
 
     /// Whether any target is the built-in server, which must be started before the run.
@@ -233,10 +233,13 @@ impl Plan {
     }
 }
 
-/// The most users that there may be at a time: those of the largest phase of each track.
+/// The most users that there may be at a time: those of the largest phase of each track, or of all where there are none.
 pub(crate) fn most_users(tracks: &[Track], phases: &[Phase]) -> u32 {
-    let of = |t: &Track| phases[t.phases.clone()].iter().map(|p| p.users.get()).max().unwrap_or(0);
-    tracks.iter().map(of).fold(0, u32::saturating_add)
+    let most = |phases: &[Phase]| phases.iter().map(|p| p.users.get()).max().unwrap_or(0);
+    match tracks {
+        [] => most(phases),
+        _ => tracks.iter().map(|t| most(&phases[t.phases.clone()])).fold(0, u32::saturating_add),
+    }
 }
 
 /// A place to connect to, and the name it has there.

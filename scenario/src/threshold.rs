@@ -260,11 +260,7 @@ fn value(metric: Metric, text: &str, at: Range<usize>) -> Result<f64, Bad> {
 }
 
 fn fraction(text: &str, at: Range<usize>) -> Result<f64, Bad> {
-    let number = match text.strip_suffix('%') {
-        Some(number) => percent(number.trim_end()),
-        None => decimal(text),
-    };
-    match number {
+    match part(text) {
         Some(f) if f <= 1.0 => Ok(f),
         Some(_) if !text.ends_with('%') => {
             bad(at, format!("{} is more than all", quote(text)), format!("did you mean `{text}%`?"))
@@ -276,8 +272,12 @@ fn fraction(text: &str, at: Range<usize>) -> Result<f64, Bad> {
 
 /// A share of all, such as `20%` or `0.2`; `None`: it is none.
 pub(crate) fn share(text: &str) -> Option<f64> {
-    let number = text.strip_suffix('%').map_or_else(|| decimal(text), |number| percent(number.trim_end()));
-    number.filter(|share| *share <= 1.0)
+    part(text).filter(|share| *share <= 1.0)
+}
+
+/// `20%` or `0.2`, however large.
+fn part(text: &str) -> Option<f64> {
+    text.strip_suffix('%').map_or_else(|| decimal(text), |number| percent(number.trim_end()))
 }
 
 /// A decimal number without sign and exponent.

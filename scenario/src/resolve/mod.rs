@@ -73,11 +73,11 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let scenarios = scenarios::read(reader, &fields, whole, walk);
     let walk = scenarios::Walk::new(reader, &fields, &defaults, &mut targets_after, &mut steps);
     let teardown = once::read(reader, &fields, "teardown", walk);
-    let search = search::read(reader, &fields);
+    let (search, condition) = search::read(reader, &fields).unzip();
     let course = match (&search, fields.get("search")) {
         (Some(search), _) => {
             phases::refuse_own(reader, &fields);
-            Some(phases::Course { phases: search::largest(search), tracks: vec![] })
+            Some(phases::Course { phases: search.phases(search.to), tracks: vec![] })
         }
         // What is wrong with it has been said.
         (None, Some(_)) => None,
@@ -105,9 +105,9 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         known: names_known,
     };
     let thresholds = thresholds::read(reader, &fields, &names);
-    if let (Some(_), Some(entry)) = (&search, fields.get("search")) {
-        let condition = reader.map(entry, &place::SEARCH)?;
-        thresholds::check_condition(reader, &condition, &names);
+    let written = fields.get("search").and_then(|search| search.value.entry("while"));
+    if let (Some(condition), Some(written)) = (condition, written) {
+        condition.iter().for_each(|part| thresholds::check_names(reader, &written.value, part, &names));
     }
 
     if reader.problems.count() > 0 {
@@ -156,17 +156,10 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
 
 /// So many users as are waited for must be able to come.
 fn can_meet(reader: &mut Reader<'_>, phases: &[Phase], tracks: &[Track]) {
-    let most = match tracks {
-        [] => phases.iter().map(|p| p.users).max(),
-        tracks => NonZeroU32::new(most_users(tracks, phases)),
-    };
-    let Some(most) = most else { return };
-    for (meeting, span) in std::mem::take(&mut reader.scope.meetings) {
-        if meeting.users > most {
-            let message = format!("{} users never meet", meeting.users);
-            reader.problems.add(span, message, format!("no phase has more than {most}"));
-        }
-        reader.scope.meetings.push((meeting, span));
+    let Some(most) = NonZeroU32::new(most_users(tracks, phases)) else { return };
+    for (meeting, span) in reader.scope.meetings.iter().filter(|(meeting, _)| meeting.users > most) {
+        let message = format!("{} users never meet", meeting.users);
+        reader.problems.add(*span, message, format!("no phase has more than {most}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `phases`: what stretches a run has, and for how long; and which of them scenarios go through by themselves.
 
-use super::{arrivals, connections};
+use super::{arrivals, connections, thresholds};
 use crate::limits;
 use crate::place;
 use crate::plan::{Phase, PhaseOverrides, Stop, Track};
@@ -25,7 +25,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
         Kind::Map(entries) => entries,
         _ => &[],
     });
-    let of = |entry: &Entry| key(entry, "phases").is_some();
+    let of = |entry: &Entry| entry.value.entry("phases").is_some();
     let shared: Vec<usize> = (0..scenarios.len()).filter(|&i| !of(&scenarios[i])).collect();
     let entry = match plan.get("phases") {
         Some(entry) if shared.is_empty() && !scenarios.is_empty() => {
@@ -69,17 +69,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
 /// A search makes the load itself.
 pub(crate) fn refuse_own(reader: &mut Reader<'_>, plan: &Fields<'_>) {
     let Some(Kind::Map(scenarios)) = plan.get("scenarios").map(|e| &e.value.kind) else { return };
-    for entry in scenarios.iter().filter_map(|s| key(s, "phases").or_else(|| key(s, "start_after"))) {
+    for entry in
+        scenarios.iter().filter_map(|s| s.value.entry("phases").or_else(|| s.value.entry("start_after")))
+    {
         let message = "a plan that searches has no phases";
         reader.problems.add(entry.key_span, message, "the search says how much load there is");
-    }
-}
-
-/// The entry of a key where the value of an entry is a map.
-fn key<'n>(entry: &'n Entry, key: &str) -> Option<&'n Entry> {
-    match &entry.value.kind {
-        Kind::Map(entries) => entries.iter().find(|e| e.key == key),
-        _ => None,
     }
 }
 
@@ -95,8 +89,8 @@ struct Walk<'w> {
 impl Walk<'_> {
     /// The track of a scenario with phases of its own.
     fn own(&mut self, reader: &mut Reader<'_>, index: usize, scenario: &Entry) -> Option<Track> {
-        let Some(entry) = key(scenario, "phases") else {
-            let after = key(scenario, "start_after")?;
+        let Some(entry) = scenario.value.entry("phases") else {
+            let after = scenario.value.entry("start_after")?;
             let label = "give the scenario `phases`";
             return reader.fail(
                 after.key_span,
@@ -104,11 +98,11 @@ impl Walk<'_> {
                 label,
             );
         };
-        if let Some(weight) = key(scenario, "weight") {
+        if let Some(weight) = scenario.value.entry("weight") {
             let message = "a scenario with phases of its own shares them with no other, so it has no weight";
             return reader.fail(weight.key_span, message, "leave `weight` or `phases` out");
         }
-        let start_after = match key(scenario, "start_after") {
+        let start_after = match scenario.value.entry("start_after") {
             Some(entry) => reader.duration(entry)?,
             None => Duration::ZERO,
         };
@@ -190,15 +184,8 @@ impl Walk<'_> {
                     return reader.fail(own.key_span, message, "it has no part in this one");
                 }
                 None => {
-                    let label = match place::nearest(&own.key, &self.scenarios) {
-                        Some(meant) => format!("did you mean {}?", quote(meant)),
-                        None => format!("the plan has {}", place::list(&self.scenarios)),
-                    };
-                    return reader.fail(
-                        own.key_span,
-                        format!("there is no scenario {}", quote(&own.key)),
-                        label,
-                    );
+                    thresholds::unknown(reader, own.key_span, "scenario", &own.key, &self.scenarios);
+                    return None;
                 }
             }
         }

@@ -1,14 +1,13 @@
 //! `search`: which load to look for, under which condition, and how its probes are made.
 
-use super::{arrivals, connections};
+use super::{arrivals, connections, thresholds};
 use crate::limits;
 use crate::place;
-use crate::plan::{Arrivals, Curve, Phase, SeriesName, Threshold};
-use crate::rate::parse_rate;
+use crate::plan::{Arrivals, Curve, SeriesName};
 use crate::reader::{Fields, Reader};
 use crate::search::{Quantity, Search};
 use crate::source::quote;
-use crate::threshold;
+use crate::threshold::{self, Parsed};
 use crate::tree::Entry;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -23,8 +22,8 @@ enum Word {
 /// Keys that a schedule of arrivals has and a number of users does not.
 const ONLY_RATE: &[&str] = &["arrivals", "users_max", "backlog"];
 
-/// Reads `search`. `None`: there is none, or it is wrong.
-pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<Search> {
+/// Reads `search`, and its condition with the places of the names in it. `None`: there is none, or it is wrong.
+pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<(Search, Vec<Parsed>)> {
     let entry = plan.get("search")?;
     let fields = reader.map(entry, &place::SEARCH)?;
     for key in ["phases", "thresholds"] {
@@ -73,10 +72,10 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<Search>
         let entry = fields.get("to").expect("it was read");
         return reader.fail(entry.value.span, "`to` is not above `from`", "there is nothing between them");
     }
-    let (condition, text) = condition?;
-    Some(Search {
+    let (parts, text) = condition?;
+    let search = Search {
         highest: highest?,
-        condition,
+        condition: parts.iter().map(|part| part.threshold.clone()).collect(),
         text,
         from,
         to,
@@ -87,12 +86,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<Search>
         settle: settle?,
         at_least,
         own_connections: connections::places(plan).is_some(),
-    })
-}
-
-/// The phases that everything else of the plan is held against: the largest probe.
-pub(crate) fn largest(search: &Search) -> Vec<Phase> {
-    search.phases(search.to)
+    };
+    Some((search, parts))
 }
 
 fn missing<T>(reader: &mut Reader<'_>, fields: &Fields<'_>, key: &str, label: &str) -> Option<T> {
@@ -128,9 +123,9 @@ fn load(reader: &mut Reader<'_>, entry: &Entry, word: Word) -> Option<f64> {
         return reader.integer(entry, 1..=limits::MAX_USERS).map(|n| n as f64);
     }
     let Some(text) = entry.value.as_text() else { return reader.mismatch(entry, "a rate such as `100/s`") };
-    match parse_rate(text) {
-        Ok(0.0) => reader.fail(entry.value.span, "a rate of 0 has no arrivals", "begin with `1/s`"),
-        _ => arrivals::rate(reader, entry, text),
+    match arrivals::rate(reader, entry, text)? {
+        0.0 => reader.fail(entry.value.span, "a rate of 0 has no arrivals", "begin with `1/s`"),
+        rate => Some(rate),
     }
 }
 
@@ -158,20 +153,14 @@ fn time(
 }
 
 /// `A and B and C`, each a threshold.
-fn condition(reader: &mut Reader<'_>, entry: &Entry) -> Option<(Vec<Threshold>, String)> {
+fn condition(reader: &mut Reader<'_>, entry: &Entry) -> Option<(Vec<Parsed>, String)> {
     let text = reader.text(entry)?.to_owned();
     let mut all = Vec::new();
     let mut at = 0;
     for part in parts(&text) {
         let (start, end) = (at, at + part.len());
         at = end + AND.len();
-        let parsed = match threshold::parse(part) {
-            Ok(parsed) => parsed,
-            Err(bad) => {
-                let span = reader.part(&entry.value, start + bad.at.start, start + bad.at.end);
-                return reader.fail(span, bad.message, bad.label);
-            }
-        };
+        let parsed = thresholds::parsed(reader, &entry.value, part, start)?;
         let span = reader.part(&entry.value, start, end);
         if parsed.threshold.phase.is_some() {
             return reader.fail(span, "a search has no phases to name", "leave `phase=` out");
@@ -180,7 +169,7 @@ fn condition(reader: &mut Reader<'_>, entry: &Entry) -> Option<(Vec<Threshold>, 
             let label = "they are opened before a probe begins, whatever its load";
             return reader.fail(span, "connections do not tell loads apart", label);
         }
-        all.push(parsed.threshold);
+        all.push(parsed);
     }
     if all.len() > limits::MAX_LIST {
         return reader.fail(entry.value.span, "too many conditions", "");
@@ -188,10 +177,10 @@ fn condition(reader: &mut Reader<'_>, entry: &Entry) -> Option<(Vec<Threshold>, 
     Some((all, text.trim().to_owned()))
 }
 
-pub(super) const AND: &str = " and ";
+const AND: &str = " and ";
 
 /// The text between the `and`s. One within quotes or brackets belongs to a name.
-pub(super) fn parts(text: &str) -> Vec<&str> {
+fn parts(text: &str) -> Vec<&str> {
     let (mut parts, mut begun) = (Vec::new(), 0);
     let (mut quoted, mut depth) = (false, 0_u32);
     for (at, c) in text.char_indices() {

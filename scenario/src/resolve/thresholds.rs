@@ -55,13 +55,7 @@ fn one(reader: &mut Reader<'_>, node: &Node, names: &Names<'_>) -> Option<Thresh
         let message = format!("a threshold must be text, found {}", Reader::found(node));
         return reader.fail(node.span, message, "for example `p99(response_time) < 250ms`");
     };
-    let parsed = match threshold::parse(text) {
-        Ok(parsed) => parsed,
-        Err(bad) => {
-            let span = reader.part(node, bad.at.start, bad.at.end);
-            return reader.fail(span, bad.message, bad.label);
-        }
-    };
+    let parsed = parsed(reader, node, text, 0)?;
     check_names(reader, node, &parsed, names);
     let mut threshold = parsed.threshold;
     if let Some((after, span)) = abort {
@@ -73,19 +67,18 @@ fn one(reader: &mut Reader<'_>, node: &Node, names: &Names<'_>) -> Option<Thresh
     Some(threshold)
 }
 
-/// Whether the names in the condition of a search exist.
-pub(crate) fn check_condition(reader: &mut Reader<'_>, search: &Fields<'_>, names: &Names<'_>) {
-    let Some(entry) = search.get("while") else { return };
-    let text = entry.value.as_text().unwrap_or_default();
-    let mut start = 0;
-    for part in super::search::parts(text) {
-        if let Ok(mut parsed) = threshold::parse(part) {
-            for at in [&mut parsed.scenario_at, &mut parsed.step_at].into_iter().flatten() {
-                *at = at.start + start..at.end + start;
-            }
-            check_names(reader, &entry.value, &parsed, names);
+/// The threshold in this text, which begins at `start` of a node's.
+pub(super) fn parsed(reader: &mut Reader<'_>, node: &Node, text: &str, start: usize) -> Option<Parsed> {
+    match threshold::parse(text) {
+        Ok(mut parsed) => {
+            let names = [&mut parsed.scenario_at, &mut parsed.step_at, &mut parsed.phase_at];
+            names.into_iter().flatten().for_each(|at| *at = at.start + start..at.end + start);
+            Some(parsed)
         }
-        start += part.len() + super::search::AND.len();
+        Err(bad) => {
+            let span = reader.part(node, bad.at.start + start, bad.at.end + start);
+            reader.fail(span, bad.message, bad.label)
+        }
     }
 }
 
@@ -100,7 +93,8 @@ fn only_at_the_end(threshold: &Threshold) -> Option<&'static str> {
     }
 }
 
-fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Names<'_>) {
+/// Whether the names in it exist.
+pub(super) fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Names<'_>) {
     if !names.known {
         return;
     }
@@ -129,7 +123,8 @@ fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Na
     }
 }
 
-fn unknown(reader: &mut Reader<'_>, span: Span, kind: &str, name: &str, known: &[&str]) {
+/// Complains of a name that is not known.
+pub(super) fn unknown(reader: &mut Reader<'_>, span: Span, kind: &str, name: &str, known: &[&str]) {
     if known.contains(&name) {
         return;
     }
