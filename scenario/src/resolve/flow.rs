@@ -94,12 +94,17 @@ impl<'t> Flow<'t> {
         }
     }
 
-    fn one(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<()> {
+    fn count(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<()> {
         *self.steps += 1;
         if *self.steps > limits::MAX_STEPS {
             let message = format!("a plan has at most {} steps", limits::MAX_STEPS);
             return reader.fail(node.span, message, "this is one too many");
         }
+        Some(())
+    }
+
+    fn one(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<()> {
+        self.count(reader, node)?;
         let Some(key) = flow_key(node) else {
             self.request(reader, node)?;
             self.ops.push(Op::Request(self.made.len() as u32 - 1));
@@ -162,7 +167,9 @@ impl<'t> Flow<'t> {
         let first = self.made.len() as u32;
         reader.scope.hidden = Some(reader.scope.count());
         for node in list {
-            *self.steps += 1;
+            if self.count(reader, node).is_none() {
+                break;
+            }
             match flow_key(node) {
                 None => {
                     self.request(reader, node);
@@ -425,8 +432,7 @@ impl<'t> Flow<'t> {
 
 /// The key that makes a step something else than a request.
 fn flow_key(node: &Node) -> Option<&'static str> {
-    let Kind::Map(entries) = &node.kind else { return None };
-    place::FLOW.iter().map(|(key, _)| *key).find(|key| entries.iter().any(|e| e.key == *key))
+    place::FLOW.iter().map(|(key, _)| *key).find(|key| node.entry(key).is_some())
 }
 
 fn steps_of<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, entry: &Entry) -> Option<&'n Entry> {
