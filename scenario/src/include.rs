@@ -23,9 +23,9 @@ pub(crate) fn apply(
     (file, dir): (&Path, &Path),
     problems: &mut Problems,
 ) {
-    let Some(include) = entry(root, "include").cloned() else { return };
+    let Some(include) = root.entry("include").cloned() else { return };
     let shown = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-    let own = entry(root, "fragments").map_or(vec![], fragments);
+    let own = root.entry("fragments").map_or(vec![], fragments);
     let mut files = Files {
         bytes: sources.0.iter().map(|s| s.text.len()).sum(),
         sources,
@@ -49,11 +49,6 @@ pub(crate) fn apply(
             value: value(include.value.span),
         }),
     }
-}
-
-fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Entry> {
-    let Kind::Map(entries) = &node.kind else { return None };
-    entries.iter().find(|e| e.key == key)
 }
 
 fn fragments(entry: &Entry) -> Vec<Entry> {

@@ -72,6 +72,14 @@ impl Node {
         }
     }
 
+    /// The entry of a key, if it is a map that has it.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|e| e.key == key),
+            _ => None,
+        }
+    }
+
     /// Whether it is nothing: an empty place, `~` or `null`.
     pub fn is_null(&self) -> bool {
         match &self.kind {

@@ -104,8 +104,8 @@ pub(crate) fn check_alpn(reader: &mut Reader<'_>, plan: &Fields<'_>, tls: &Tls, 
         Protocol::Auto if !offers("h2") && !offers("http/1.1") => "h2` or `http/1.1",
         _ => return,
     };
-    let Some(Kind::Map(entries)) = plan.get("tls").map(|e| &e.value.kind) else { return };
-    if let Some(entry) = entries.iter().find(|e| e.key == "alpn").filter(|_| !tls.alpn.is_empty()) {
+    let entry = plan.get("tls").and_then(|tls| tls.value.entry("alpn"));
+    if let Some(entry) = entry.filter(|_| !tls.alpn.is_empty()) {
         let message = format!("`alpn` does not offer `{lacks}`, which the plan's protocol needs");
         reader.problems.add(entry.value.span, message, format!("add `{lacks}`"));
     }
@@ -197,10 +197,7 @@ pub(crate) fn timeouts(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Option<Tim
 }
 
 fn default_timeout<'n>(plan: &Fields<'n>) -> Option<&'n Entry> {
-    match &plan.get("defaults")?.value.kind {
-        Kind::Map(entries) => entries.iter().find(|e| e.key == "timeout"),
-        _ => None,
-    }
+    plan.get("defaults")?.value.entry("timeout")
 }
 
 /// Requests that a user has under way at a time, and whether a connection can hold several.
@@ -218,11 +215,8 @@ pub(crate) fn connections(
     tracks: &[Track],
     Width { width, multiplexed }: Width,
 ) -> Option<Connections> {
-    let users = match tracks {
-        [] => phases.iter().map(|p| p.users).max().unwrap_or(NonZeroU32::MIN),
-        // More users than are allowed are refused elsewhere.
-        tracks => NonZeroU32::new(most_users(tracks, phases)).unwrap_or(NonZeroU32::MIN),
-    };
+    // More users than are allowed are refused elsewhere.
+    let users = NonZeroU32::new(most_users(tracks, phases)).unwrap_or(NonZeroU32::MIN);
     let width = NonZeroU32::new(width).unwrap_or(NonZeroU32::MIN);
     let mut connections = Connections {
         max: users,

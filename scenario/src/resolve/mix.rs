@@ -6,7 +6,7 @@ use crate::plan::{Mix, Protocol, Tls};
 use crate::reader::{Fields, Reader};
 use crate::source::quote;
 use crate::threshold;
-use crate::tree::{Entry, Kind};
+use crate::tree::Entry;
 use proto::Scheme;
 
 /// Reads `mix`. What it does not name is fresh.
@@ -77,8 +77,5 @@ pub(crate) fn check(
 }
 
 fn within<'n>(plan: &Fields<'n>, map: &str, key: &str) -> Option<&'n Entry> {
-    match &plan.get(map)?.value.kind {
-        Kind::Map(entries) => entries.iter().find(|e| e.key == key),
-        _ => None,
-    }
+    plan.get(map)?.value.entry(key)
 }

@@ -32,11 +32,9 @@ pub(crate) fn read(
     if key == "setup" {
         reader.scope.handed = names;
     }
-    let scenario =
+    let mut scenario =
         Scenario { name: key.to_owned(), weight: NonZeroU32::MIN, steps, order: Order::Sequence, program };
-    let mut scenarios = [scenario];
-    let checks = number_checks(&mut scenarios);
-    let [scenario] = scenarios;
+    let checks = number_checks(std::slice::from_mut(&mut scenario));
     // Its targets follow when all are known and settled.
     Some(Some(Box::new(Once { scenario, targets: vec![], checks, hands })))
 }
