@@ -9,6 +9,7 @@ mod shape;
 
 use crate::place::{self, Place};
 use serde_json::{Map, Value, json};
+use shape::part;
 
 /// What a program that finds the schema by its name goes by.
 pub const ID: &str = "https://loadgen.dev/schema/plan-1.json";
@@ -72,10 +73,6 @@ const PARTS: &[(&str, &Place)] = &[
     ("threshold", &place::THRESHOLD),
     ("search", &place::SEARCH),
 ];
-
-fn part(name: &str) -> Value {
-    json!({ "$ref": format!("#/definitions/{name}") })
-}
 
 /// A map with the keys of a place and no others.
 fn object(place: &Place) -> Value {

@@ -24,37 +24,42 @@ pub(super) fn count() -> Value {
     json!({ "type": "integer", "minimum": 1 })
 }
 
+/// Text of this form, with blanks around it or not.
+fn like(form: &str) -> Value {
+    json!({ "type": "string", "pattern": format!(r"^\s*{form}\s*$") })
+}
+
 const TIME: &str = r"(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+";
 
 pub(super) fn time() -> Value {
-    json!({ "type": "string", "pattern": format!(r"^\s*{TIME}\s*$") })
+    like(TIME)
 }
 
 /// A time, or `none`.
 pub(super) fn limit() -> Value {
-    json!({ "type": "string", "pattern": format!(r"^\s*({TIME}|none)\s*$") })
+    like(&format!("({TIME}|none)"))
 }
 
 /// A time, a range of times, or a distribution.
 pub(super) fn pause() -> Value {
     let range = format!(r"^\s*{TIME}\s*(\.\.\s*{TIME}\s*)?$");
-    json!({ "anyOf": [{ "type": "string", "pattern": range }, { "$ref": "#/definitions/pause" }] })
+    json!({ "anyOf": [{ "type": "string", "pattern": range }, part("pause")] })
 }
 
 const RATE: &str = r"\d+(\.\d*)?[kKM]?\s*/\s*(s|ms|m|min|h)";
 
 pub(super) fn rate() -> Value {
-    json!({ "type": "string", "pattern": format!(r"^\s*{RATE}\s*$") })
+    like(RATE)
 }
 
 /// A rate or a ramp of rates.
 pub(super) fn rates() -> Value {
-    json!({ "type": "string", "pattern": format!(r"^\s*(\d[^.]*(\.\d[^.]*)?\.\.)?\s*{RATE}\s*$") })
+    like(&format!(r"(\d[^.]*(\.\d[^.]*)?\.\.)?\s*{RATE}"))
 }
 
 /// A number of users or a ramp of them.
 pub(super) fn users() -> Value {
-    json!({ "anyOf": [count(), { "type": "string", "pattern": r"^\s*\d+\s*\.\.\s*\d+\s*$" }] })
+    json!({ "anyOf": [count(), like(r"\d+\s*\.\.\s*\d+")] })
 }
 
 /// A rate, or a number of users.
@@ -63,7 +68,25 @@ pub(super) fn load() -> Value {
 }
 
 pub(super) fn share() -> Value {
-    json!({ "anyOf": [{ "type": "number" }, { "type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$" }] })
+    json!({ "anyOf": [{ "type": "number" }, like(r"\d+(\.\d+)?\s*%")] })
+}
+
+/// Of a window of 2^N - 1 bytes.
+pub(super) fn window_bits() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": 30 })
+}
+
+/// How many redirects.
+pub(super) fn hops() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": 50 })
+}
+
+pub(super) fn redirects() -> Value {
+    words(&["manual", "follow", "error"])
+}
+
+pub(super) fn backlog() -> Value {
+    json!({ "anyOf": [part("backlog"), limit(), whole()] })
 }
 
 pub(super) fn words(list: &[&str]) -> Value {
@@ -89,22 +112,23 @@ pub(super) fn fields() -> Value {
     json!({ "type": "object", "additionalProperties": texts() })
 }
 
+/// A map of the language.
 pub(super) fn part(name: &str) -> Value {
-    super::part(name)
+    json!({ "$ref": format!("#/definitions/{name}") })
 }
 
 /// A map of the language, or something shorter.
 pub(super) fn part_or(name: &str, other: Value) -> Value {
-    json!({ "anyOf": [super::part(name), other] })
+    json!({ "anyOf": [part(name), other] })
 }
 
 pub(super) fn list_of(name: &str) -> Value {
-    json!({ "type": "array", "minItems": 1, "items": super::part(name) })
+    json!({ "type": "array", "minItems": 1, "items": part(name) })
 }
 
 /// What a value is held against: a value, a map of tests, or a list of these.
 pub(super) fn test() -> Value {
-    let one = json!({ "anyOf": [text(), super::part("test")] });
+    let one = json!({ "anyOf": [text(), part("test")] });
     json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] })
 }
 
