@@ -56,6 +56,7 @@ use proto::{Field, Template, Text, Time, Want};
 pub(crate) use quic::QuicSetup;
 use scenario::Plan;
 use scenario::plan::{Load, Order, Protocol, Share, Step};
+use scenario::program::Program;
 use scenario::program::data::Shard;
 use script::Scripts;
 pub(crate) use script::{Numbers, Script, ScriptFigures};
@@ -86,6 +87,18 @@ pub(crate) struct Setup {
     pub(crate) keep: Keep,
     /// Where users of all cores wait for each other.
     pub(crate) meetings: Vec<Rendezvous>,
+}
+
+impl Setup {
+    /// What the users of a scripted scenario do.
+    fn program(&self, scenario: u16) -> &Program {
+        self.plan.scenarios[usize::from(scenario)].program.as_ref().expect("a scripted scenario")
+    }
+
+    /// How many requests a connection takes.
+    fn requests_per_connection(&self) -> u64 {
+        self.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get())
+    }
 }
 
 /// A scenario's part of the dense step list.

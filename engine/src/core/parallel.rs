@@ -45,8 +45,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             let user = &self.users[owner as usize];
             (user.scenario, user.iteration_phase)
         };
-        let program =
-            setup.plan.scenarios[usize::from(scenario)].program.as_ref().expect("a scripted scenario");
+        let program = setup.program(scenario);
         let lane = self.take_lane(owner);
         self.scripts.at(now);
         let scripts = &mut self.scripts;
@@ -71,8 +70,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// The request of a lane ended: a redirect is followed, the next one begins, or the owner goes on.
     pub(super) fn landed(&mut self, lane: u32, now: Time) {
         let setup = self.setup;
-        let scenario = usize::from(self.users[lane as usize].scenario);
-        let program = setup.plan.scenarios[scenario].program.as_ref().expect("a scripted scenario");
+        let scenario = self.users[lane as usize].scenario;
+        let program = setup.program(scenario);
         self.scripts.at(now);
         let scripts = &mut self.scripts;
         let beside = &mut scripts.lanes.list[lane as usize - scripts.actors.len()];
@@ -80,7 +79,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let next = scripts.actors[owner as usize].land(program, &scripts.world, &mut beside.flight);
         let stopping = self.stopping || self.is_cut(owner);
         if let Some((step, Hop { target, .. })) = next.filter(|_| !stopping) {
-            let step = setup.scenarios[scenario].first + step;
+            let step = setup.scenarios[usize::from(scenario)].first + step;
             return self.start_request_to(lane, (step, target), now, now);
         }
         self.users[lane as usize].state = State::Idle;

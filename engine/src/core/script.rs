@@ -327,14 +327,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// begun.
     pub(super) fn advance_script(&mut self, index: u32, fresh: bool, due: Time, now: Time) {
         let setup = self.setup;
-        let scenario = usize::from(self.users[index as usize].scenario);
-        let program = setup.plan.scenarios[scenario].program.as_ref().expect("a scripted scenario");
+        let scenario = self.users[index as usize].scenario;
+        let program = setup.program(scenario);
         loop {
             self.scripts.at(now);
             let scripts = &mut self.scripts;
             match scripts.actors[index as usize].next(program, &mut scripts.world) {
                 Action::Request { step, hop } => {
-                    let step = setup.scenarios[scenario].first + step;
+                    let step = setup.scenarios[usize::from(scenario)].first + step;
                     let target = hop.map_or(setup.steps[step as usize].target, |hop: Hop| hop.target);
                     return self.start_request_to(index, (step, target), due, now);
                 }

@@ -98,6 +98,10 @@ impl Track {
         }
     }
 
+    fn is_before(&self) -> bool {
+        matches!(self.stage, Stage::Before(_))
+    }
+
     /// When something happens by time alone.
     fn deadline(&self) -> Time {
         match self.stage {
@@ -320,11 +324,5 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             let phase = &self.setup.plan.phases[t.phase.index];
             matches!(phase.load, Load::Open(_)) && phase.overrides.graceful_stop.is_none()
         })
-    }
-}
-
-impl Track {
-    fn is_before(&self) -> bool {
-        matches!(self.stage, Stage::Before(_))
     }
 }

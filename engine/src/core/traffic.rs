@@ -221,7 +221,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         link.tidings.early = matches!(http, Http::H3(c) if c.is_handshaking());
         (link.state, link.since, link.stirred) = (LinkState::Open, now, now);
         (link.low_water, link.harvested) = (1, ConnStats::default());
-        link.budget = self.setup.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get());
+        link.budget = self.setup.requests_per_connection();
         if !link.tidings.early {
             self.established(index, now);
         }
@@ -246,8 +246,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             let early = quic.early_data_accepted();
             if early == Some(false) {
                 // What was sent early does not count as sent on it: it is to be sent again.
-                link.budget =
-                    self.setup.plan.connections.requests_per_connection.map_or(u64::MAX, |n| n.get());
+                link.budget = self.setup.requests_per_connection();
             }
             self.shaken_hands(resumed, now.nanos_since(opened_at));
             self.recorder.connections.early_accepted += u64::from(early == Some(true));
@@ -657,7 +656,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Gives every touched link's bytes to the kernel, one send each.
     pub(super) fn flush(&mut self, now: Time) {
         // In the open model the time from due to sent is what must be true; in the closed model the time of the batch does.
-        let now = match !self.touched.is_empty() && self.tracks.iter().any(|t| t.arrivals.is_some()) {
+        let now = match !self.touched.is_empty() && self.has_schedule() {
             true => self.clock.now().max(now),
             false => now,
         };
