@@ -4,11 +4,10 @@ use crate::args::CheckArgs;
 use crate::error::Failure;
 use crate::{builtin, exit, file, output, signals, trace};
 use engine::stats::RunResult;
-use engine::{Control, Event, Options};
+use engine::{Event, Options};
 use scenario::Plan;
 use scenario::plan::{Load, Phase, Stop};
 use std::num::{NonZeroU32, NonZeroU64};
-use std::sync::Arc;
 
 /// Shows the plan or says what is wrong with it.
 pub fn check(args: &CheckArgs) -> Result<u8, Failure> {
@@ -29,8 +28,7 @@ const SHOWN: u32 = 1000;
 fn try_all(mut plan: Plan) -> Result<u8, Failure> {
     let mut options = Options { trace: SHOWN, ..Options::default() };
     let _server = builtin::start(&mut plan, &mut options)?;
-    let control = Arc::new(Control::default());
-    signals::interrupt(&control).map_err(|e| Failure::new(format!("cannot catch signals: {e}")))?;
+    let control = signals::control()?;
     let (mut good, mut succeeded) = (true, 0);
     for scenario in 0..plan.scenarios.len() {
         let alone = alone(&plan, scenario);
@@ -78,10 +76,7 @@ fn alone(plan: &Plan, scenario: usize) -> Plan {
 fn show(event: &Event, plan: &Plan) {
     match event {
         Event::Traced { core, exchange } => output::stdout(&trace::render(*core, exchange, plan)),
-        Event::Said(text) => {
-            let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            output::stdout(&format!("* log: {visible}\n\n"));
-        }
+        Event::Said(text) => output::stdout(&format!("* log: {}\n\n", output::line(text))),
         Event::Warning(text) => output::stderr(&format!("loadgen: warning: {text}\n")),
         _ => {}
     }

@@ -69,8 +69,7 @@ impl Observer {
             }
             Event::Said(text) => {
                 self.clear();
-                let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-                output::stderr(&format!("loadgen: log: {visible}\n"));
+                output::stderr(&format!("loadgen: log: {}\n", output::line(text)));
             }
             Event::Snapshot(snapshot) => {
                 if let Some(progress) = &mut self.progress {

@@ -17,6 +17,11 @@ pub fn stderr(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// A text of the plan's or the server's as one line that does nothing to a terminal.
+pub fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// Who reads the text for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Human {

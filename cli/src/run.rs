@@ -11,15 +11,14 @@ use crate::persona::Persona;
 use crate::request_log::Requests;
 use crate::timeline::{self, Timeline};
 use crate::{builtin, hint, search, signals};
+use engine::Event;
 use engine::stats::{RunResult, VerdictLevel};
-use engine::{Control, Event};
 use report::h2load::{Exact, Format, Mode, Style};
 use report::search::Searched;
 use report::thresholds::{self, Outcome};
 use report::watch::Watch;
 use report::{flat, hlog, json, junit, summary};
 use scenario::Plan;
-use std::sync::Arc;
 
 /// Runs and reports.
 pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
@@ -85,8 +84,7 @@ fn perform(
     (mut timeline, mut watch): (Option<&mut Timeline>, Option<&mut Watch>),
 ) -> Result<RunResult, Failure> {
     let _server = builtin::start(&mut job.plan, &mut job.options)?;
-    let control = Arc::new(Control::default());
-    signals::interrupt(&control).map_err(|e| Failure::new(format!("cannot catch signals: {e}")))?;
+    let control = signals::control()?;
     let mut observer = Observer::new(job, args, human, format);
     job.options.live = observer.is_live();
     job.options.before_load = Some(footprint::let_go);

@@ -19,7 +19,6 @@ use report::summary;
 use report::thresholds::{self, Outcome};
 use scenario::Plan;
 use scenario::search::Search;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Outputs that are of one run cannot be of thirty.
@@ -46,8 +45,7 @@ pub fn run(
     format: Format,
 ) -> Result<(Finished, Searched), Failure> {
     let _server = builtin::start(&mut job.plan, &mut job.options)?;
-    let control = Arc::new(Control::default());
-    signals::interrupt(&control).map_err(|e| Failure::new(format!("cannot catch signals: {e}")))?;
+    let control = signals::control()?;
     let wanted = job.plan.search.clone().expect("asked before");
     let mut hunt = Hunt::new(Bounds {
         from: wanted.from,

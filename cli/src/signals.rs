@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM.
 
+use crate::error::Failure;
 use crate::exit;
 use engine::Control;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -7,8 +8,15 @@ use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-/// Once: stop, drain, report. Twice: report what there is. A third time: leave without a word.
-pub fn interrupt(control: &Arc<Control>) -> std::io::Result<()> {
+/// The control of a run that signals interrupt. Once: stop, drain, report. Twice: report what there is. A third time: leave
+/// without a word.
+pub fn control() -> Result<Arc<Control>, Failure> {
+    let control = Arc::new(Control::default());
+    interrupt(&control).map_err(|e| Failure::new(format!("cannot catch signals: {e}")))?;
+    Ok(control)
+}
+
+fn interrupt(control: &Arc<Control>) -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         let control = Arc::clone(control);
         let action = move || {
