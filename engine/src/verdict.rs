@@ -54,6 +54,23 @@ pub(crate) struct CoreFacts<'a> {
     pub(crate) gave_up: Option<&'a str>,
 }
 
+impl CoreFacts<'_> {
+    /// How much of the time it worked.
+    fn busy(&self, wall: Duration) -> f64 {
+        share((self.cost.user + self.cost.system).saturating_sub(self.spun), wall)
+    }
+
+    /// How much of the time it waited for its CPU.
+    fn kept(&self, wall: Duration) -> f64 {
+        share(self.cost.waited, wall)
+    }
+}
+
+/// 0 where the run was too short to tell.
+fn share(part: Duration, wall: Duration) -> f64 {
+    if wall < SHORT { 0.0 } else { part.as_secs_f64() / wall.as_secs_f64() }
+}
+
 /// Judges a run.
 pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
     let mut verdict = Verdict::default();
@@ -65,7 +82,8 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
     } else {
         little(e, &mut verdict);
     }
-    verdict.client_limited |= !e.broken.is_empty() || busiest(e) > BUSY || most_kept(e) > KEPT;
+    verdict.client_limited |=
+        !e.broken.is_empty() || e.cores.iter().any(|c| c.busy(e.wall) > BUSY || c.kept(e.wall) > KEPT);
     datagrams(e, &mut verdict);
     if e.totals.books.started > 0 && e.totals.books.succeeded == 0 {
         say(&mut verdict, VerdictLevel::Invalid, "no request succeeded".into());
@@ -104,36 +122,11 @@ fn ended_early(e: &Evidence<'_>, verdict: &mut Verdict) {
     }
 }
 
-/// How much of the time the core that was kept from its CPU longest waited for it; 0 where the run was too short to tell.
-fn most_kept(e: &Evidence<'_>) -> f64 {
-    let wall: Duration = e.phases.iter().map(|p| p.elapsed).sum();
-    if wall < SHORT {
-        return 0.0;
-    }
-    e.cores.iter().map(|c| c.cost.waited.as_secs_f64()).fold(0.0, f64::max) / wall.as_secs_f64()
-}
-
-/// How much of the time the busiest core worked; 0 where the run was too short to tell.
-fn busiest(e: &Evidence<'_>) -> f64 {
-    let wall: Duration = e.phases.iter().map(|p| p.elapsed).sum();
-    if wall < SHORT {
-        return 0.0;
-    }
-    let worked = |c: &CoreFacts<'_>| (c.cost.user + c.cost.system).saturating_sub(c.spun).as_secs_f64();
-    e.cores.iter().map(worked).fold(0.0, f64::max) / wall.as_secs_f64()
-}
-
 /// A core that is busy, or kept from its CPU, sends late and reads answers late. In the closed model being busy is the
 /// purpose.
 fn core_load(e: &Evidence<'_>, verdict: &mut Verdict) {
-    let wall = e.wall;
-    if wall < SHORT {
-        return;
-    }
     for (index, core) in e.cores.iter().enumerate() {
-        let cost = core.cost;
-        let worked = (cost.user + cost.system).saturating_sub(core.spun);
-        let busy = worked.as_secs_f64() / wall.as_secs_f64();
+        let (busy, kept) = (core.busy(e.wall), core.kept(e.wall));
         if busy > BUSY {
             let reason = format!(
                 "core {index} was {:.0} % busy (spinning not counted): use more threads (-t) or a lower rate",
@@ -141,11 +134,10 @@ fn core_load(e: &Evidence<'_>, verdict: &mut Verdict) {
             );
             say(verdict, VerdictLevel::Suspect, reason);
         }
-        let stolen = cost.waited.as_secs_f64() / wall.as_secs_f64();
-        if stolen > STOLEN {
+        if kept > STOLEN {
             let reason = format!(
                 "core {index} waited {:.0} % of the time for its CPU: other work runs there",
-                stolen * 100.0
+                kept * 100.0
             );
             say(verdict, VerdictLevel::Suspect, reason);
         }
@@ -190,8 +182,7 @@ fn send_lag(e: &Evidence<'_>, verdict: &mut Verdict) {
     );
     let mut pauses = Pauses::default();
     e.cores.iter().for_each(|core| pauses.merge(core.pauses));
-    let wall: Duration = e.phases.iter().map(|p| p.elapsed).sum();
-    if pauses.total > wall.mul_f64(PAUSED) {
+    if pauses.total > e.wall.mul_f64(PAUSED) {
         reason += &format!(
             "; {} pauses of this client, {:.0} ms in all, the longest {:.1} ms, in which other work or the hypervisor had \
              its CPU",
