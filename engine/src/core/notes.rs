@@ -38,9 +38,7 @@ impl Notes<'_> {
     pub(super) fn fail(&mut self, index: u32, error: Error, unseen: bool) {
         if let Some(script) = &self.steps[self.users[index as usize].step as usize].script {
             self.scripts.failed(index, script, error.detail);
-            if let Some(trace) = &mut self.recorder.trace {
-                trace.note(index, self.scripts.take_notes());
-            }
+            self.scripts.tell_notes(&mut self.recorder.trace, index);
         }
         self.end_badly(index, error, unseen);
     }
@@ -80,6 +78,7 @@ impl Sink for Notes<'_> {
         self.recorder.cell(phase, step).status(status);
         if let Some(script) = &self.steps[step as usize].script {
             self.scripts.head((token.0 as u32, phase), script, status, fields, self.now);
+            self.scripts.tell_notes(&mut self.recorder.trace, token.0 as u32);
         }
         if let Some(trace) = &mut self.recorder.trace {
             trace.head(token.0 as u32, self.now, status, fields);
@@ -130,9 +129,7 @@ impl Sink for Notes<'_> {
             Some(script) => {
                 let response = self.now.nanos_since(user.due);
                 let verdict = self.scripts.done((index, user.phase), script, response, self.tidings.protocol);
-                if let Some(trace) = &mut self.recorder.trace {
-                    trace.note(index, self.scripts.take_notes());
-                }
+                self.scripts.tell_notes(&mut self.recorder.trace, index);
                 (verdict.expected, (verdict.passed, verdict.failed))
             }
         };

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::io::Driver;
 use crate::limits;
 use crate::timers::Owner;
+use crate::trace::Trace;
 use proto::{Field, Framing, Piece, Template, Text, Time};
 use scenario::Plan;
 use scenario::plan::{CheckTally, Step};
@@ -199,9 +200,11 @@ impl Scripts {
         self.world.notes = wanted.then(Vec::new);
     }
 
-    /// What they said since the last call.
-    pub(super) fn take_notes(&mut self) -> Vec<String> {
-        self.world.notes.as_mut().map(std::mem::take).unwrap_or_default()
+    /// Gives the trace what checks and extractors just said of a request.
+    pub(super) fn tell_notes(&mut self, trace: &mut Option<Box<Trace>>, index: u32) {
+        if let (Some(trace), Some(notes)) = (trace, &mut self.world.notes) {
+            trace.note(index, std::mem::take(notes));
+        }
     }
 
     pub(super) fn at(&mut self, now: Time) -> &mut World {
