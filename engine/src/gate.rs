@@ -13,10 +13,8 @@ pub(crate) struct Gate {
 }
 
 struct State {
-    /// Which meetings each core has come to. Several may be going on, for scenarios that run side by side.
+    /// Which meetings each core has come to; one that is gone, to all. Several may be going on, for scenarios that run side by side.
     reached: Vec<Vec<bool>>,
-    /// Cores that are gone: at every meeting.
-    gone: Vec<bool>,
     /// When the last core came to each meeting.
     latest: Vec<Time>,
     cancelled: bool,
@@ -38,7 +36,6 @@ impl Gate {
         let meetings = end_of(phases);
         let state = State {
             reached: vec![vec![false; meetings]; cores],
-            gone: vec![false; cores],
             latest: vec![Time::ZERO; meetings],
             cancelled: false,
         };
@@ -64,7 +61,7 @@ impl Gate {
 
 impl State {
     fn met(&self, meeting: usize) -> bool {
-        self.reached.iter().zip(&self.gone).all(|(reached, gone)| *gone || reached[meeting])
+        self.reached.iter().all(|reached| reached[meeting])
     }
 }
 
@@ -103,7 +100,7 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.gate.lock().gone[self.core] = true;
+        self.gate.lock().reached[self.core].fill(true);
         self.gate.changed.notify_all();
     }
 }
