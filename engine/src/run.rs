@@ -11,7 +11,6 @@ use crate::stock::{Snapshot, Stock};
 use crate::trace::{Exchange, Trace};
 use crate::{Options, limits, merge, once, prepare, recycle};
 use scenario::Plan;
-use scenario::plan::Script;
 use scenario::program::Handed;
 use std::fmt;
 use std::io;
@@ -138,8 +137,8 @@ pub fn run(
     let Some(setup) = once::setup(plan, options, control, observe)? else {
         return phases(plan, options, Interrupts::all(control), observe).map(|(result, _)| result);
     };
-    let script = Script { handed: setup.handed, ..plan.script.clone() };
-    let plan = Plan { script, ..plan.clone() };
+    let mut plan = plan.clone();
+    plan.script.handed = setup.handed;
     let result = phases(&plan, options, Interrupts::all(control), observe);
     let teardown = once::teardown(&plan, options, control, observe);
     Ok(RunResult { setup: setup.figures, teardown, ..result?.0 })
