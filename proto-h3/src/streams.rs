@@ -267,8 +267,7 @@ impl Streams {
     }
 
     fn holds(&self) -> impl Iterator<Item = (usize, Time)> {
-        let of = |slot: usize| self.aside(slot).map_or(Time::ZERO, |a| a.hold);
-        (0..self.slots.len()).map(move |slot| (slot, of(slot))).filter(|(_, hold)| *hold != Time::ZERO)
+        self.aside.iter().map(|aside| aside.hold).enumerate().filter(|(_, hold)| *hold != Time::ZERO)
     }
 
     /// When the first body that waits has waited long enough.
