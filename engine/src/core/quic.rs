@@ -127,12 +127,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 CloseReason::Error(error) => error,
                 CloseReason::Graceful => BROKEN,
             };
-            let why = match http {
-                Http::H3(connection) => connection.why_lost(),
-                _ => None,
-            };
-            let why = why.map_or_else(|| error.detail.to_owned(), |why| why.to_string());
-            let detail = format!("QUIC handshake with {}: {why}", self.way_of(index).0);
+            let detail = self.why_no_handshake(index, error);
             return self.open_failed(index, error, detail, now);
         }
         // Ready, or early data may go out before the handshake is over.
@@ -158,13 +153,18 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
     }
 
-    /// A connection with early data ended before its handshake did.
-    pub(super) fn early_failed(&mut self, index: u32, error: Error) {
+    /// Why a handshake came to nothing, for people.
+    fn why_no_handshake(&self, index: u32, error: Error) -> String {
         let why = match &self.links[index as usize].http {
             Some(Http::H3(connection)) => connection.why_lost(),
             _ => None,
         };
-        let detail = format!("QUIC handshake with {}: {}", self.way_of(index).0, why.unwrap_or(error.detail));
+        format!("QUIC handshake with {}: {}", self.way_of(index).0, why.unwrap_or(error.detail))
+    }
+
+    /// A connection with early data ended before its handshake did.
+    pub(super) fn early_failed(&mut self, index: u32, error: Error) {
+        let detail = self.why_no_handshake(index, error);
         let connections = &mut self.recorder.connections;
         connections.failed += 1;
         note_connection_error(connections, error, detail);

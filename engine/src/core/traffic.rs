@@ -582,14 +582,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if http.wants_transmit() {
             self.touch(index);
         }
-        let link = &mut self.links[index as usize];
-        let Some(http) = &mut link.http else { return };
-        // Not in the middle of a handshake: its end may say that what was sent early must be sent again.
-        if link.budget == 0 && http.in_flight() == 0 && !link.tidings.early {
-            self.with_http(index, now, |http, notes| http.close(now, notes));
-            self.closed(index, true, now);
+        if self.close_if_spent(index, now) {
             return;
         }
+        let Some(http) = &mut self.links[index as usize].http else { return };
         if let Some(at) = http.poll_timeout() {
             self.arm_link(index, at);
         }
@@ -966,7 +962,15 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return false;
         }
         link.budget = 0;
-        if link.tidings.early || link.http.as_ref().is_some_and(|http| http.in_flight() > 0) {
+        self.close_if_spent(index, now)
+    }
+
+    /// Closes a connection that takes no more requests and has none. Not in the middle of a handshake: its end may say that
+    /// what was sent early must be sent again.
+    fn close_if_spent(&mut self, index: u32, now: Time) -> bool {
+        let link = &self.links[index as usize];
+        let busy = link.http.as_ref().is_none_or(|http| http.in_flight() > 0);
+        if link.budget > 0 || link.tidings.early || busy {
             return false;
         }
         self.with_http(index, now, |http, notes| http.close(now, notes));
