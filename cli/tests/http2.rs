@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Server, json, loadgen, stderr, stdout};
+use common::{Server, json, loadgen, number, stderr, stdout};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -19,10 +19,6 @@ fn run(flags: &str, url: &str) -> Value {
     json(&output)
 }
 
-fn count(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
-}
-
 fn protocol(result: &Value) -> &str {
     result["connections"]["application_protocol"].as_str().unwrap_or("none")
 }
@@ -34,20 +30,20 @@ fn the_server_sees_exactly_what_was_asked_for() {
     for (n, c, t, m) in [(1, 1, 1, 1), (500, 7, 1, 1), (1000, 4, 2, 32), (999, 64, 2, 3), (40, 2, 1, 100)] {
         for (url, name) in [(&server.http, "h2c"), (&server.https, "h2")] {
             let result = run(&format!("-n {n} -c {c} -t {t} -m {m}"), &format!("{url}/?s=100"));
-            let succeeded = count(&result["succeeded"]);
-            assert_eq!((succeeded, count(&result["started"]), protocol(&result)), (n, n, name), "{result}");
-            assert_eq!(count(&result["bytes"]["data"]), 100 * n);
+            let succeeded = number(&result["succeeded"]);
+            assert_eq!((succeeded, number(&result["started"]), protocol(&result)), (n, n, name), "{result}");
+            assert_eq!(number(&result["bytes"]["data"]), 100 * n);
             requests += n;
             connections += c;
         }
     }
     let stats = server.stats();
     assert_eq!(
-        (count(&stats["requests"]), count(&stats["by_status"]["200"])),
+        (number(&stats["requests"]), number(&stats["by_status"]["200"])),
         (requests, requests),
         "{stats}"
     );
-    assert_eq!(count(&stats["connections"]["h2"]), connections, "{stats}");
+    assert_eq!(number(&stats["connections"]["h2"]), connections, "{stats}");
 }
 
 #[test]
@@ -67,8 +63,8 @@ fn large_bodies_come_through_small_windows() {
             // A window of one byte is a frame for each byte: a small body will do.
             let size = if flags.contains("-w 1 ") { 64 } else { BODY };
             let result = run(&format!("-n 48 -c 2 -m 8 {flags}"), &format!("{url}/?s={size}"));
-            let n = count(&result["succeeded"]);
-            assert_eq!(count(&result["bytes"]["data"]), n * size, "{flags} {url}: {result}");
+            let n = number(&result["succeeded"]);
+            assert_eq!(number(&result["bytes"]["data"]), n * size, "{flags} {url}: {result}");
             assert_eq!(n, if size == BODY { 48 } else { 1 }, "{flags} {url}: {result}");
         }
     }
@@ -79,10 +75,10 @@ fn bodies_are_sent_on_streams_side_by_side() {
     let server = Server::start();
     for url in [&server.http, &server.https] {
         let result = run("-n 60 -c 2 -m 10 -d Cargo.toml", &format!("{url}/echo"));
-        assert_eq!(count(&result["succeeded"]), 60, "{result}");
+        assert_eq!(number(&result["succeeded"]), 60, "{result}");
     }
     let size = std::fs::metadata("Cargo.toml").unwrap().len();
-    assert_eq!(count(&server.stats()["body_bytes_received"]), 120 * size);
+    assert_eq!(number(&server.stats()["body_bytes_received"]), 120 * size);
 }
 
 #[test]
@@ -101,7 +97,7 @@ fn the_alpn_list_decides_over_tls() {
     ] {
         let args = [flags, &["-n", "9", "-c", "3", "--format", "json", &server.https]].concat();
         let result = json(&loadgen(&args));
-        assert_eq!((protocol(&result), count(&result["succeeded"])), (name, 9), "{flags:?}: {result}");
+        assert_eq!((protocol(&result), number(&result["succeeded"])), (name, 9), "{flags:?}: {result}");
     }
     for (flags, name) in
         [("", "h2c"), ("-p h2c", "h2c"), ("-p http/1.1", "http/1.1"), ("--alpn-list http/1.1", "h2c")]
@@ -114,7 +110,7 @@ fn the_alpn_list_decides_over_tls() {
 fn the_server_inside_speaks_it() {
     for (url, name) in [("builtin", "h2c"), ("builtin+tls", "h2")] {
         let result = run("-n 20 -c 2 -m 4", url);
-        assert_eq!((count(&result["succeeded"]), protocol(&result)), (20, name), "{result}");
+        assert_eq!((number(&result["succeeded"]), protocol(&result)), (20, name), "{result}");
     }
 }
 

@@ -52,7 +52,7 @@ fn a_setup_that_fails_is_the_end() {
             "setup: [ { get: /any/a?r=500, name: boom }, { get: /any/b } ]\nteardown: [ { get: /any/c } ]";
         let text = plan(&server, http, top, "      - get: /any/d", "users: 2, iterations: 4");
         let file = PlanFile::new(&format!("once-fails-{http:?}"), &text);
-        let output = loadgen(&["-f", file.0.to_str().unwrap(), "--format", "json"]);
+        let output = loadgen(&["-f", file.path(), "--format", "json"]);
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
         let says = "the setup failed, and nothing else was done: boom: the status 500 was not expected";
         assert!(stderr(&output).contains(says), "{}", stderr(&output));
@@ -65,7 +65,7 @@ fn a_setup_that_fails_is_the_end() {
 fn a_setup_without_a_server_says_so() {
     let text = "version: 1\ntarget: http://127.0.0.1:1\nsetup: [ { get: / } ]\nscenarios: { s: { steps: [ get: / ] } }\nphases: [ { users: 1, for: 1s } ]\n";
     let file = PlanFile::new("once-nobody", text);
-    let output = loadgen(&["-f", file.0.to_str().unwrap()]);
+    let output = loadgen(&["-f", file.path()]);
     assert_eq!(output.status.code(), Some(1));
     let says = "the setup failed, and nothing else was done: no connection could be opened";
     assert!(stderr(&output).contains(says), "{}", stderr(&output));
@@ -120,7 +120,7 @@ fn a_threshold_that_ends_the_run_leaves_time_to_tear_down() {
     let top = "teardown: [ { get: /any/c } ]\nthresholds: [ { that: error_rate < 1%, abort_after: 0s } ]";
     let text = plan(&server, Http::H2, top, "      - get: /any/d?r=500", "users: 2, for: 60s");
     let file = PlanFile::new("once-abort", &text);
-    let output = loadgen(&["-f", file.0.to_str().unwrap(), "--format", "json", "--interval", "50ms"]);
+    let output = loadgen(&["-f", file.path(), "--format", "json", "--interval", "50ms"]);
     assert_eq!(output.status.code(), Some(99), "{}", stderr(&output));
     assert_eq!(number(&json(&output)["teardown"]["succeeded"]), 1);
     assert_eq!(seen(&server.stats(), "/any/c"), 1);

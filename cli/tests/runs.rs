@@ -3,22 +3,13 @@
 
 mod common;
 
-use common::{Server, command, json, loadgen, signal, stderr, stdout};
+use common::{Server, assert_balanced, command, json, loadgen, number, signal, stderr, stdout};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 common::drivers::over_all_drivers!();
-
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
-}
-
-fn assert_balanced(result: &Value) {
-    let n = |name: &str| number(&result[name]);
-    assert_eq!(n("started"), n("succeeded") + n("failed") + n("abandoned"), "{result}");
-}
 
 fn scratch(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("loadgen-{}-{name}", std::process::id()))

@@ -351,7 +351,7 @@ fn a_plan_can_say_something() {
         "log",
         "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ { get: / }, { log: \"status {{status}}\" } ] } }\nphases: [ { users: 1, iterations: 2 } ]\n",
     );
-    let output = loadgen(&["-f", plan.0.to_str().unwrap()]);
+    let output = loadgen(&["-f", plan.path()]);
     assert_eq!(stderr(&output).matches("loadgen: log: status 200\n").count(), 2, "{}", stderr(&output));
 }
 
@@ -361,7 +361,7 @@ fn a_trace_shows_what_was_made_for_each_request() {
         "trace",
         "version: 1\ntarget: builtin\nvariables: { x: 7 }\nscenarios: { s: { steps: [ { post: \"/echo?a={{x}}\", headers: { x-b: \"<{{x}}>\" }, body: \"c{{x}}\" }, { get: /redirect/1, redirects: follow } ] } }\nphases: [ { users: 1, iterations: 1 } ]\n",
     );
-    let output = loadgen(&["-f", plan.0.to_str().unwrap(), "--trace", "5"]);
+    let output = loadgen(&["-f", plan.path(), "--trace", "5"]);
     let text = stderr(&output);
     for line in [
         "> POST /echo?a=7",

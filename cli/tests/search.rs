@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::plan::PlanFile;
-use common::{Server, command, json, loadgen, signal, stderr, stdout};
+use common::plan::{Going, PlanFile};
+use common::{Server, json, loadgen, signal, stderr, stdout};
 use serde_json::Value;
-use std::process::Stdio;
 
 /// Searches on a path with probes so short that the test is, too.
 fn plan(target: &str, path: &str, search: &str) -> String {
@@ -95,17 +94,9 @@ fn users_are_searched_too() {
 #[test]
 fn an_interrupt_ends_it_with_what_is_known() {
     let file = PlanFile::new("interrupt", &plan("builtin", "/", RATE).replace("700ms", "2s"));
-    let args = ["-f", file.path(), "--format", "json"];
-    let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    // The first probe has been told when the second goes on.
-    let mut line = String::new();
-    let mut told = std::io::BufReader::new(child.stderr.take().expect("piped"));
-    while !line.contains("probe 1") {
-        line.clear();
-        assert!(std::io::BufRead::read_line(&mut told, &mut line).expect("a line") > 0, "it ended");
-    }
-    signal(child.id(), libc::SIGINT);
-    let output = child.wait_with_output().expect("it ends");
+    let run = Going::since(&file, "probe 1");
+    signal(run.pid(), libc::SIGINT);
+    let output = run.end();
     assert_eq!(output.status.code(), Some(130));
     let search = json(&output)["search"].clone();
     assert_eq!((search["limited_by"].as_str(), search["highest"].as_f64()), (Some("unfinished"), Some(50.0)));

@@ -48,6 +48,16 @@ pub fn json(output: &Output) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
+pub fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
+}
+
+/// Every request that began has ended somehow.
+pub fn assert_balanced(result: &Value) {
+    let n = |name: &str| number(&result[name]);
+    assert_eq!(n("started"), n("succeeded") + n("failed") + n("abandoned"), "{result}");
+}
+
 pub fn signal(pid: u32, signal: i32) {
     // SAFETY: kill touches no memory.
     assert_eq!(unsafe { libc::kill(i32::try_from(pid).expect("a pid"), signal) }, 0);
