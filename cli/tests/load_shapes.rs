@@ -3,37 +3,16 @@
 
 mod common;
 
-use common::{Server, json, loadgen, stderr};
+use common::Server;
+use common::plan::{ALL, Http, head, run_text, seen};
 use serde_json::Value;
 
-/// The target and the protocol of each HTTP version.
-fn everywhere(server: &Server) -> [(String, &'static str); 4] {
-    let (http, https) = (&server.http, &server.https);
-    [(http.clone(), "h1"), (http.clone(), "h2c"), (https.clone(), "h2"), (https.clone(), "h3")]
-}
-
 /// Runs a plan over one version on a fresh server. `rest` is what follows target and protocol.
-fn run(http: usize, name: &str, rest: &str, args: &[&str]) -> (Value, Value) {
+fn run(http: Http, name: &str, rest: &str, args: &[&str]) -> (Value, Value) {
     let server = Server::start();
-    let (target, protocol) = everywhere(&server)[http].clone();
-    let text =
-        format!("version: 1\ntarget: {target}\nprotocol: {protocol}\ntls: {{ verify: false }}\n{rest}\n");
-    let file = format!("loadgen-shape-{}-{name}-{protocol}.yaml", std::process::id());
-    let path = std::env::temp_dir().join(file);
-    std::fs::write(&path, &text).expect("a scratch file");
-    let mut all = vec!["-f", path.to_str().expect("UTF-8"), "--format", "json"];
-    all.extend(args);
-    let output = loadgen(&all);
-    let _ = std::fs::remove_file(&path);
-    assert_eq!(output.status.code(), Some(0), "{}{text}", stderr(&output));
-    let result = json(&output);
-    let n = |name: &str| result[name].as_u64().unwrap();
-    assert_eq!(n("started"), n("succeeded") + n("failed") + n("abandoned"), "{result}");
+    let text = format!("{}{rest}\n", head(&server, http));
+    let result = run_text(&format!("shape-{name}-{http:?}"), &text, args, &[0]);
     (result, server.stats())
-}
-
-fn seen(stats: &Value, path: &str) -> u64 {
-    stats["by_path"][path]["requests"].as_u64().unwrap_or(0)
 }
 
 /// Requests that ended in a phase.
@@ -60,12 +39,12 @@ scenarios:
   other: { steps: [ get: /static/app.js ] }
 phases: [ { name: shared, users: 2, iterations: 15 } ]
 thresholds: [ iterations(phase=loop) == 30, succeeded(phase=schedule-2) == 12 ]";
-    for http in 0..4 {
+    for http in ALL {
         let (result, stats) = run(http, "beside", rest, &["-t", "2"]);
         let paths = ["/api/status", "/login", "/static/app.css", "/static/app.js"];
-        assert_eq!(paths.map(|p| seen(&stats, p)), [30, 32, 10, 5], "{http} {stats}");
+        assert_eq!(paths.map(|p| seen(&stats, p)), [30, 32, 10, 5], "{http:?} {stats}");
         let phases = ["loop", "schedule-1", "schedule-2", "shared"].map(|p| of_phase(&result, p));
-        assert_eq!(phases, [30, 20, 12, 15], "{http} {result}");
+        assert_eq!(phases, [30, 20, 12, 15], "{http:?} {result}");
         assert_eq!(result["succeeded"], 30 + 12 + 15, "what is not recorded is no part of the result");
         assert_eq!(result["abandoned"], 0, "{result}");
     }
@@ -74,11 +53,11 @@ thresholds: [ iterations(phase=loop) == 30, succeeded(phase=schedule-2) == 12 ]"
 #[test]
 fn iterations_end_gracefully_or_after_their_request() {
     let steps = "scenarios: { s: { steps: [ get: /api/status, think: 300ms, get: /login ] } }";
-    for http in 0..4 {
+    for http in ALL {
         for threads in ["1", "2"] {
             let rest = format!("{steps}\nphases: [ {{ users: 4, for: 200ms, graceful_stop: 20s }} ]");
             let (result, stats) = run(http, "graceful", &rest, &["-t", threads]);
-            assert_eq!((seen(&stats, "/api/status"), seen(&stats, "/login")), (4, 4), "{http} {stats}");
+            assert_eq!((seen(&stats, "/api/status"), seen(&stats, "/login")), (4, 4), "{http:?} {stats}");
             assert_eq!((&result["iterations"], &result["abandoned"]), (&4.into(), &0.into()), "{result}");
         }
         // Too little time: pauses are broken off, and what comes behind them does not happen.
@@ -88,8 +67,26 @@ fn iterations_end_gracefully_or_after_their_request() {
         assert_eq!(
             (&result["iterations"], seen(&stats, "/login")),
             (&1.into(), 1),
-            "{http} {result} {stats}"
+            "{http:?} {result} {stats}"
         );
+    }
+}
+
+#[test]
+fn who_waits_for_others_at_the_end_of_a_phase_waits_no_longer() {
+    // The only user of the first phase waits for one that never comes; both of the second meet each other.
+    let rest = "
+scenarios:
+  s:
+    steps:
+      - get: /any/a
+      - pause_until: { users: 2, timeout: 3s, at_timeout: fail }
+      - get: /any/b
+phases: [ { users: 1, for: 100ms, graceful_stop: 0s }, { users: 2, iterations: 2 } ]";
+    for http in ALL {
+        let (result, stats) = run(http, "alone", rest, &[]);
+        assert_eq!((seen(&stats, "/any/a"), seen(&stats, "/any/b")), (3, 2), "{http:?} {result} {stats}");
+        assert_eq!(result["iteration_failures"], serde_json::json!([]), "{http:?} {result}");
     }
 }
 
@@ -100,11 +97,11 @@ scenarios:
   short: { phases: [ { users: 2, for: 50ms } ], steps: [ get: /api/status, think: 1h ] }
   long: { phases: [ { rate: 50/s, for: 300ms, graceful_stop: 10s } ], steps: [ get: /login, think: 200ms, get: /inbox ] }
 ";
-    for http in 0..4 {
+    for http in ALL {
         let (result, stats) = run(http, "over", rest, &["-t", "2"]);
-        assert_eq!(seen(&stats, "/api/status"), 2, "{http} {stats}");
+        assert_eq!(seen(&stats, "/api/status"), 2, "{http:?} {stats}");
         // 401 without a session: the step fails, the iteration goes on.
-        assert_eq!((seen(&stats, "/login"), seen(&stats, "/inbox")), (15, 15), "{http} {result} {stats}");
+        assert_eq!((seen(&stats, "/login"), seen(&stats, "/inbox")), (15, 15), "{http:?} {result} {stats}");
         assert_eq!((&result["abandoned"], &result["dropped"]), (&0.into(), &0.into()), "{result}");
     }
 }
@@ -119,7 +116,7 @@ phases:
   - { users: 2, iterations: 12, think: 0, scenarios: { b: 1 } }
   - { users: 2, iterations: 12, think: 0% }
   - { users: 2, iterations: 12, think: 0.0, scenarios: { a: 1, b: 3 } }";
-    for http in 0..4 {
+    for http in ALL {
         let (_, stats) = run(http, "weights", rest, &[]);
         assert_eq!((seen(&stats, "/api/status"), seen(&stats, "/login")), (10 + 3, 12 + 2 + 9), "{stats}");
     }
@@ -146,15 +143,15 @@ scenarios:
         check: { status: 200 }
   fresh: { lifetime: per_iteration, steps: [ { get: /inbox, check: { status: 401 } } ] }
 phases: [ { users: 1, iterations: 12 } ]";
-    for http in 0..4 {
+    for http in ALL {
         let (result, stats) = run(http, "lasting", rest, &[]);
         let counts =
             ["a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4"].map(|n| seen(&stats, &format!("/any/{n}")));
-        assert_eq!(counts, [1; 8], "{http} {stats}");
+        assert_eq!(counts, [1; 8], "{http:?} {stats}");
         assert_eq!(
             (&result["failed"], &stats["by_status"]["401"]),
             (&0.into(), &4.into()),
-            "{http} {result}"
+            "{http:?} {result}"
         );
     }
 }

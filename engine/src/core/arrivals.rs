@@ -174,7 +174,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         let lane = if pooling { 0 } else { (user % self.share.links) as usize };
         self.recorder.dropped[track.phase.index] += open.expire(lane, now);
-        if self.stopping || track.closing {
+        if self.stopping || track.stage.is_closing() {
             return;
         }
         match open.backlog[lane].pop_front() {

@@ -27,6 +27,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         true
     }
 
+    /// A user waits for the others no longer.
+    pub(super) fn leave_meeting(&mut self, user: u32) {
+        if let Some(at) = self.met.iter().position(|waiting| waiting.user == user) {
+            let waiting = self.met.swap_remove(at);
+            self.setup.meetings[usize::from(waiting.at)].leave(waiting.round);
+        }
+    }
+
     /// Lets those go on whose last one has come, and those that have waited long enough.
     pub(super) fn look_for_others(&mut self, now: Time) {
         let mut i = 0;

@@ -529,7 +529,6 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         }
         (0..self.tracks.len()).for_each(|t| self.close_open_model(t));
         self.stopping = true;
-        self.tracks.iter_mut().for_each(|t| t.phase.ends = Time::NEVER);
         run.drain_until = run.now.after(self.setup.options.drain);
         while !self.is_drained(run) {
             self.step(run, tell)?;

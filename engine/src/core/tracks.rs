@@ -27,6 +27,13 @@ pub(super) enum Stage {
     Over,
 }
 
+impl Stage {
+    /// No iteration begins.
+    pub(super) fn is_closing(self) -> bool {
+        matches!(self, Stage::Ending(_) | Stage::Over)
+    }
+}
+
 /// One track on one core.
 pub(super) struct Track {
     pub(super) stage: Stage,
@@ -43,8 +50,6 @@ pub(super) struct Track {
     pub(super) running: u64,
     /// A source of data has no more rows: users have stopped for good.
     pub(super) used_up: bool,
-    /// No iteration begins.
-    pub(super) closing: bool,
     /// It waits for the other cores.
     meeting: bool,
 }
@@ -65,7 +70,6 @@ pub(super) fn tracks(plan: &Plan, users: &[u32], now: Time) -> Vec<Track> {
             wheel: Wheel::new(weighted),
             running: 0,
             used_up: false,
-            closing: false,
             meeting: false,
         };
         first += users;
@@ -147,7 +151,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                     self.close_track(t, now);
                     break;
                 }
-                (track.stage, track.closing) = (Stage::Running, false);
+                track.stage = Stage::Running;
                 self.begin_phase(t, next, begins, now);
                 began = true;
             }
@@ -173,7 +177,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 let Some(graceful) = graceful.filter(|_| track.phase.ends != Time::NEVER) else {
                     return Some(end);
                 };
-                (track.stage, track.closing) = (Stage::Ending(end.after(graceful)), true);
+                track.stage = Stage::Ending(end.after(graceful));
                 self.close_open_model(t);
                 self.ended_gracefully(t, place, now)
             }
@@ -219,9 +223,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 continue;
             }
             self.cut.insert(index);
-            if user.state == State::Thinking {
+            if let State::Thinking | State::Meeting = user.state {
+                let met = user.state == State::Meeting;
                 user.state = State::Ended;
                 self.queues.ready.push(index);
+                if met {
+                    self.leave_meeting(index);
+                }
             }
         }
     }
@@ -230,7 +238,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// since without the slowest the figures would be too good.
     fn close_track(&mut self, t: usize, now: Time) {
         let track = &mut self.tracks[t];
-        (track.stage, track.closing) = (Stage::Over, true);
+        track.stage = Stage::Over;
         if self.tracks.len() == 1 {
             return; // the run ends, and says itself how
         }
@@ -259,8 +267,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let index = self.tracks[t].phase.index;
         // What is still to be counted of open connections belongs to this phase, or to that of the track that counts bytes.
         (0..self.links.len() as u32).for_each(|link| self.harvest(link));
-        let counts = self.phase_of_bytes();
-        if counts == index || self.tracks.len() == 1 {
+        if self.phase_of_bytes() == index {
             self.recorder.bytes[index].merge(&std::mem::take(&mut self.bytes));
         }
         self.phases[index] = Some((self.tracks[t].phase.began, ended));

@@ -228,14 +228,16 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// The wheel of a phase, where its weights are not those of the phase before.
     fn wheel_of(&self, t: usize, index: usize) -> Option<Wheel> {
-        let plan = &self.setup.plan;
+        let (plan, track) = (&self.setup.plan, &self.tracks[t]);
         let weights = |i: usize| plan.phases[i].overrides.weights.as_ref();
-        let (now, before) = (weights(index), weights(self.tracks[t].phase.index));
-        if now == before && index != self.tracks[t].phase.index {
+        let now = weights(index);
+        // The first one is made for the scenarios' own weights.
+        let before = if index == track.phases.start { None } else { weights(index - 1) };
+        if now == before {
             return None;
         }
         let of = |s: &usize| (*s, now.map_or(plan.scenarios[*s].weight.get(), |w| w[*s]));
-        Some(Wheel::new(self.tracks[t].scenarios.iter().map(of)))
+        Some(Wheel::new(track.scenarios.iter().map(of)))
     }
 
     /// Where connections open one after the other and own their users, each has its part of a count: else the first would do
@@ -357,7 +359,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         user.state = State::Idle;
         let quota = &mut self.links[(index % self.share.links) as usize].quota;
         let used_up = phase.budget == 0 || u64::from(user.iterations) >= phase.per_user || *quota == 0;
-        if self.stopping || track.closing || index >= phase.active || used_up {
+        if self.stopping || track.stage.is_closing() || index >= phase.active || used_up {
             return;
         }
         *quota -= u64::from(*quota != u64::MAX);
