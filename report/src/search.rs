@@ -1,6 +1,7 @@
 //! The probes of a search: what each found, and what that says about the server. Which load comes next is `engine::search`'s
 //! affair, running probes `cli`'s.
 
+use crate::counts;
 use crate::thresholds::Outcome;
 use engine::search::{Finding, Found};
 use engine::stats::{RunResult, VerdictLevel};
@@ -52,12 +53,10 @@ const THERE: f64 = 0.95;
 impl Probe {
     /// What a run of this load says.
     pub fn of(load: f64, search: &Search, result: &RunResult, outcomes: Vec<Outcome>) -> Probe {
-        let seconds = result.elapsed.as_secs_f64();
-        let per_second = |n: u64| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
         let (finding, note) = judge(search, result, &outcomes);
         Probe {
             load,
-            achieved: Some(per_second(result.totals.iterations)),
+            achieved: Some(counts::per_second(result.totals.iterations, result.elapsed)),
             outcomes,
             finding,
             note,

@@ -88,10 +88,7 @@ fn the_document_names_every_field_and_no_other() {
 
 #[test]
 fn the_schema_accepts_the_result() {
-    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
-    let mut faults = Vec::new();
-    validate(&object(), &schema, &schema, "result", &mut faults);
-    validate(&searched_object(), &schema, &schema, "search", &mut faults);
+    let faults = [faults(&object()), faults(&searched_object())].concat();
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
@@ -108,14 +105,19 @@ fn a_search_says_what_it_found() {
 
 #[test]
 fn the_schema_refuses_other_things() {
-    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
     for (field, wrong) in [("verdict", "FINE".into()), ("started", "many".into()), ("surprise", 1.into())] {
         let mut result = object();
         result[field] = wrong;
-        let mut faults = Vec::new();
-        validate(&result, &schema, &schema, "result", &mut faults);
-        assert_eq!(faults.len(), 1, "{field}");
+        assert_eq!(faults(&result).len(), 1, "{field}");
     }
+}
+
+/// What the schema finds wrong.
+fn faults(result: &Value) -> Vec<String> {
+    let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    let mut faults = Vec::new();
+    validate(result, &schema, &schema, "result", &mut faults);
+    faults
 }
 
 /// As much of JSON Schema as ours uses.
@@ -233,8 +235,7 @@ fn what_an_http2_server_said_of_its_connections() {
     let c = &result["connections"];
     assert_eq!((c["application_protocol"].as_str(), c["peer_max_streams"].as_u64()), (Some("h2"), Some(128)));
     assert_eq!((c["goaways"]["0"].as_u64(), c["goaways"]["11"].as_u64()), (Some(3), Some(1)));
-    let (mut faults, schema) = (Vec::new(), serde_json::from_str(SCHEMA).expect("the schema is JSON"));
-    validate(&result, &schema, &schema, "result", &mut faults);
+    let faults = faults(&result);
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
@@ -246,16 +247,13 @@ fn a_threshold_that_ended_the_run_says_when_and_the_plan_says_that_it_was_watche
     let mut outcomes = thresholds::judge(&plan, &result);
     let at = std::time::Duration::from_millis(4_500);
     thresholds::mark(&mut outcomes, 1, thresholds::Abort { at, actual: 60e6 });
-    let (exit_code, bodies_discarded, timeline) = (99, false, true);
-    let context =
-        Context { plan: &plan, outcomes: &outcomes, exit_code, bodies_discarded, timeline, search: None };
+    let context = Context { outcomes: &outcomes, exit_code: 99, ..context(&plan) };
     let result = json::object(&result, &context);
     assert_eq!((result["aborted"].as_bool(), result["interrupted"].as_bool()), (Some(true), Some(false)));
     let ended = &result["thresholds"][1];
     assert_eq!((ended["aborted_at_s"].as_f64(), ended["aborted_by"].as_f64()), (Some(4.5), Some(60_000.0)));
     assert_eq!(result["plan"]["thresholds"][0]["abort_after_s"].as_f64(), Some(3.0));
     assert!(result["timeline"].is_null() && result["plan"]["thresholds"][1].is_string());
-    let (mut faults, schema) = (Vec::new(), serde_json::from_str(SCHEMA).expect("the schema is JSON"));
-    validate(&result, &schema, &schema, "result", &mut faults);
+    let faults = faults(&result);
     assert!(faults.is_empty(), "{faults:#?}");
 }

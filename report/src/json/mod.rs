@@ -144,7 +144,7 @@ fn threshold(outcome: &Outcome) -> Value {
         "actual": outcome.actual.map(|v| in_unit(outcome.unit, v)),
         "limit": in_unit(outcome.unit, outcome.limit),
         "margin": outcome.margin.map(|v| in_unit(outcome.unit, v)),
-        "unit": match outcome.unit { Unit::Nanoseconds => "us", other => other.as_str() },
+        "unit": unit_name(outcome.unit),
         "note": outcome.note,
         "aborted_at_s": outcome.aborted.map(|a| a.at.as_secs_f64()),
         "aborted_by": outcome.aborted.map(|a| in_unit(outcome.unit, a.actual)),
@@ -156,6 +156,14 @@ fn in_unit(unit: Unit, value: f64) -> f64 {
     match unit {
         Unit::Nanoseconds => series::micros(value),
         Unit::Fraction | Unit::PerSecond | Unit::Count => value,
+    }
+}
+
+/// The name of what [`in_unit`] gives.
+fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Nanoseconds => "us",
+        Unit::Fraction | Unit::PerSecond | Unit::Count => unit.as_str(),
     }
 }
 

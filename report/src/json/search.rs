@@ -1,8 +1,8 @@
 //! The search in the JSON result.
 
-use super::in_unit;
+use super::{in_unit, unit_name};
 use crate::search::{Probe, Searched, word};
-use crate::thresholds::{Outcome, Unit};
+use crate::thresholds::Outcome;
 use engine::search::Limit;
 use scenario::search::Search;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn part(outcome: &Outcome) -> Value {
         "threshold": outcome.text,
         "holds": outcome.holds,
         "actual": outcome.actual.map(|v| in_unit(outcome.unit, v)),
-        "unit": match outcome.unit { Unit::Nanoseconds => "us", other => other.as_str() },
+        "unit": unit_name(outcome.unit),
     })
 }
 

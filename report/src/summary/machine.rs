@@ -56,7 +56,7 @@ pub(super) fn connections(result: &RunResult) -> String {
 
 /// How connections began, where not all did with a whole handshake.
 fn began(c: &ConnectionFigures) -> String {
-    let share = |n: u64| percent(n as f64 / c.opened.max(1) as f64);
+    let share = |n: u64| percent(counts::share(n, c.opened));
     let mut out =
         format!(": {} fresh ({}), {} resumed ({})", c.fresh, share(c.fresh), c.resumed, share(c.resumed));
     if c.early_accepted + c.early_rejected > 0 {
