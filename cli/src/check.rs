@@ -35,7 +35,7 @@ fn try_all(mut plan: Plan) -> Result<u8, Failure> {
         let name = &alone.scenarios[0].name;
         output::stdout(&format!("\n# scenario {name}, one iteration of one user\n\n"));
         let result = engine::run(&alone, &options, &control, &mut |event| show(&event, &alone))
-            .map_err(|error| Failure::new(error.to_string()))?;
+            .map_err(|error| Failure::of_run(&error, &control))?;
         output::stdout(&summary(&result));
         good &= is_good(&result);
         succeeded += result.totals.books.succeeded;

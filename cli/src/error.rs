@@ -2,6 +2,7 @@
 
 use crate::exit;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use engine::{Control, StartError};
 use std::error::Error as _;
 use std::fmt;
 
@@ -15,9 +16,10 @@ impl Failure {
         Failure(message.into(), exit::USAGE)
     }
 
-    /// The same where it was an interrupt that kept the run from beginning.
-    pub fn interrupted(message: impl Into<String>) -> Failure {
-        Failure(message.into(), exit::INTERRUPTED)
+    /// Why the engine could not run; where it was interrupted, that is what kept the run from beginning.
+    pub fn of_run(error: &StartError, control: &Control) -> Failure {
+        let code = if control.interrupts() > 0 { exit::INTERRUPTED } else { exit::USAGE };
+        Failure(error.to_string(), code)
     }
 
     /// What the process exits with.

@@ -44,12 +44,10 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
         job.notes.iter().for_each(|note| output::stderr(&format!("loadgen: note: {note}\n")));
     }
     if job.plan.search.is_some() {
-        let (finished, searched) = search::run(job, args, human, format)?;
-        finished.tell_people(&args.output, human, Some(&searched), None);
-        return machines
-            .into_iter()
-            .try_for_each(|m| finished.tell_machine(m, &args.output, Some(&searched)))
-            .map(|()| finished.code);
+        let finished = search::run(job, args, human, format)?;
+        finished.tell_people(&args.output, human, None);
+        machines.into_iter().try_for_each(|m| finished.tell_machine(m, &args.output))?;
+        return Ok(finished.code);
     }
     // A moment of load proves nothing, so it ends nothing either.
     let mut watch = Watch::new(&job.plan).filter(|_| !args.smoke);
@@ -62,15 +60,13 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     footprint::let_go();
     let rules = Rules { persona, require_valid: args.output.require_valid, smoke: args.smoke };
     let code = exit::code(&result, &outcomes, rules);
-    let finished = Finished { code, result, outcomes, job, probe: None, format };
+    let finished = Finished { code, result, outcomes, job, search: None, format };
     match &requests {
-        Some(requests) => {
-            requests.with_exact(|exact| finished.tell_people(&args.output, human, None, Some(exact)))
-        }
-        None => finished.tell_people(&args.output, human, None, None),
+        Some(requests) => requests.with_exact(|exact| finished.tell_people(&args.output, human, Some(exact))),
+        None => finished.tell_people(&args.output, human, None),
     }
     for machine in machines {
-        finished.tell_machine(machine, &args.output, None)?;
+        finished.tell_machine(machine, &args.output)?;
     }
     timeline.map_or(Ok(()), Timeline::end)?;
     requests.map_or(Ok(()), |r| r.end(&finished.result, finished.job.mode()))?;
@@ -114,10 +110,7 @@ fn perform(
         }
         Err(error) => {
             observer.clear();
-            Err(match control.interrupts() {
-                0 => Failure::new(error.to_string()),
-                _ => Failure::interrupted(error.to_string()),
-            })
+            Err(Failure::of_run(&error, &control))
         }
     }
 }
@@ -143,8 +136,8 @@ fn format(args: &OutputArgs) -> Result<Format, Failure> {
 pub struct Finished {
     /// What was asked for.
     pub job: Job,
-    /// What was run, where that was the probe of a search.
-    pub probe: Option<Plan>,
+    /// The probe that was run, and the search it was made for.
+    pub search: Option<(Plan, Searched)>,
     /// What came of it.
     pub result: RunResult,
     /// How its thresholds came out.
@@ -158,23 +151,21 @@ pub struct Finished {
 impl Finished {
     /// What the result is of.
     fn plan(&self) -> &Plan {
-        self.probe.as_ref().unwrap_or(&self.job.plan)
+        self.search.as_ref().map_or(&self.job.plan, |(probe, _)| probe)
     }
 
-    fn tell_people(
-        &self,
-        args: &OutputArgs,
-        human: Human,
-        searched: Option<&Searched>,
-        exact: Option<&Exact>,
-    ) {
+    fn searched(&self) -> Option<&Searched> {
+        self.search.as_ref().map(|(_, searched)| searched)
+    }
+
+    fn tell_people(&self, args: &OutputArgs, human: Human, exact: Option<&Exact>) {
         if human == Human::Nobody {
             return;
         }
         let connections = &self.result.connections;
         match self.job.front {
             Front::Plan => {
-                if let Some((search, searched)) = self.job.plan.search.as_ref().zip(searched) {
+                if let Some((search, searched)) = self.job.plan.search.as_ref().zip(self.searched()) {
                     human.say(&summary::search(search, searched, human.takes_colour()));
                 }
                 human.say(&self.summary(human));
@@ -209,12 +200,7 @@ impl Finished {
         )
     }
 
-    fn tell_machine(
-        &self,
-        machine: Machine,
-        args: &OutputArgs,
-        searched: Option<&Searched>,
-    ) -> Result<(), Failure> {
+    fn tell_machine(&self, machine: Machine, args: &OutputArgs) -> Result<(), Failure> {
         match machine.format {
             MachineFormat::Json => {
                 let context = json::Context {
@@ -223,7 +209,7 @@ impl Finished {
                     exit_code: self.code,
                     bodies_discarded: self.job.discards_bodies(),
                     timeline: args.json_timeline,
-                    search: searched,
+                    search: self.searched(),
                 };
                 machine.write(&json::render(&self.result, &context, args.pretty), "")
             }
@@ -237,7 +223,7 @@ impl Finished {
     }
 
     fn flat(&self) -> flat::Context<'_> {
-        let plan = &self.job.plan;
+        let plan = self.plan();
         flat::Context {
             url: &self.job.url,
             clients: plan.connections.max.get(),

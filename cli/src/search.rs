@@ -38,12 +38,7 @@ pub fn refuse(args: &OutputArgs) -> Result<(), Failure> {
 }
 
 /// Searches, and tells of each probe as it ends.
-pub fn run(
-    mut job: Job,
-    args: &RunArgs,
-    human: Human,
-    format: Format,
-) -> Result<(Finished, Searched), Failure> {
+pub fn run(mut job: Job, args: &RunArgs, human: Human, format: Format) -> Result<Finished, Failure> {
     let _server = builtin::start(&mut job.plan, &mut job.options)?;
     let control = signals::control()?;
     let wanted = job.plan.search.clone().expect("asked before");
@@ -62,11 +57,15 @@ pub fn run(
         let probe = match made {
             Ok(run) => {
                 let probe = Probe::of(load, &wanted, &run.result, run.outcomes.clone());
-                runs.keep(run, probe.finding);
+                // A part of a probe is shown only where there is nothing else.
+                if !interrupted || probes.is_empty() {
+                    runs.keep(run, probe.finding);
+                }
                 probe
             }
             // The first probe shows whether there is a server at all.
-            Err(failure) if probes.is_empty() || interrupted => return Err(failure),
+            Err(failure) if probes.is_empty() => return Err(failure),
+            Err(_) if interrupted => break,
             Err(failure) => Probe::refused(load, failure.message().to_owned()),
         };
         if interrupted {
@@ -78,6 +77,9 @@ pub fn run(
         }
         probes.push(probe);
         settle(&wanted, &control, hunt.next().is_some());
+        if control.interrupts() > 0 {
+            break;
+        }
     }
     let interrupted = control.interrupts() > 0;
     let searched = Searched { probes, found: hunt.found(), interrupted };
@@ -87,7 +89,7 @@ pub fn run(
     let code = exit::code(&run.result, &run.outcomes, rules);
     let code = exit::of_search(code, interrupted, searched.holds(&wanted));
     let (plan, result, outcomes) = (run.plan, run.result, run.outcomes);
-    Ok((Finished { job, probe: Some(plan), result, outcomes, format, code }, searched))
+    Ok(Finished { job, search: Some((plan, searched)), result, outcomes, format, code })
 }
 
 /// A probe that was run.
@@ -112,7 +114,7 @@ fn probe(
     let result = engine::run(&job.plan, &job.options, control, &mut |event| observer.event(&event));
     let result = result.map_err(|error| {
         observer.clear();
-        Failure::new(error.to_string())
+        Failure::of_run(&error, control)
     })?;
     observer.end(&result);
     let outcomes = thresholds::judge(&job.plan, &result);
