@@ -145,16 +145,17 @@ fn socket_options() {
     assert_eq!(flags["plan"]["connections"]["socket"]["dscp"], 34);
 }
 
+/// What the connections of 50 requests over TLS did.
+fn connections(server: &Server, base: &[&str], more: &[&str]) -> Value {
+    let result = run(&[base, &["-n", "50", "-c", "4"], more, &[server.https.as_str()]].concat());
+    assert_eq!(succeeded(&result), 50);
+    result["connections"].clone()
+}
+
 #[test]
 fn tls_as_it_is_asked_for() {
     let server = Server::start();
-    let flags = |more: &[&str]| {
-        let base = ["--h1", "-n", "50", "-c", "4", "-H", "connection: close"];
-        let result =
-            run(&base.iter().chain(more).copied().chain([server.https.as_str()]).collect::<Vec<_>>());
-        assert_eq!(succeeded(&result), 50);
-        result["connections"].clone()
-    };
+    let flags = |more: &[&str]| connections(&server, &["--h1", "-H", "connection: close"], more);
     assert_eq!(flags(&[])["resumed"], 0);
     assert_eq!(flags(&["--tls-max", "1.2"])["tls"]["version"], "TLSv1.2");
     assert_eq!(flags(&["--groups", "X25519MLKEM768"])["tls"]["group"], "X25519MLKEM768");
@@ -178,13 +179,7 @@ fn tls_as_it_is_asked_for() {
 #[test]
 fn sessions_and_early_data_over_quic() {
     let server = Server::start();
-    let flags = |more: &[&str]| {
-        let base = ["--h3", "-n", "50", "-c", "4", "--requests-per-connection", "1"];
-        let result =
-            run(&base.iter().chain(more).copied().chain([server.https.as_str()]).collect::<Vec<_>>());
-        assert_eq!(succeeded(&result), 50);
-        result["connections"].clone()
-    };
+    let flags = |more: &[&str]| connections(&server, &["--h3", "--requests-per-connection", "1"], more);
     let fresh = flags(&[]);
     assert_eq!((&fresh["resumed"], &fresh["fresh"]), (&serde_json::json!(0), &fresh["opened"]));
     assert_eq!(fresh["tls"]["cipher"], "TLS_AES_128_GCM_SHA256");

@@ -117,11 +117,10 @@ fn nothing_is_allocated_per_request() {
         let on = |n| Load::on(server.address, iterations(n));
         let load = |n| Load { protocol, streams, users: 4 * streams, paths: vec![path], ..on(n) };
         let of = |n| allocations(&load(n).plan(), (io, rows));
-        of(few); // what a process allocates once
-        let (short, long) = (of(few), of(many));
-        let more = long.saturating_sub(short);
+        let more = more(few, many, of);
         assert!(more < 200, "{io:?} {case:?}: {more} more for {} requests", many - few);
-    } // Requests of a user at once: their places are made when first needed.
+    }
+    // Requests of a user at once: their places are made when first needed.
     for io in drivers {
         let plan = |iterations: u64| {
             let text = format!(
@@ -129,21 +128,14 @@ fn nothing_is_allocated_per_request() {
                  max: 2 }}, {{ get: / }} ] }} }}\nphases: [ {{ users: 4, iterations: {iterations} }} ]\n",
                 server.address
             );
-            let beside = scenario::Overrides::default();
-            scenario::parse(&text, "plan", std::path::Path::new(""), &beside)
-                .unwrap_or_else(|e| panic!("{e}"))
+            parsed(&text)
         };
-        let of = |n| allocations(&plan(n), (io, Rows::None));
-        of(500);
-        let (short, long) = (of(500), of(5500));
-        let more = long.saturating_sub(short);
+        let more = more(500, 5500, |n| allocations(&plan(n), (io, Rows::None)));
         assert!(more < 200, "{io:?} parallel: {more} more for 20,000 requests");
     }
     for (protocol, (name, step)) in ["h1", "h2c"].into_iter().flat_map(|p| SCRIPTED.map(|s| (p, s))) {
         let of = |n| allocations(&scripted(server.address, protocol, step, n), (Io::Uring, Rows::None));
-        of(1000);
-        let (short, long) = (of(1000), of(9000));
-        let more = long.saturating_sub(short);
+        let more = more(1000, 9000, of);
         assert!(more < 200, "{protocol} {name}: {more} more for 8000 requests");
     }
 }
@@ -174,6 +166,17 @@ fn scripted(address: SocketAddr, protocol: &str, step: &str, iterations: u64) ->
          variables: {{ n: 7, t: json }}\ndefaults: {{ lifetime: per_user }}\n\
          scenarios: {{ s: {{ steps: [ {{ {step} }} ] }} }}\nphases: [ {{ users: 4, iterations: {iterations} }} ]\n"
     );
-    let plan = scenario::parse(&text, "test.yaml", std::path::Path::new(""), &Default::default());
+    parsed(&text)
+}
+
+fn parsed(text: &str) -> Plan {
+    let plan = scenario::parse(text, "test.yaml", std::path::Path::new(""), &Default::default());
     plan.unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+}
+
+/// What the requests between a short run and a long one allocate.
+fn more(few: u64, many: u64, of: impl Fn(u64) -> u64) -> u64 {
+    of(few); // what a process allocates once
+    let (short, long) = (of(few), of(many));
+    long.saturating_sub(short)
 }
