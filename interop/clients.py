@@ -3,11 +3,9 @@
 h2load, wrk and curl put load on the built-in server, whose counters must agree with theirs.
 """
 
-import json
 import re
-import urllib.request
 
-from harness import LOADGEN, Ledger, Process, check, free_ports, run, tool, wait_for
+from harness import LOADGEN, Ledger, Process, asked, check, free_ports, run, tool, wait_for
 
 
 def serve():
@@ -17,7 +15,7 @@ def serve():
         wait_for(tls, child)
 
         def count():
-            return json.load(urllib.request.urlopen(f"http://127.0.0.1:{clear}/stats"))["requests"]
+            return asked(clear)["requests"]
 
         for scheme, port in (("http", clear), ("https", tls)):
             before = count()

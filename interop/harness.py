@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 LOADGEN = str(Path(sys.argv[1]).resolve())
@@ -135,6 +136,12 @@ class Lines:
         return self.count
 
 
+def asked(clear):
+    """What `loadgen serve` has counted, from its port in clear."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{clear}/stats", timeout=10) as answer:
+        return json.load(answer)
+
+
 class Ledger:
     """The server's own count of requests, beside what loadgen says it made.
 
@@ -164,7 +171,11 @@ class Ledger:
         """A count run: loadgen says that `count` succeeded and none failed, and the server counted as many."""
         late = self.read() - self.seen
         self.seen += late
-        done, result = loadgen("-n", str(count), *(["--h3"] if h3 else [] if h2 else ["--h1"]), *flags, url)
+        try:
+            done, result = loadgen("-n", str(count), *(["--h3"] if h3 else [] if h2 else ["--h1"]), *flags, url)
+        except subprocess.TimeoutExpired:
+            check(name, False, "hangs")
+            return {}
         seen = self.wait(count)
         self.seen += seen
         spoken = result.get("connections") or {}
@@ -176,6 +187,7 @@ class Ledger:
         check(name, good, f"exit {done.returncode}, client {result.get('succeeded')}, failed {result.get('failed')}, "
                           f"server {seen}, after the run before {late}, asked {count}, spoken {protocol} {version}; "
                           f"{result.get('errors')} {done.stderr[-300:]}")
+        return result
 
     def ten_seconds(self, name, url, *flags, limit=None):
         """A run by time: nothing fails, however often the server ends a connection, and the server's count lies between

@@ -8,13 +8,11 @@ import json
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
-from harness import LOADGEN, TMP, Ledger, Process, check, free_ports, loadgen, wait_for
+from harness import LOADGEN, TMP, Ledger, Process, asked, check, free_ports, loadgen, wait_for
 
 HERE = Path(__file__).parent
 PYTHON = os.environ.get("AIOQUIC_PYTHON", sys.executable)
@@ -32,14 +30,6 @@ NETWORKS = {
 }
 
 
-def asked(port):
-    """What the built-in server has counted."""
-    trusting = ssl.create_default_context()
-    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-    with urllib.request.urlopen(f"https://127.0.0.1:{port}/stats", timeout=10, context=trusting) as answer:
-        return json.loads(answer.read())
-
-
 class Relay:
     """A relay in front of a port; `did` is what it tells at its end."""
 
@@ -49,6 +39,7 @@ class Relay:
     def __enter__(self):
         self.child = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         self.port = int(self.child.stdout.readline())
+        self.did = {}
         return self
 
     def __exit__(self, *_):
@@ -63,48 +54,34 @@ class Relay:
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
-            self.did = {}
-
-
-def exact(name, server, relay, count, *flags, path="/?s=2000", limit=120):
-    """A run by count through a relay: all succeed, and the server has counted each once."""
-    before = asked(server)["requests"]
-    try:
-        done, result = loadgen("--h3", "-n", str(count), *flags, f"https://127.0.0.1:{relay.port}{path}", timeout=limit)
-    except subprocess.TimeoutExpired:
-        check(name, False, f"hangs: not done within {limit} s")
-        return {}
-    seen = asked(server)["requests"] - before
-    good = done.returncode == 0 and result.get("succeeded") == count == seen and result.get("failed") == 0
-    check(name, good, f"exit {done.returncode}, client {result.get('succeeded')}, failed {result.get('failed')}, server {seen}, "
-                      f"asked {count}; {result.get('errors')} {done.stderr[-300:]}")
-    return result
 
 
 def bad_networks(*_):
     [port, clear] = free_ports(2)
     with Process(LOADGEN, "serve", "--tls", f"127.0.0.1:{port}", "--clear", f"127.0.0.1:{clear}") as child:
-        wait_for(port, child)
+        wait_for(clear, child)
+        ledger = Ledger(lambda: asked(clear)["requests"])
         for seed, (name, how) in enumerate(NETWORKS.items(), 1):
             with Relay(port, "--seed", str(seed), *how) as relay:
-                exact(f"network: {name}", port, relay, 2000, "-c", "4", "-m", "4")
-                exact(f"network: {name}, large bodies", port, relay, 40, "-c", "2", "-m", "2", path="/?s=200000")
+                url = f"https://127.0.0.1:{relay.port}/?s="
+                ledger.exact(f"network: {name}", url + "2000", 2000, "-c", "4", "-m", "4", h3=True)
+                ledger.exact(f"network: {name}, large bodies", url + "200000", 40, "-c", "2", "-m", "2", h3=True)
             lost = "--loss" in how
             check(f"network: {name}, as said", relay.did.get("received", 0) > 0 and (relay.did["lost"] > 0) >= lost, relay.did)
         with Relay(port, "--loss", "0.05", "--delay", "1") as relay:
-            result = exact("network: a connection each, early data, 5 % lost", port, relay, 300, "-c", "4",
-                           "--requests-per-connection", "1", "--tls-early-data")
+            result = ledger.exact("network: a connection each, early data, 5 % lost", f"https://127.0.0.1:{relay.port}/?s=2000",
+                                  300, "-c", "4", "--requests-per-connection", "1", "--tls-early-data", h3=True)
             connections = result.get("connections") or {}
             check("network: early data is taken", connections.get("early_accepted", 0) > 100, connections)
         with Relay(port, "--rebind", "1", "--delay", "1") as relay:
-            moved(port, relay)
+            moved(clear, relay)
 
 
-def moved(server, relay):
+def moved(clear, relay):
     """The NAT between gives the client another port in the middle of a run."""
-    before = asked(server)["requests"]
+    before = asked(clear)["requests"]
     done, result = loadgen("--h3", "-D", "3", "-c", "4", "-m", "4", f"https://127.0.0.1:{relay.port}/?s=2000", timeout=60)
-    seen = asked(server)["requests"] - before
+    seen = asked(clear)["requests"] - before
     ok, started = result.get("succeeded", 0), result.get("started", 0)
     opened = (result.get("connections") or {}).get("opened")
     good = (done.returncode == 0 and result.get("failed") == 0 and opened == 4 and 500 < ok <= seen <= started)
