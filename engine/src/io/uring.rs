@@ -29,8 +29,9 @@ const BULK: usize = 24 * 1024;
 const GET_EVENTS: u32 = 1;
 /// `IORING_RECVSEND_POLL_FIRST` of the kernel's header.
 const POLL_FIRST: u16 = 1;
-/// In discard mode a head is received on its own: the less of the body comes with it, the less is copied.
-const HEAD: u32 = 2048;
+/// In discard mode a head is received on its own, in pieces if it is longer: the less of the body comes with it, the
+/// less is copied from the cache of the server's CPU.
+const HEAD: u32 = 512;
 
 /// Sends of at most this many bytes are expected to end within the submission: a fresh request fits any socket buffer.
 const SMALL_SEND: usize = 16 * 1024;

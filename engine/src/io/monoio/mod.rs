@@ -34,8 +34,9 @@ use std::time::Duration;
 /// What is received at once, where large bodies may come in large pieces and where not (see `uring`).
 const BULK: usize = 256 * 1024;
 const PIECE: usize = 32 * 1024;
-/// In discard mode a head is received on its own: the less of the body comes with it, the less is copied.
-const HEAD: usize = 2048;
+/// In discard mode a head is received on its own, in pieces if it is longer: the less of the body comes with it, the
+/// less is copied from the cache of the server's CPU.
+const HEAD: usize = 512;
 /// The end of a larger send is worth a turn of its own: there may be more to send.
 const SMALL_SEND: usize = 16 * 1024;
 /// How long dropping the driver waits for its tasks, which only have to notice.
