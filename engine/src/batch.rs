@@ -12,11 +12,17 @@ use proto::Time;
 use std::time::Duration;
 
 /// The naps to choose from: none, or the response time divided by this...
-const PARTS: [f64; 4] = [f64::INFINITY, 10.0, 5.0, 3.0];
+const PARTS: [f64; 5] = [f64::INFINITY, 10.0, 5.0, 3.0, 5.0];
 const NO_NAP: usize = 0;
-const LONGEST: usize = PARTS.len() - 1;
-/// ...but never longer than this: a core must not sleep through what others send.
+/// What is begun with where a nap is begun with.
+const LONGEST: usize = 3;
+/// ...but never longer than this: a core must not sleep through what others send...
 const LONGEST_NAP_US: f64 = 200.0;
+/// ...except the last, for large bodies: until about so many requests have ended, which shorter ones would not gather...
+const SLOW: usize = 4;
+const WORTH_GATHERING: f64 = 16.0;
+/// ...and at most so long. It is never begun with: where the server only waits it would show in the response times.
+const LONGEST_SLOW_NAP_US: f64 = 1000.0;
 /// Below this a timer costs more than the nap gains.
 const SHORTEST_NAP_US: f64 = 20.0;
 /// With fewer requests in flight there is nothing to gather.
@@ -209,7 +215,11 @@ impl Batch {
     }
 
     fn nap_of(&self, level: usize) -> u32 {
-        let nap = (self.response_us / PARTS[level]).min(LONGEST_NAP_US);
+        let longest = match level {
+            SLOW => (WORTH_GATHERING / self.rate).clamp(LONGEST_NAP_US, LONGEST_SLOW_NAP_US),
+            _ => LONGEST_NAP_US,
+        };
+        let nap = (self.response_us / PARTS[level]).min(longest);
         if nap < SHORTEST_NAP_US { 0 } else { nap as u32 }
     }
 
@@ -219,7 +229,7 @@ impl Batch {
         let first = usize::from(!self.gains[self.other].is_promising());
         (first..=PARTS.len())
             .map(|i| (self.other + i) % PARTS.len())
-            .find(|level| self.nap_of(*level) != self.nap_of(self.level))
+            .find(|&level| (0..level).chain([self.level]).all(|l| self.nap_of(level) != self.nap_of(l)))
     }
 
     fn advance_probe(&mut self, now: Time, done: u64, in_flight: u32, cpu: impl Fn() -> u64) {
@@ -441,6 +451,19 @@ mod tests {
     fn the_nap_is_bounded_however_slow_the_server() {
         let batch = run(true, 64, 3, |_| (100.0, 0.5));
         assert!(batch.nap_us <= LONGEST_NAP_US as u32);
+        // Where a long nap is seen to gain, too: with 100 requests a second, and with 40 000.
+        for (rate, longest) in [(1000.0, 1000..=1000), (32e3, 450..=500)] {
+            let batch = run(true, 640, 5, |nap| (rate * (1.0 + nap as f64 / 1e4), 0.5));
+            assert_eq!(batch.level, SLOW);
+            assert!(longest.contains(&batch.nap_of(SLOW)), "{}", batch.nap_of(SLOW));
+        }
+    }
+
+    #[test]
+    fn a_server_that_only_waits_is_not_made_to_look_slower() {
+        // 5 ms of its own, which a nap makes longer by half of itself.
+        let batch = run(true, 64, 5, |nap| (64.0 / (5e-3 + nap as f64 * 0.5e-6), 0.5));
+        assert_eq!(batch.level, NO_NAP);
     }
 
     #[test]
