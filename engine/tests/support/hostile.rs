@@ -173,7 +173,12 @@ impl Visit {
 
     /// Answers 200 with two bytes.
     pub fn answer(&mut self) -> io::Result<()> {
-        self.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        self.answer_times(1)
+    }
+
+    /// The same so many times, which arrive together.
+    pub fn answer_times(&mut self, times: usize) -> io::Result<()> {
+        self.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".repeat(times))
     }
 
     /// Answers request after request until the client closes.
