@@ -52,17 +52,30 @@ def wrk(c, url):
     return "wrk", f"wrk -t1 -c{c} -d{S} {url}"
 
 
-def h2load(c, m, url, h1=False):
-    return "h2load", f"h2load {'--h1 ' if h1 else ''}-t1 -c{c} -m{m} -D{S} {url}"
+def h2load(c, m, url, h1=False, more=""):
+    """HTTP/2, over TLS or in clear, unless HTTP/1.1 or `--alpn-list=h3` is asked for."""
+    return "h2load", f"h2load {'--h1 ' if h1 else ''}-t1 -c{c} -m{m} -D{S} {more} {url}"
 
 
 def shb(c, p, url, more=""):
-    parallel = f"-p{p}" if "--http2" in more else ""
+    parallel = f"-p{p}" if "--http" in more else ""
     return "shb", f"shb {more} -t1 -c{c} {parallel} -z{S}s {url}"
 
 
 def ours(c, m, url, more="--h1", name="loadgen"):
     return name, f"{LOADGEN} -c {c} -m {m} {more} {url}"
+
+
+def heavy(url, more=""):
+    """Two threads on both CPUs, which the server needs one of: rate and mean latency count here, and CPU hardly."""
+    return [("h2load", f"h2load -t2 -c512 -m8 -D{2 * S} {more} {url}"),
+            ("loadgen", f"{args.loadgen} --format json -t 2 -c 512 -m 8 -D {2 * S} {more} {url}")]
+
+
+def churn(url, more=""):
+    """A connection for each request: as many clients as requests, with h2load's own flags."""
+    return [("h2load", f"h2load -t1 -n1000 -c1000 -m1 {more} {url}"),
+            ("loadgen", f"{args.loadgen} --format json -t 1 -n 1000 -c 1000 -m 1 {more} {url}")]
 
 
 def drivers(c, m, url, more="--h1"):
@@ -82,6 +95,7 @@ def plan(c, m, url, protocol, file="step.yaml", name="plan"):
 
 small, large = args.clear + args.small, args.clear + args.large
 tsmall, tlarge = args.tls + args.small, args.tls + args.large
+qsmall, qlarge, h3 = args.quic + args.small, args.quic + args.large, "--alpn-list=h3"
 close = "--h1 -H 'connection: close'"
 ROWS = {
     "h1 100B c64": [wrk(64, small), shb(64, 1, small), h2load(64, 1, small, True), ours(64, 1, small),
@@ -101,12 +115,19 @@ ROWS = {
     "h2c 256k c16 m8": [h2load(16, 8, large), ours(16, 8, large, "")],
     "h2 tls 256k c16 m8": [h2load(16, 8, tlarge), shb(16, 8, tlarge, "--http2"), ours(16, 8, tlarge, "")],
     "h2 tls 100B c1000 m1": [h2load(1000, 1, tsmall), ours(1000, 1, tsmall, "")],
+    "heavy h2 tls 256k c512 m8": heavy(tlarge),
+    "h3 100B c16 m8": [h2load(16, 8, qsmall, more=h3), shb(16, 8, qsmall, "--http3"), ours(16, 8, qsmall, h3)],
+    "h3 100B c64 m32": [h2load(64, 32, qsmall, more=h3), shb(64, 32, qsmall, "--http3"), ours(64, 32, qsmall, h3)],
+    "h3 256k c16 m8": [h2load(16, 8, qlarge, more=h3), shb(16, 8, qlarge, "--http3"), ours(16, 8, qlarge, h3)],
+    "h3 100B c1000 m1": [h2load(1000, 1, qsmall, more=h3), ours(1000, 1, qsmall, h3)],
+    "h3 connections": churn(qsmall, h3),
+    "heavy h3 256k c512 m8": heavy(qlarge, h3),
     "plan h1 c64": [ours(64, 1, small, name="flags"), plan(64, 1, args.clear, "h1")],
     "plan h2c c8 m8": [ours(8, 8, small, "", "flags"), plan(8, 8, args.clear, "h2c")],
     "plan h2 tls c8 m8": [ours(8, 8, tsmall, "", "flags"), plan(8, 8, args.tls, "h2")],
-    "plan h3 c8 m8": [ours(8, 8, args.quic + args.small, "--alpn-list=h3", "flags"), plan(8, 8, args.quic, "h3")],
+    "plan h3 c8 m8": [ours(8, 8, qsmall, h3, "flags"), plan(8, 8, args.quic, "h3")],
     "plan h2c c64 m1": [ours(64, 1, small, "", "flags"), plan(64, 1, args.clear, "h2c")],
-    "plan h3 c64 m1": [ours(64, 1, args.quic + args.small, "--alpn-list=h3", "flags"), plan(64, 1, args.quic, "h3")],
+    "plan h3 c64 m1": [ours(64, 1, qsmall, h3, "flags"), plan(64, 1, args.quic, "h3")],
     "plan log-in c64": [ours(64, 1, args.site + "/login", name="flags"), plan(64, 1, args.site, "h1", "log-in.yaml")],
     "drivers h1 100B c64": [wrk(64, small), *drivers(64, 1, small)],
     "drivers h1 100B c512": [wrk(512, small), *drivers(512, 1, small)],
@@ -127,10 +148,27 @@ def succeeded(text):
     return 0
 
 
-def run(command):
+MS = {"ns": 1e-6, "us": 1e-3, "ms": 1, "s": 1e3}
+
+
+def mean(text):
+    """The mean response time in ms, or nothing where a tool does not say."""
+    for line in text.splitlines():
+        if line.startswith("{"):
+            return json.loads(line)["service_time"]["mean_us"] / 1e3
+    # h2load: minimum, maximum, median, p95, p99, mean; without the three in the middle before 1.70.
+    found = re.search(r"^(?:request|time for request) *:((?: +[\d.]+[a-z]+)+)", text, re.M)
+    times = re.findall(r"([\d.]+)([a-z]+)", found[1]) if found else []
+    if len(times) < 4:
+        return None
+    number, unit = times[2] if found[0].startswith("time") else times[5]
+    return float(number) * MS[unit]
+
+
+def run(command, cpus):
     with tempfile.TemporaryFile() as out:
         began = time.monotonic()
-        child = subprocess.Popen(["taskset", "-c", "1"] + shlex.split(command), stdout=out, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(["taskset", "-c", cpus] + shlex.split(command), stdout=out, stderr=subprocess.STDOUT)
         peak = [0.0]
 
         def watch():  # the kernel's own maximum would include this script's memory at the fork
@@ -153,7 +191,7 @@ def run(command):
     if child.returncode or not done:
         sys.exit(f"{text[-1500:]}\nbars: exit {child.returncode}, {done} requests: {command}")
     return {"us": (usage.ru_utime + usage.ru_stime) * 1e6 / done, "user": usage.ru_utime * 1e6 / done,
-            "sys": usage.ru_stime * 1e6 / done, "rps": done / wall, "rss": peak[0]}
+            "sys": usage.ru_stime * 1e6 / done, "rps": done / wall, "rss": peak[0], "mean": mean(text)}
 
 
 def row(name, commands):
@@ -161,17 +199,19 @@ def row(name, commands):
     samples = {n: [] for n, _ in commands}
     for turn in range(args.rounds + 1):
         for n, command in commands:
-            sample = run(command)
+            sample = run(command, "0,1" if name.startswith("heavy") else "1")
             if turn:
                 samples[n].append(sample)
     base = None
-    print(f"\n{name}\n{'':12} {'us/req':>8} {'user':>7} {'sys':>7} {'req/s':>9} {'RSS MB':>7}  ratio  (us/req from-to)")
+    print(f"\n{name}\n{'':12} {'us/req':>8} {'user':>7} {'sys':>7} {'req/s':>9} {'RSS MB':>7} {'mean ms':>8}  ratio  (us/req from-to)")
     for n, _ in commands:
         median = {k: statistics.median(s[k] for s in samples[n]) for k in ("us", "user", "sys", "rps", "rss")}
         base = base or median["us"]
+        means = [s["mean"] for s in samples[n] if s["mean"]]
+        waited = f"{statistics.median(means):8.3f}" if means else " " * 8
         low, high = min(s["us"] for s in samples[n]), max(s["us"] for s in samples[n])
         print(f"{n:12} {median['us']:8.2f} {median['user']:7.2f} {median['sys']:7.2f} {median['rps']:9.0f} "
-              f"{median['rss']:7.1f}  {median['us'] / base:5.2f}  ({low:.2f}-{high:.2f})", flush=True)
+              f"{median['rss']:7.1f} {waited}  {median['us'] / base:5.2f}  ({low:.2f}-{high:.2f})", flush=True)
 
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
