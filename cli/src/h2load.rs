@@ -272,6 +272,7 @@ impl Requests {
                 checks: vec![],
                 timeout: None,
                 want: Want::default(),
+                tags: Default::default(),
             });
         }
         Ok(steps)

@@ -61,6 +61,7 @@ fn main() {
                 checks: vec![],
                 timeout: None,
                 want: proto::Want::default(),
+                tags: Default::default(),
             }],
         }],
         phases: vec![Phase {

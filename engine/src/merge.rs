@@ -11,6 +11,7 @@ use crate::stats::{
 use crate::verdict::{self, CoreFacts, Evidence};
 use proto::Kind;
 use scenario::plan::{CheckTally, NamedCheck};
+use scenario::tags::Tags;
 use std::time::{Duration, SystemTime};
 
 /// Merges the cores. Fails only where no connection was ever opened, or no core ran.
@@ -140,16 +141,19 @@ type Merged = (Vec<PhaseFigures>, Vec<StepFigures>, Vec<Vec<Figures>>);
 
 /// Empty figures of each step, or of all together.
 fn step_figures(setup: &Setup) -> Vec<StepFigures> {
-    let figures = |scenario: &str, name: String| StepFigures {
+    let figures = |scenario: &str, name: String, tags: Tags| StepFigures {
         scenario: scenario.to_owned(),
         name,
+        tags,
         figures: Figures::default(),
     };
     if !setup.options.by_step {
         let scenario = setup.plan.scenarios.first().expect("a plan has a scenario");
-        return vec![figures(&scenario.name, format!("all {} steps", setup.steps.len()))];
+        let tags = Tags::common(setup.plan.steps().map(|(_, step)| &step.tags));
+        return vec![figures(&scenario.name, format!("all {} steps", setup.steps.len()), tags)];
     }
-    setup.plan.steps().map(|(scenario, step)| figures(&scenario.name, step.name.clone())).collect()
+    let steps = setup.plan.steps();
+    steps.map(|(scenario, step)| figures(&scenario.name, step.name.clone(), step.tags.clone())).collect()
 }
 
 fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {

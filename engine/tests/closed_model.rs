@@ -98,6 +98,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
                 checks: vec![],
                 timeout: None,
                 want: proto::Want::default(),
+                tags: Default::default(),
             }],
         }],
         phases: vec![Phase {

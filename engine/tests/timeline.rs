@@ -151,6 +151,7 @@ fn watched(scenario: Option<&str>, step: Option<&str>) -> Threshold {
         metric: Metric::Quantile(0.5, SeriesName::FirstByte),
         scenario: scenario.map(str::to_owned),
         step: step.map(str::to_owned),
+        tags: Default::default(),
         phase: None,
         op: Op::Less,
         value: 1.0,

@@ -5,6 +5,7 @@
 
 use crate::counts::per_second;
 use crate::json::series::{histogram, micros};
+use crate::tags;
 use engine::stats::{RunResult, Series};
 use proto::Kind;
 use serde_json::{Map, Value, json};
@@ -141,6 +142,7 @@ fn what_was_run(out: &mut Map<String, Value>, result: &RunResult, context: &Cont
     };
     put(out, "proto", json!(spoken));
     put(out, "url", json!(context.url));
+    put(out, "tags", tags::object(&tags::of_all(result)));
     // What does not apply is null, not missing: every row has every column.
     put(out, "h3_backend", Value::Null);
     put(out, "clients", json!(context.clients));

@@ -4,7 +4,7 @@
 //! are not recorded have `unrecorded.` before it, so that all lines of a tag together are the series of the result. Values
 //! are nanoseconds; `Interval_Max` is in milliseconds, which is how the format wants it.
 
-use crate::time;
+use crate::{tags, time};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine::stats::{Packed, Row, RunResult};
@@ -15,9 +15,14 @@ use std::time::UNIX_EPOCH;
 /// The whole log. Without a time series in the result it has no lines.
 pub fn render(result: &RunResult, plan: &Plan) -> String {
     let began = result.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let tags = match tags::of_all(result) {
+        none if none.is_empty() => String::new(),
+        tags => format!("#[Tags: {}]\n", tags::line(&tags)),
+    };
     let mut out = format!(
         "#[Logged by loadgen {}; values are nanoseconds]\n\
          #[Histogram log format version 1.3]\n\
+         {tags}\
          #[StartTime: {began:.3} (seconds since epoch), {}]\n\
          #[BaseTime: {began:.3} (seconds since epoch)]\n\
          \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",

@@ -10,6 +10,7 @@ use engine::stats::{RunResult, VerdictLevel};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use scenario::Plan;
+use scenario::tags::Tags;
 use std::io;
 
 /// The whole document.
@@ -33,6 +34,8 @@ struct Suite {
 /// A test, and why it failed.
 struct Case {
     name: String,
+    /// Of the step.
+    tags: Tags,
     failure: Option<String>,
 }
 
@@ -45,12 +48,12 @@ impl Suite {
 fn verdict(result: &RunResult) -> Case {
     let invalid = result.verdict.level == VerdictLevel::Invalid;
     let failure = invalid.then(|| summary::verdict_line(result));
-    Case { name: "the result is not INVALID".to_owned(), failure }
+    Case { name: "the result is not INVALID".to_owned(), tags: Tags::default(), failure }
 }
 
 fn threshold(outcome: &Outcome) -> Case {
     let failure = (!outcome.holds).then(|| summary::found(outcome));
-    Case { name: outcome.text.clone(), failure }
+    Case { name: outcome.text.clone(), tags: Tags::default(), failure }
 }
 
 /// Of each step that has some.
@@ -60,6 +63,7 @@ fn checks(result: &RunResult) -> Vec<Case> {
         let (passed, failed) = (step.figures.checks_passed, step.figures.checks_failed);
         Case {
             name: format!("{}/{}", step.scenario, step.name),
+            tags: step.tags.clone(),
             failure: (failed > 0).then(|| format!("{failed} of {} checks failed", passed + failed)),
         }
     })
@@ -97,14 +101,17 @@ fn write_suite(
             .create_element("testcase")
             .with_attribute(("classname", class.as_str()))
             .with_attribute(("name", name.as_str()));
-        match &case.failure {
-            None => element.write_empty()?,
-            Some(failure) => element.write_inner_content(|writer| {
-                let failure = clean(failure);
-                let element = writer.create_element("failure").with_attribute(("message", failure.as_str()));
-                element.write_text_content(BytesText::new(&failure)).map(|_| ())
-            })?,
-        };
+        if case.tags.is_empty() && case.failure.is_none() {
+            element.write_empty()?;
+            return Ok(());
+        }
+        element.write_inner_content(|writer| {
+            properties(writer, &case.tags)?;
+            let Some(failure) = &case.failure else { return Ok(()) };
+            let failure = clean(failure);
+            let element = writer.create_element("failure").with_attribute(("message", failure.as_str()));
+            element.write_text_content(BytesText::new(&failure)).map(|_| ())
+        })?;
         io::Result::Ok(())
     };
     writer
@@ -116,6 +123,19 @@ fn write_suite(
         .with_attribute(("timestamp", time::rfc3339(result.began).as_str()))
         .write_inner_content(|writer| suite.cases.iter().try_for_each(|c| case(writer, c)))?;
     Ok(())
+}
+
+/// Tags, as JUnit knows them.
+fn properties(writer: &mut Writer<Vec<u8>>, tags: &Tags) -> io::Result<()> {
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let one = |writer: &mut Writer<Vec<u8>>, (name, value): (&str, &str)| {
+        let property = writer.create_element("property").with_attribute(("name", name));
+        property.with_attribute(("value", clean(value).as_str())).write_empty().map(|_| ())
+    };
+    let element = writer.create_element("properties");
+    element.write_inner_content(|writer| tags.iter().try_for_each(|tag| one(writer, tag))).map(|_| ())
 }
 
 /// Without the control characters that XML 1.0 cannot hold, not even escaped (section 2.2).

@@ -16,5 +16,6 @@ pub mod timeline;
 pub mod watch;
 
 mod counts;
+mod tags;
 mod time;
 mod words;

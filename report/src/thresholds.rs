@@ -133,7 +133,7 @@ fn of_steps<'a>(
     };
     let mut all: Option<Cow<'a, Figures>> = None;
     for (index, step) in result.steps.iter().enumerate() {
-        if !threshold.speaks_of(&step.scenario, &step.name) {
+        if !threshold.speaks_of(&step.scenario, &step.name, &step.tags) {
             continue;
         }
         let figures = match phase {

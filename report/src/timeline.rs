@@ -3,6 +3,7 @@
 
 use crate::counts;
 use crate::json::series;
+use crate::tags;
 use engine::stats::{Books, Row, Timeline};
 use scenario::Plan;
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ fn row(row: &Row, plan: &Plan) -> Value {
         "ended_s": row.ended.as_secs_f64(),
         "phase": phase.name,
         "record": phase.record,
+        "tags": tags::object(&tags::of_plan(plan)),
         "started": started,
         "succeeded": succeeded,
         "failed": failed,

@@ -70,7 +70,10 @@ impl Watched {
             threshold: threshold.clone(),
             after,
             phases: plan.phases.iter().map(|p| p.record && named(&p.name)).collect(),
-            steps: plan.steps().map(|(of, step)| threshold.speaks_of(&of.name, &step.name)).collect(),
+            steps: plan
+                .steps()
+                .map(|(of, step)| threshold.speaks_of(&of.name, &step.name, &step.tags))
+                .collect(),
             so_far: Figures::default(),
         }
     }

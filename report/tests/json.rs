@@ -61,6 +61,7 @@ fn the_document_names_every_field_and_no_other() {
         ("top level", with_selection("top level"), &result),
         ("phase", with_selection("phase"), &result["phases"][0]),
         ("step", with_selection("step"), &result["steps"][0]),
+        ("tag", with_selection("tag"), &result["tags"][0]),
         ("series", docs["series"].clone(), &result["response_time"]),
         ("series", docs["series"].clone(), &result["handshake"]),
         ("error", docs["error"].clone(), &result["errors"][0]),
@@ -84,6 +85,27 @@ fn the_document_names_every_field_and_no_other() {
     }
     let named: BTreeSet<&str> = places.iter().map(|(section, ..)| *section).chain(["selection"]).collect();
     assert_eq!(named, docs.keys().map(String::as_str).collect(), "a section without a test");
+}
+
+#[test]
+fn the_figures_of_a_tag_are_those_of_its_steps_together() {
+    let mut result = common::result();
+    result.steps[0].figures.response_time = common::series(&[9_000]);
+    let plan = common::plan();
+    let object = json::object(&result, &context(&plan));
+    let tags: Vec<(&str, &str, u64, u64)> = object["tags"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|t| {
+            let number = |v: &Value| v.as_u64().expect("a count");
+            let names = (t["name"].as_str().expect("text"), t["value"].as_str().expect("text"));
+            (names.0, names.1, number(&t["started"]), number(&t["response_time"]["count"]))
+        })
+        .collect();
+    assert_eq!(tags, [("kind", "read", 10, 6), ("kind", "write", 10, 1), ("team", "web", 20, 7)]);
+    assert_eq!(object["steps"][1]["tags"]["kind"], "read");
+    assert_eq!(object["timeline"]["rows"][0]["tags"].to_string(), r#"{"team":"web"}"#);
 }
 
 #[test]

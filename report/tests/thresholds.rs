@@ -5,6 +5,7 @@ mod common;
 use engine::stats::RunResult;
 use report::thresholds::{Outcome, Unit, judge};
 use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
+use scenario::tags::Tags;
 
 /// Judges one threshold on the sample run.
 fn one(metric: Metric, op: Op, value: f64, step: Option<&str>, phase: Option<&str>) -> Outcome {
@@ -15,6 +16,7 @@ fn one(metric: Metric, op: Op, value: f64, step: Option<&str>, phase: Option<&st
         metric,
         scenario: None,
         step: owned(step),
+        tags: Tags::default(),
         phase: owned(phase),
         op,
         value,
@@ -111,6 +113,27 @@ fn a_scenario_is_its_steps_and_a_step_is_in_every_scenario_unless_it_is_said() {
     assert_eq!(started(&result, Some("other"), Some("page"), None), Some(10.0));
     assert_eq!(started(&result, None, Some("page"), Some("steady")), Some(20.0));
     assert_eq!(started(&result, Some("visit"), None, Some("warm-up")), None, "kept for steady alone");
+}
+
+#[test]
+fn a_tag_is_the_steps_that_have_it_and_several_tags_are_those_that_have_all() {
+    let mut result = common::result();
+    result.phase_steps = vec![vec![], vec![common::figures(), common::figures()]];
+    (result.steps[0].figures.books.started, result.phase_steps[1][0].books.started) = (7, 3);
+    let started = |tags: &[(&str, &str)], step: Option<&str>, phase: Option<&str>| {
+        let mut plan = common::plan();
+        plan.thresholds.truncate(1);
+        let (t, owned) = (&mut plan.thresholds[0], |name: Option<&str>| name.map(str::to_owned));
+        t.metric = Metric::Count(CountName::Started);
+        (t.tags, t.step, t.phase) = (tags.iter().copied().collect(), owned(step), owned(phase));
+        judge(&plan, &result)[0].actual
+    };
+    assert_eq!(started(&[("team", "web")], None, None), Some(17.0), "both steps");
+    assert_eq!(started(&[("kind", "write")], None, None), Some(7.0));
+    assert_eq!(started(&[("kind", "write")], None, Some("steady")), Some(3.0));
+    assert_eq!(started(&[("kind", "read"), ("team", "web")], None, None), Some(10.0));
+    assert_eq!(started(&[("kind", "read"), ("team", "shop")], None, None), None);
+    assert_eq!(started(&[("team", "web")], Some("page"), None), Some(10.0));
 }
 
 #[test]

@@ -344,6 +344,11 @@ fn write_step(out: &mut String, plan: &Plan, step: &Step) -> fmt::Result {
             Check::Status(set) => writeln!(out, "        check: {{ status: [{set}] }}")?,
         }
     }
+    if !step.tags.is_empty() {
+        let tags: Vec<String> =
+            step.tags.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect();
+        writeln!(out, "        tags: {{ {} }}", tags.join(", "))?;
+    }
     match step.timeout {
         Some(timeout) => writeln!(out, "        timeout: {}", show_duration(timeout)),
         None => Ok(()),

@@ -26,6 +26,12 @@ pub const MAX_THRESHOLDS: usize = 1_000;
 pub const MAX_TARGETS: usize = 1_000;
 /// Characters of a name of a plan, scenario, step or phase: it becomes a column and a label.
 pub const MAX_NAME: usize = 100;
+/// Tags of a step: a row of a table holds no more.
+pub const MAX_TAGS: usize = 20;
+/// Bytes of the name of a tag: it becomes a label.
+pub const MAX_TAG_NAME: usize = 50;
+/// Different tags of a plan, each name with each of its values: each has figures with histograms in the result.
+pub const MAX_TAG_VALUES: usize = 100;
 /// Header fields of a request: servers refuse more (nginx and Apache: 100).
 pub const MAX_HEADERS: usize = 100;
 /// Bytes of names and values of a request's header: what an HTTP/2 peer may well refuse.

@@ -35,8 +35,9 @@ pub(crate) const PLAN: Place = Place {
         "setup",
         "teardown",
         "include",
+        "tags",
     ],
-    later: &["tags", "on_agent_loss"],
+    later: &["on_agent_loss"],
 };
 
 pub(crate) const TLS: Place = Place {
@@ -148,8 +149,9 @@ pub(crate) const DEFAULTS: Place = Place {
         "auth",
         "lifetime",
         "on_error",
+        "tags",
     ],
-    later: &["check", "tags"],
+    later: &["check"],
 };
 
 pub(crate) const SCENARIO: Place = Place {
@@ -168,8 +170,9 @@ pub(crate) const SCENARIO: Place = Place {
         "on_error",
         "phases",
         "start_after",
+        "tags",
     ],
-    later: &["defaults", "tags", "setup", "teardown"],
+    later: &["defaults", "setup", "teardown"],
 };
 
 /// Keys of a step that say what it does.
@@ -203,15 +206,16 @@ pub(crate) const STEP: Place = Place {
         "follow_redirects",
         "compression",
         "body_limit",
+        "tags",
     ],
-    later: &["protocol", "tags", "expect_continue", "chunked"],
+    later: &["protocol", "expect_continue", "chunked"],
 };
 
 /// Keys that make a step something else than a request, and what goes with each.
 pub(crate) const FLOW: &[(&str, Place)] = &[
     ("think", Place { name: "think", keys: &["think"], later: &[] }),
     ("set", Place { name: "set", keys: &["set"], later: &[] }),
-    ("group", Place { name: "group", keys: &["group", "steps"], later: &["tags"] }),
+    ("group", Place { name: "group", keys: &["group", "steps", "tags"], later: &[] }),
     ("repeat", Place { name: "repeat", keys: &["repeat", "steps"], later: &[] }),
     ("while", Place { name: "while", keys: &["while", "steps", "at_most"], later: &[] }),
     ("if", Place { name: "if", keys: &["if", "then", "else"], later: &[] }),

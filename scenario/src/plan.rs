@@ -6,6 +6,7 @@
 use crate::program::data::Source;
 use crate::program::{Handed, Program};
 use crate::search::Search;
+use crate::tags::Tags;
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
 use std::borrow::Cow;
@@ -695,6 +696,8 @@ pub struct Step {
     pub timeout: Option<Duration>,
     /// What must be looked at in the response.
     pub want: Want,
+    /// What its figures are found by, besides its name.
+    pub tags: Tags,
 }
 
 impl Step {
@@ -875,6 +878,8 @@ pub struct Threshold {
     pub scenario: Option<String>,
     /// Only steps of this name.
     pub step: Option<String>,
+    /// Only steps with these tags.
+    pub tags: Tags,
     /// Only this phase (by name); else all recorded phases.
     pub phase: Option<String>,
     /// How the sides compare.
@@ -888,12 +893,14 @@ pub struct Threshold {
 impl Threshold {
     /// Whether it speaks of some steps only.
     pub fn of_steps(&self) -> bool {
-        self.scenario.is_some() || self.step.is_some()
+        self.scenario.is_some() || self.step.is_some() || !self.tags.is_empty()
     }
 
-    /// Whether it speaks of this step of this scenario.
-    pub fn speaks_of(&self, scenario: &str, step: &str) -> bool {
-        self.scenario.as_ref().is_none_or(|s| s == scenario) && self.step.as_ref().is_none_or(|s| s == step)
+    /// Whether it speaks of this step of this scenario, which has these tags.
+    pub fn speaks_of(&self, scenario: &str, step: &str, tags: &Tags) -> bool {
+        self.scenario.as_ref().is_none_or(|s| s == scenario)
+            && self.step.as_ref().is_none_or(|s| s == step)
+            && tags.include(&self.tags)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::place::{list, nearest};
 use crate::plan::{CountName, Metric, Op, SeriesName, Threshold};
 use crate::reader::duration_advice;
 use crate::source::quote;
+use crate::tags::Tags;
 use std::ops::Range;
 
 /// A threshold as it is written, and where in the text its names stand.
@@ -15,6 +16,17 @@ pub(crate) struct Parsed {
     pub scenario_at: Option<Range<usize>>,
     pub step_at: Option<Range<usize>>,
     pub phase_at: Option<Range<usize>>,
+    /// Of each tag its name and its value.
+    pub tags_at: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Parsed {
+    /// Moves the places of all names to the right.
+    pub fn shift(&mut self, by: usize) {
+        let names = [&mut self.scenario_at, &mut self.step_at, &mut self.phase_at].into_iter().flatten();
+        let tags = self.tags_at.iter_mut().flat_map(|(name, value)| [name, value]);
+        names.chain(tags).for_each(|at| *at = at.start + by..at.end + by);
+    }
 }
 
 /// What is wrong with a threshold, and which bytes of it.
@@ -78,6 +90,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
             metric,
             scenario: None,
             step: None,
+            tags: Tags::default(),
             phase: None,
             op,
             value,
@@ -86,6 +99,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
         scenario_at: None,
         step_at: None,
         phase_at: None,
+        tags_at: vec![],
     };
     for filter in filters {
         parsed.filter(filter)?;
@@ -97,6 +111,10 @@ impl Parsed {
     fn filter(&mut self, filter: Argument<'_>) -> Result<(), Bad> {
         let Argument { text, at, key } = filter;
         let (key, key_at) = key.unwrap_or((text, at.clone()));
+        if let Some(tag) = key.strip_prefix("tag.") {
+            let name_at = key_at.end - tag.len()..key_at.end;
+            return self.tag((tag, name_at), (text, at));
+        }
         let (name, place) = match key {
             "step" if has_steps(self.threshold.metric) => (&mut self.threshold.step, &mut self.step_at),
             "scenario" if has_steps(self.threshold.metric) => {
@@ -110,17 +128,20 @@ impl Parsed {
                 );
             }
             "phase" => (&mut self.threshold.phase, &mut self.phase_at),
-            "tag" | "protocol" => {
+            "tag" | "tags" => {
+                return bad(key_at, "the name of the tag is missing", "write `tag.NAME=VALUE`");
+            }
+            "protocol" => {
                 return bad(
                     key_at,
                     format!("{} is not supported yet", quote(key)),
-                    "`scenario=`, `step=` and `phase=` are",
+                    "`scenario=`, `step=`, `phase=` and `tag.NAME=` are",
                 );
             }
             _ => {
                 let label = match nearest(key, &["scenario", "step", "phase"]) {
                     Some(meant) => format!("did you mean `{meant}`?"),
-                    None => "expected `scenario=NAME`, `step=NAME` or `phase=NAME`".to_owned(),
+                    None => "expected `scenario=`, `step=`, `phase=` or `tag.NAME=`".to_owned(),
                 };
                 return bad(key_at, format!("{} is no filter", quote(key)), label);
             }
@@ -130,6 +151,26 @@ impl Parsed {
         }
         *name = Some(text.to_owned());
         *place = Some(at);
+        Ok(())
+    }
+
+    /// `tag.NAME=VALUE`; several tags must all be there.
+    fn tag(
+        &mut self,
+        (name, name_at): (&str, Range<usize>),
+        (value, value_at): (&str, Range<usize>),
+    ) -> Result<(), Bad> {
+        if !has_steps(self.threshold.metric) {
+            return bad(name_at, "this figure is not kept per tag", "leave `tag.` out");
+        }
+        if name.is_empty() {
+            return bad(name_at, "the name of the tag is missing", "write `tag.NAME=VALUE`");
+        }
+        if self.threshold.tags.get(name).is_some() {
+            return bad(name_at, format!("the tag {} is given twice", quote(name)), "");
+        }
+        self.threshold.tags.set(name, value);
+        self.tags_at.push((name_at, value_at));
         Ok(())
     }
 }
@@ -420,6 +461,8 @@ mod tests {
             (t.step.as_deref(), t.phase.as_deref(), t.op),
             (Some("login-page"), Some("steady"), Op::AtMost)
         );
+        let t = read("error_rate(tag.kind = read, phase=a, tag.team=\"a, b\") < 1%");
+        assert_eq!(t.tags, [("kind", "read"), ("team", "a, b")].into_iter().collect());
         assert_eq!(read("error_rate(scenario=buy) < 1%").scenario.as_deref(), Some("buy"));
         assert_eq!(read("p100(connect) < 1s").metric, Metric::Quantile(1.0, SeriesName::Connect));
         assert_eq!(read("mean(send_lag) < 1us").metric, Metric::Mean(SeriesName::SendLag));
@@ -444,6 +487,11 @@ mod tests {
             ("p99(response_time, stp=x) < 1s", "stp"),
             ("p99(response_time, step=) < 1s", ""),
             ("p99(response_time, tag=x) < 1s", "tag"),
+            ("p99(response_time, tag.=x) < 1s", ""),
+            ("p99(response_time, tag.a=) < 1s", ""),
+            ("p99(response_time, tag.a=x, tag.a=y) < 1s", "a"),
+            ("dropped(tag.a=x) == 0", "a"),
+            ("p99(response_time, protocol=h1) < 1s", "protocol"),
             ("iterations(scenario=x) < 1", "scenario"),
             ("p99(connect, step=x) < 1s", "step"),
             ("p99(response_time, step=x, step=y) < 1s", "step"),

@@ -72,6 +72,58 @@ fn the_builtin_server_is_not_verified_unless_told() {
 }
 
 #[test]
+fn tags_add_up_and_the_inner_one_counts() {
+    let plan = parse(
+        r#"
+version: 1
+target: builtin
+tags: { team: search, kind: other, tier: 1 }
+defaults: { tags: { kind: read } }
+fragments: { save: { steps: [ { put: /f, tags: { via: fragment } } ] } }
+scenarios:
+  s:
+    tags: { area: shop }
+    steps:
+      - get: /a
+      - { get: /b, tags: { kind: list, team: "a, b" } }
+      - group: outer
+        tags: { kind: write, group: outer }
+        steps:
+          - group: inner
+            tags: { group: inner }
+            steps: [ post: /c, use: save ]
+          - parallel: [ { get: /d, tags: { area: page } } ]
+      - get: /e
+phases: [ { users: 1, for: 1s } ]
+thresholds:
+  - failed(tag.kind=write, tag.group=inner) == 0
+"#,
+    );
+    let tags: Vec<(&str, String)> = plan
+        .steps()
+        .map(|(_, step)| {
+            let all: Vec<String> = step.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            (step.name.as_str(), all.join(" "))
+        })
+        .collect();
+    let expected = [
+        ("GET /a", "area=shop kind=read team=search tier=1"),
+        ("GET /b", "area=shop kind=list team=a, b tier=1"),
+        ("POST /c", "area=shop group=inner kind=write team=search tier=1"),
+        ("PUT /f", "area=shop group=inner kind=write team=search tier=1 via=fragment"),
+        ("GET /d", "area=page group=outer kind=write team=search tier=1"),
+        ("GET /e", "area=shop kind=read team=search tier=1"),
+    ];
+    assert_eq!(tags, expected.map(|(name, tags)| (name, tags.to_owned())));
+    let spoken: Vec<bool> =
+        plan.steps().map(|(s, step)| plan.thresholds[0].speaks_of(&s.name, &step.name, &step.tags)).collect();
+    assert_eq!(spoken, [false, false, true, true, false, false]);
+    let shown = scenario::describe(&plan);
+    let line = "        tags: { area: shop, kind: list, team: \"a, b\", tier: \"1\" }\n";
+    assert!(shown.contains(line), "{shown}");
+}
+
+#[test]
 fn a_watched_threshold_is_shown_as_it_is_written() {
     let lines = "target: builtin\nthresholds:\n  - dropped == 0\n  \
                  - { that: 'p99(response_time, phase=phase-1) < 1s', abort_after: 1m30s }\n  \

@@ -436,6 +436,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
         checks: vec![],
         timeout: None,
         want: proto::Want::default(),
+        tags: Default::default(),
     };
     let phase = |name: &str, users, stop| Phase {
         name: name.into(),

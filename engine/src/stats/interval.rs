@@ -86,7 +86,8 @@ fn classes(plan: &Plan) -> (Vec<u32>, Vec<u32>) {
     let mut signatures = vec![vec![false; watched.len()]];
     let (mut classes, mut firsts) = (Vec::new(), Vec::new());
     for (index, (scenario, step)) in (0_u32..).zip(plan.steps()) {
-        let signature: Vec<bool> = watched.iter().map(|t| t.speaks_of(&scenario.name, &step.name)).collect();
+        let signature: Vec<bool> =
+            watched.iter().map(|t| t.speaks_of(&scenario.name, &step.name, &step.tags)).collect();
         let known = signatures.iter().position(|s| *s == signature);
         classes.push(known.unwrap_or(signatures.len()) as u32);
         if known.is_none() {

@@ -2,6 +2,7 @@
 
 use super::{Books, QuicFigures, Series, Timeline};
 use proto::{Fault, Kind};
+use scenario::tags::Tags;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -171,6 +172,8 @@ pub struct StepFigures {
     pub scenario: String,
     /// Its name.
     pub name: String,
+    /// Its tags in the plan.
+    pub tags: Tags,
     /// What happened to its requests.
     pub figures: Figures,
 }

@@ -62,6 +62,7 @@ impl Load {
             checks: vec![],
             timeout: None,
             want: proto::Want::default(),
+            tags: Default::default(),
         };
         Plan {
             name: "test".into(),

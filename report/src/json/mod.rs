@@ -7,8 +7,9 @@ mod search;
 pub(crate) mod series;
 
 use crate::search::Searched;
+use crate::tags::Tagged;
 use crate::thresholds::{self, Outcome, Unit};
-use crate::{counts, time, timeline};
+use crate::{counts, tags, time, timeline};
 use engine::stats::{
     Batching, CheckFigures, ConnectionFigures, Cost, OnceFigures, PhaseFigures, QuicFigures, RunResult,
     Series, StepFigures,
@@ -73,6 +74,7 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("client_rates".into(), json!(result.client_rates));
     out.insert("phases".into(), result.phases.iter().map(phase).collect());
     out.insert("steps".into(), result.steps.iter().map(|s| step(s, result)).collect());
+    out.insert("tags".into(), tags::by_tag(result).iter().map(|t| tag(t, result)).collect());
     out.insert("thresholds".into(), context.outcomes.iter().map(threshold).collect());
     let search = context.plan.search.as_ref().zip(context.search);
     out.insert("search".into(), json!(search.map(|(search, searched)| search::object(search, searched))));
@@ -131,9 +133,20 @@ fn step(step: &StepFigures, result: &RunResult) -> Value {
     let mut out = Map::new();
     out.insert("scenario".into(), json!(step.scenario));
     out.insert("name".into(), json!(step.name));
+    out.insert("tags".into(), tags::object(&step.tags));
     figures::books(&mut out, &step.figures, result.elapsed);
     figures::times(&mut out, &step.figures);
     figures::rest(&mut out, &step.figures);
+    Value::Object(out)
+}
+
+fn tag(tag: &Tagged<'_>, result: &RunResult) -> Value {
+    let mut out = Map::new();
+    out.insert("name".into(), json!(tag.name));
+    out.insert("value".into(), json!(tag.value));
+    figures::books(&mut out, &tag.figures, result.elapsed);
+    figures::times(&mut out, &tag.figures);
+    figures::rest(&mut out, &tag.figures);
     Value::Object(out)
 }
 

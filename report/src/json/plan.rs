@@ -1,5 +1,6 @@
 //! The plan as it was run, in JSON. What is secret is masked: results are passed around more freely than plans.
 
+use crate::tags;
 use scenario::Plan;
 use scenario::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
@@ -191,6 +192,7 @@ fn step(step: &Step, plan: &Plan) -> Value {
         "body_bytes": step.body.len(),
         "checks": checks,
         "timeout_s": seconds(step.timeout.or(plan.timeouts.request)),
+        "tags": tags::object(&step.tags),
     })
 }
 

@@ -4,7 +4,7 @@ use super::ink::Ink;
 use super::table::Table;
 use super::units::{bytes, percent, rate, time};
 use crate::thresholds::{Outcome, Unit};
-use crate::{counts, words};
+use crate::{counts, tags, words};
 use engine::stats::{Books, ErrorCount, Figures, RunResult, Series};
 use std::time::Duration;
 
@@ -19,6 +19,10 @@ pub(super) fn totals(result: &RunResult, ink: Ink) -> String {
         out += &format!("   iterations {} ({})", figures.iterations, rate(iterations));
     }
     out.push('\n');
+    let tags = tags::of_all(result);
+    if !tags.is_empty() {
+        out += &format!("tags          {}\n", tags::line(&tags));
+    }
     if figures.arrived > 0 {
         let f = figures;
         out += &format!(
@@ -113,6 +117,25 @@ pub(super) fn steps(result: &RunResult, ink: Ink) -> String {
     with_heading(&table, ink)
 }
 
+/// Of each tag that tells requests apart.
+pub(super) fn tags(result: &RunResult, ink: Ink) -> String {
+    let all = tags::of_all(result);
+    let mut apart = tags::by_tag(result);
+    apart.retain(|tag| all.get(tag.name).is_none());
+    let mut table = selections("tag");
+    for tag in apart.iter().take(MAX_SHOWN) {
+        table.row(selection(format!("{}={}", tag.name, tag.value), &tag.figures, result.elapsed));
+    }
+    if !table.has_rows() {
+        return String::new();
+    }
+    let more = match apart.len().saturating_sub(MAX_SHOWN) {
+        0 => String::new(),
+        more => format!("  ... and {more} more, which the JSON result has\n"),
+    };
+    with_heading(&table, ink) + &more
+}
+
 fn selections(what: &str) -> Table {
     Table::new(&[
         what,
@@ -201,7 +224,7 @@ pub(super) fn checks(result: &RunResult, ink: Ink) -> String {
     out
 }
 
-/// Checks or reasons shown; the JSON result has all.
+/// Tags, checks or reasons shown; the JSON result has all.
 const MAX_SHOWN: usize = 20;
 
 /// Iterations that failed, and why.

@@ -39,6 +39,7 @@ pub fn render(result: &RunResult, context: &Context<'_>) -> String {
     page.section(figures::times(result, ink));
     page.section(figures::phases(result, ink));
     page.section(figures::steps(result, ink));
+    page.section(figures::tags(result, ink));
     page.section(figures::statuses(result));
     page.section(figures::errors(result, ink));
     page.section(figures::checks(result, ink));

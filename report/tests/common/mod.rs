@@ -24,6 +24,7 @@ fn threshold(text: &str, metric: Metric, op: Op, value: f64) -> Threshold {
         metric,
         scenario: None,
         step: None,
+        tags: Default::default(),
         phase: None,
         op,
         value,
@@ -42,7 +43,7 @@ pub fn plan() -> Plan {
             .and_then(|t| t.field(field("x-token", "hunter3", true)))
             .unwrap()
             .body(Framing::Length, false);
-    let step = |name: &str| Step {
+    let step = |name: &str, kind: &str| Step {
         name: name.into(),
         target: 0,
         template: template.clone(),
@@ -50,6 +51,7 @@ pub fn plan() -> Plan {
         checks: vec![Check::Status(StatusSet(vec![(200, 299)]))],
         timeout: None,
         want: Want::default(),
+        tags: [("kind", kind), ("team", "web")].into_iter().collect(),
     };
     Plan {
         name: "sample".into(),
@@ -78,7 +80,7 @@ pub fn plan() -> Plan {
         scenarios: vec![Scenario {
             name: "visit".into(),
             weight: NonZeroU32::MIN,
-            steps: vec![step("login"), step("page")],
+            steps: vec![step("login", "write"), step("page", "read")],
             order: Order::Sequence,
             program: None,
         }],
@@ -237,7 +239,13 @@ pub fn result() -> RunResult {
         elapsed: Duration::from_secs(if record { 10 } else { 1 }),
         figures: figures(),
     };
-    let step = |name: &str| StepFigures { scenario: "visit".into(), name: name.into(), figures: figures() };
+    let steps = plan().scenarios[0].steps.clone();
+    let step = |at: usize| StepFigures {
+        scenario: "visit".into(),
+        name: steps[at].name.clone(),
+        tags: steps[at].tags.clone(),
+        figures: figures(),
+    };
     RunResult {
         began: UNIX_EPOCH + Duration::from_millis(1_709_251_199_500),
         interrupted: false,
@@ -246,7 +254,7 @@ pub fn result() -> RunResult {
         totals: figures(),
         phases: vec![phase("warm-up", false), phase("steady", true)],
         phase_steps: vec![],
-        steps: vec![step("login"), step("page")],
+        steps: vec![step(0), step(1)],
         connections: connections(),
         client_rates: vec![226.06, 256.86, 230.0, 240.0],
         cost: Cost {

@@ -4,6 +4,7 @@ use super::data::scalar;
 use super::extract::define;
 use super::habits::Habits;
 use super::step::{self, Made};
+use super::tags;
 use super::targets::Targets;
 use crate::duration::parse_duration;
 use crate::expr::Expr;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 /// A scenario in the making.
 pub(crate) struct Flow<'t> {
-    pub habits: &'t Habits,
+    pub habits: Habits,
     pub targets: &'t mut Targets,
     pub fragments: &'t [Entry],
     pub made: Vec<Made>,
@@ -39,13 +40,13 @@ pub(crate) struct Flow<'t> {
 
 impl<'t> Flow<'t> {
     pub fn new(
-        habits: &'t Habits,
+        habits: &Habits,
         targets: &'t mut Targets,
         fragments: &'t [Entry],
         steps: &'t mut usize,
     ) -> Flow<'t> {
         Flow {
-            habits,
+            habits: habits.clone(),
             targets,
             fragments,
             made: vec![],
@@ -129,7 +130,10 @@ impl<'t> Flow<'t> {
             "group" => {
                 reader.text(entry)?;
                 let steps = steps_of(reader, &fields, entry)?;
-                self.steps(reader, steps)?;
+                let inner = tags::read(reader, &fields, &self.habits.tags);
+                let outer = std::mem::replace(&mut self.habits.tags, inner);
+                self.steps(reader, steps);
+                self.habits.tags = outer;
             }
             "repeat" => self.repeat(reader, entry, &fields)?,
             "while" => self.while_(reader, entry, &fields)?,
@@ -149,7 +153,7 @@ impl<'t> Flow<'t> {
     }
 
     fn request(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<()> {
-        let mut made = step::read(reader, node, self.habits, self.targets)?;
+        let mut made = step::read(reader, node, &self.habits, self.targets)?;
         if !self.inside.is_empty() {
             made.given = None; // a fragment may be used more than once
         }

@@ -1,10 +1,12 @@
 //! What requests have in common: the plan's `defaults`, a scenario's own, and a step's own.
 
 use super::headers::{self, Header};
+use super::tags;
 use crate::limits;
 use crate::place;
 use crate::program::{Lifetime, OnError, Redirects};
 use crate::reader::{Fields, Reader};
+use crate::tags::Tags;
 use crate::tree::Entry;
 
 /// How requests are made unless a step says otherwise.
@@ -19,9 +21,10 @@ pub(crate) struct Habits {
     pub auth: Option<Entry>,
     pub lifetime: Lifetime,
     pub on_error: OnError,
+    pub tags: Tags,
 }
 
-/// The plan's `defaults`. (`defaults.timeout` is read with the other timeouts.)
+/// The plan's `defaults`, over its `tags`. (`defaults.timeout` is read with the other timeouts.)
 pub(crate) fn defaults(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Habits {
     let habits = Habits {
         headers: vec![],
@@ -32,6 +35,7 @@ pub(crate) fn defaults(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Habits {
         auth: None,
         lifetime: Lifetime::Iteration,
         on_error: OnError::Continue,
+        tags: tags::read(reader, plan, &Tags::default()),
     };
     let Some(entry) = plan.get("defaults") else { return habits };
     let Some(fields) = reader.map(entry, &place::DEFAULTS) else { return habits };
@@ -69,6 +73,7 @@ impl Habits {
         if let Some(redirects) = redirects(reader, fields) {
             habits.redirects = redirects;
         }
+        habits.tags = tags::read(reader, fields, &self.tags);
         habits
     }
 }

@@ -19,6 +19,7 @@ mod scenarios;
 mod search;
 mod status;
 mod step;
+mod tags;
 mod targets;
 mod thresholds;
 
@@ -71,6 +72,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let setup = once::read(reader, &fields, "setup", walk);
     let walk = scenarios::Walk::new(reader, &fields, &defaults, &mut targets, &mut steps);
     let scenarios = scenarios::read(reader, &fields, whole, walk);
+    tags::check_number(reader, &fields, scenarios.as_deref().unwrap_or(&[]));
     let walk = scenarios::Walk::new(reader, &fields, &defaults, &mut targets_after, &mut steps);
     let teardown = once::read(reader, &fields, "teardown", walk);
     let (search, condition) = search::read(reader, &fields).unzip();

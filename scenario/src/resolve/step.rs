@@ -110,6 +110,7 @@ fn assemble(
         checks: statuses,
         timeout,
         want: if plain { Want::default() } else { want },
+        tags: habits.tags.clone(),
     };
     let exchange = Exchange {
         name,

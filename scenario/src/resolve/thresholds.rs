@@ -7,6 +7,7 @@ use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
 use crate::threshold::{self, Parsed};
 use crate::tree::{Kind, Node};
+use std::collections::BTreeSet;
 
 /// The names that a threshold may use.
 pub(crate) struct Names<'p> {
@@ -71,8 +72,7 @@ fn one(reader: &mut Reader<'_>, node: &Node, names: &Names<'_>) -> Option<Thresh
 pub(super) fn parsed(reader: &mut Reader<'_>, node: &Node, text: &str, start: usize) -> Option<Parsed> {
     match threshold::parse(text) {
         Ok(mut parsed) => {
-            let names = [&mut parsed.scenario_at, &mut parsed.step_at, &mut parsed.phase_at];
-            names.into_iter().flatten().for_each(|at| *at = at.start + start..at.end + start);
+            parsed.shift(start);
             Some(parsed)
         }
         Err(bad) => {
@@ -112,6 +112,7 @@ pub(super) fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed,
         let span = reader.part(node, at.start, at.end);
         unknown(reader, span, "step", step, &steps);
     }
+    check_tags(reader, node, parsed, names);
     if let (Some(phase), Some(at)) = (&parsed.threshold.phase, &parsed.phase_at) {
         let phases: Vec<&str> = names.phases.iter().map(|p| p.name.as_str()).collect();
         let span = reader.part(node, at.start, at.end);
@@ -120,6 +121,43 @@ pub(super) fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed,
             let message = format!("the phase {} is not recorded", quote(phase));
             reader.problems.add(span, message, "it has no figures to judge");
         }
+    }
+}
+
+/// Whether some step has the tags in it, and is what else it asks for.
+fn check_tags(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Names<'_>) {
+    let all = || names.scenarios.iter().flat_map(|s| s.steps.iter().map(move |step| (s, step)));
+    let before = reader.problems.count();
+    for (name_at, value_at) in &parsed.tags_at {
+        let text = node.as_text().unwrap_or_default();
+        let (name, value) = (&text[name_at.clone()], &text[value_at.clone()]);
+        let tags: BTreeSet<&str> = all().flat_map(|(_, s)| s.tags.iter().map(|(name, _)| name)).collect();
+        let span = reader.part(node, name_at.start, name_at.end);
+        if tags.is_empty() {
+            let message = format!("there is no tag {}", quote(name));
+            reader.problems.add(span, message, "no step of the plan has `tags`");
+            continue;
+        }
+        unknown(reader, span, "tag", name, &Vec::from_iter(tags.iter().copied()));
+        if tags.contains(name) {
+            let values: BTreeSet<&str> = all().filter_map(|(_, s)| s.tags.get(name)).collect();
+            let span = reader.part(node, value_at.start, value_at.end);
+            if !values.contains(value) {
+                let values = Vec::from_iter(values);
+                let label = match place::nearest(value, &values) {
+                    Some(meant) => format!("did you mean {}?", quote(meant)),
+                    None => format!("it is {}", place::list(&values)),
+                };
+                let message = format!("no step has a tag {} that is {}", quote(name), quote(value));
+                reader.problems.add(span, message, label);
+            }
+        }
+    }
+    let Some((first, last)) = parsed.tags_at.first().zip(parsed.tags_at.last()) else { return };
+    let some = all().any(|(s, step)| parsed.threshold.speaks_of(&s.name, &step.name, &step.tags));
+    if reader.problems.count() == before && !some {
+        let span = reader.part(node, first.0.start, last.1.end);
+        reader.problems.add(span, "no step is all of this", "each of the filters alone has some");
     }
 }
 

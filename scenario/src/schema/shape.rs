@@ -112,6 +112,16 @@ pub(super) fn fields() -> Value {
     json!({ "type": "object", "additionalProperties": texts() })
 }
 
+/// Tags: a constant for each name.
+pub(super) fn tags() -> Value {
+    json!({
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_.-]*$" },
+        "additionalProperties": text(),
+    })
+}
+
 /// A map of the language.
 pub(super) fn part(name: &str) -> Value {
     json!({ "$ref": format!("#/definitions/{name}") })
