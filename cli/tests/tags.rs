@@ -128,7 +128,7 @@ fn tags_are_in_every_output_that_has_steps() {
     assert!(xml.contains("<property name=\"kind\" value=\"read\"/>"), "{xml}");
     assert!(xml.contains("<property name=\"team\" value=\"a &amp; b\"/>"), "{xml}");
     let shown = stdout(&loadgen(&["check", file.path()]));
-    assert!(shown.contains("        tags: { kind: read, team: \"a & b\" }\n"), "{shown}");
+    assert!(shown.contains("        tags: { kind: read, team: a & b }\n"), "{shown}");
 }
 
 #[test]
@@ -155,16 +155,22 @@ fn a_tag_is_watched_and_searched_by() {
         let stats = server.stats();
         assert_eq!(number(&tag(&result, "kind", "read")["started"]), seen(&stats, "/any/a"), "{http:?}");
 
-        let search = |kind: &str| {
-            format!(
-                "{}{steps}search: {{ highest: rate, while: 'error_rate(tag.kind={kind}) < 1%', from: 20/s, to: 40/s, confirm: 1, \
-                 probe: 500ms, warm_up: 100ms, settle: 0s }}\n",
+        let server = Server::start();
+        // How high it comes is the machine's affair; what the probes were judged by is not.
+        let judged = |kind: &str| {
+            let search =
+                "highest: users, from: 1, to: 2, confirm: 1, probe: 300ms, warm_up: 100ms, settle: 0s";
+            let text = format!(
+                "{}{steps}search: {{ {search}, while: 'error_rate(tag.kind={kind}) < 1%' }}\n",
                 head(&server, http)
-            )
+            );
+            let result = run_text(&format!("tags-search-{kind}-{http:?}"), &text, &[], &[0, 99]);
+            let probes = result["search"]["probes"].as_array().expect("a list");
+            let of = |probe: &Value| probe["condition"][0]["actual"].as_f64();
+            probes.iter().filter_map(of).collect::<Vec<f64>>()
         };
-        let found = run_text(&format!("tags-found-{http:?}"), &search("read"), &[], &[0]);
-        assert_eq!(found["search"]["highest"], 40.0, "{http:?} {}", found["search"]);
-        let none = run_text(&format!("tags-none-{http:?}"), &search("write"), &[], &[99]);
-        assert!(none["search"]["highest"].is_null(), "{http:?} {}", none["search"]);
+        let (read, write) = (judged("read"), judged("write"));
+        assert!(!read.is_empty() && read.iter().all(|rate| *rate == 0.0), "{http:?} {read:?}");
+        assert!(!write.is_empty() && write.iter().all(|rate| *rate == 1.0), "{http:?} {write:?}");
     }
 }

@@ -55,7 +55,7 @@ fn value<'n>(reader: &mut Reader<'_>, tag: &'n Entry) -> Option<&'n str> {
         let end = text[start..].find("}}").map_or(text.len(), |at| start + at + 2);
         let span = reader.part(&tag.value, start, end);
         let message = format!("the tag {} cannot hold a template", quote(&tag.key));
-        let label = "figures are kept by tag: one for each value of a template would have no end";
+        let label = "a value of its own for each request would make series without bound";
         return reader.fail(span, message, label);
     }
     if text.trim().is_empty() {
