@@ -3,7 +3,7 @@
 mod common;
 
 use common::plan::{ALL, Going, Http, PlanFile, checks, number, plan, reasons, run, seen};
-use common::{Server, json, loadgen, stderr};
+use common::{Server, assert_balanced, json, loadgen, stderr};
 use serde_json::Value;
 
 #[test]
@@ -50,6 +50,36 @@ fn log_in_and_out() {
         );
         assert_eq!(number(&stats["by_status"]["303"]), 80, "log-in and log-out of each: {stats}");
         assert_eq!(number(&stats["by_status"]["401"]), 40, "{stats}");
+    }
+}
+
+#[test]
+fn the_plan_that_logs_in_and_out_does_so_in_every_iteration() {
+    const ITERATIONS: u64 = 200;
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/login.yaml");
+    for http in ALL {
+        let server = Server::start();
+        let (target, protocol) = server.speaks(http);
+        let settings = [
+            format!("target={target}"),
+            format!("protocol={protocol}"),
+            "tls={ verify: false }".into(),
+            format!("phases.main.iterations={ITERATIONS}"),
+        ];
+        let mut args = vec!["-f", plan, "-t", "2", "--format", "json"];
+        args.extend(settings.iter().flat_map(|s| ["--set", s.as_str()]));
+        let output = loadgen(&args);
+        assert_eq!(output.status.code(), Some(0), "{http:?} {}", stderr(&output));
+        let (result, stats) = (json(&output), server.stats());
+        assert_balanced(&result);
+        assert_eq!(number(&result["iterations"]), ITERATIONS, "{http:?} {result}");
+        assert_eq!(number(&result["iterations_failed"]), 0, "{http:?} {:?}", reasons(&result));
+        // A page and a form that leads on; the inbox with a session, and behind the way out without one.
+        let ended = |path: &str| stats["by_path"][path]["by_status"].clone();
+        assert_eq!(ended("/login"), serde_json::json!({ "200": ITERATIONS, "303": ITERATIONS }), "{http:?}");
+        assert_eq!(ended("/inbox"), serde_json::json!({ "200": ITERATIONS, "401": ITERATIONS }), "{http:?}");
+        assert_eq!(ended("/logout"), serde_json::json!({ "303": ITERATIONS }), "{http:?}");
+        assert_eq!(number(&stats["requests"]), 6 * ITERATIONS, "{http:?} {stats}");
     }
 }
 
@@ -153,6 +183,63 @@ fn each_kind_of_check_passes_and_fails_by_name() {
             "a check ends nothing"
         );
     }
+}
+
+#[test]
+fn bodies_satisfy_a_json_schema_or_say_where_not() {
+    let dir = std::env::temp_dir().join(format!("loadgen-script-{}-schema", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let message = r##"{
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "array",
+        "items": { "$ref": "#/definitions/message" },
+        "definitions": { "message": { "type": "object", "required": ["id", "subject"], "properties": { "id": { "type": "integer" } } } }
+    }"##;
+    std::fs::write(dir.join("messages.json"), message).unwrap();
+    for http in ALL {
+        let server = Server::start();
+        let steps = format!(
+            r#"
+      - get: /api/messages
+        auth: {{ bearer: demo-token }}
+        check: {{ name: good, json_schema: {}/messages.json }}
+      - post: /echo
+        json: {{ items: [ {{ id: 1 }}, {{ id: "{{{{ 'two' }}}}" }} ] }}
+        check:
+          - {{ name: good, json_schema: {{ type: object, required: [items] }} }}
+          - {{ name: bad, json_schema: {{ properties: {{ items: {{ items: {{ properties: {{ id: {{ type: integer }} }} }} }} }} }} }}
+      - {{ get: /any/x?s=10, check: {{ name: bad, json_schema: {{ type: object }} }} }}
+      - post: /echo
+        name: long
+        body: "[1, 2, 3]"
+        body_limit: 4
+        check: {{ name: bad, json_schema: {{ type: array }} }}"#,
+            dir.display()
+        );
+        let result = run(&server, http, "schema", "", &steps, "users: 2, iterations: 10", &[]);
+        let stats = server.stats();
+        assert_eq!(
+            (seen(&stats, "/api/messages"), seen(&stats, "/echo"), seen(&stats, "/any/x")),
+            (10, 20, 10)
+        );
+        for (name, passed, failed) in checks(&result) {
+            let expected = if name.starts_with("good") { (10, 0) } else { (0, 10) };
+            assert_eq!((passed, failed), expected, "{http:?} {name} {}", result["checks_by_name"]);
+        }
+        let found: Vec<&str> = result["checks_by_name"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|c| c["samples"][0].as_str())
+            .collect();
+        let expected = [
+            "/items/1/id: want integer, but got string",
+            "the body is not JSON",
+            "only the start of the body was kept: raise body_limit",
+        ];
+        assert_eq!(found, expected, "{http:?}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]

@@ -76,14 +76,21 @@ pub enum Http {
 /// Every one of them.
 pub const ALL: [Http; 4] = [Http::H1, Http::H2c, Http::H2, Http::H3];
 
+impl Server {
+    /// Where to go to speak this, and what a plan calls it.
+    pub fn speaks(&self, http: Http) -> (&str, &'static str) {
+        match http {
+            Http::H1 => (&self.http, "h1"),
+            Http::H2c => (&self.http, "h2c"),
+            Http::H2 => (&self.https, "h2"),
+            Http::H3 => (&self.https, "h3"),
+        }
+    }
+}
+
 /// The first lines of a plan for this server.
 pub fn head(server: &Server, http: Http) -> String {
-    let (target, protocol) = match http {
-        Http::H1 => (&server.http, "h1"),
-        Http::H2c => (&server.http, "h2c"),
-        Http::H2 => (&server.https, "h2"),
-        Http::H3 => (&server.https, "h3"),
-    };
+    let (target, protocol) = server.speaks(http);
     format!("version: 1\ntarget: {target}\nprotocol: {protocol}\ntls: {{ verify: false }}\n")
 }
 
