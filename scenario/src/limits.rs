@@ -118,6 +118,14 @@ pub const MAX_VARIABLES: usize = 1_000;
 pub const MAX_SLOTS: usize = 30;
 /// Checks or extractors of one step.
 pub const MAX_CHECKS: usize = 50;
+/// Bytes of a JSON Schema: compiled it takes some times as much.
+pub const MAX_SCHEMA_BYTES: u64 = 1024 * 1024;
+/// Nesting of a JSON Schema: compiling it recurses.
+pub const MAX_SCHEMA_DEPTH: usize = 64;
+/// Schemas that lead from one to the other for the same value (`$ref`, `allOf`): holding a value against them recurses.
+pub const MAX_SCHEMA_CHAIN: usize = 50;
+/// That many for each level of a body, times the levels: what fits on the stack of a thread, whose 2 MiB are no setting.
+pub const MAX_SCHEMA_WORK: usize = 600;
 /// Body bytes kept for checks and extractors unless the plan says otherwise (`body_limit`).
 pub const BODY_LIMIT: u64 = 1024 * 1024;
 /// The largest `body_limit`.

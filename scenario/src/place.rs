@@ -312,8 +312,9 @@ pub(crate) const CHECK: Place = Place {
         "css",
         "cookie",
         "protocol",
+        "json_schema",
     ],
-    later: &["json_schema", "tags"],
+    later: &["tags"],
 };
 
 pub(crate) const PHASE: Place = Place {

@@ -302,7 +302,13 @@ impl<'a> Reader<'a> {
         let digits = entry.value.as_plain().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
         match digits.map(str::parse::<u64>) {
             Some(Ok(n)) if range.contains(&n) => Some(n),
-            _ => self.mismatch(entry, &expected),
+            _ => match entry.value.as_text().and_then(bytes_meant) {
+                Some(n) => {
+                    let message = format!("{} must be {expected}", quote(&entry.key));
+                    self.fail(entry.value.span, message, format!("did you mean `{n}`?"))
+                }
+                None => self.mismatch(entry, &expected),
+            },
         }
     }
 
@@ -354,12 +360,31 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The number that is meant by one with a unit of bytes.
+fn bytes_meant(text: &str) -> Option<u64> {
+    let (digits, unit) = text.trim().split_at(text.trim().find(|c: char| !c.is_ascii_digit())?);
+    let factor = match unit.trim().to_lowercase().as_str() {
+        "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor)
+}
+
 /// What to write instead of something that is no time.
 pub(crate) fn duration_advice(text: &str, error: &DurationError) -> String {
     const UNITS: &str = "the units are ns, us, ms, s, m and h";
     match error {
         DurationError::NoUnit => format!("say `{0}ms` or `{0}s`; {UNITS}", text.trim()),
-        DurationError::Blank => format!("did you mean `{}`?", text.replace(char::is_whitespace, "")),
+        DurationError::Blank => {
+            let joined = text.replace(char::is_whitespace, "");
+            match parse_duration(&joined) {
+                Err(error @ DurationError::Unit(_)) => duration_advice(&joined, &error),
+                _ => format!("did you mean `{joined}`?"),
+            }
+        }
         DurationError::Unit(unit) => {
             let (known, number) = (unit.trim().to_lowercase(), text.trim_end_matches(unit.as_str()));
             let meant = match known.as_str() {
@@ -369,6 +394,10 @@ pub(crate) fn duration_advice(text: &str, error: &DurationError) -> String {
                 "nanos" | "nanoseconds" | "ns" => "ns",
                 "min" | "mins" | "minute" | "minutes" | "m" => "m",
                 "hr" | "hrs" | "hour" | "hours" | "h" => "h",
+                // A comma where English has a point.
+                "," if parse_duration(&text.replacen(',', ".", 1)).is_ok() => {
+                    return format!("did you mean `{}`? {UNITS}", text.replacen(',', ".", 1).trim());
+                }
                 _ => return UNITS.to_owned(),
             };
             format!("did you mean `{number}{meant}`? {UNITS}")

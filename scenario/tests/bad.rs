@@ -32,6 +32,61 @@ fn errors_read_as_agreed() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
+/// Kinds of mistakes, and what the text of each says.
+const FAMILIES: &[(&str, &[&str])] = &[
+    ("syntax", &["not YAML: ", "the tag ", "a template needs quotes here", "an alias stands inside"]),
+    ("unknown key with suggestion", &["error: unknown key"]),
+    (
+        "undefined variable",
+        &["there is no variable ", "gets its value in the same `parallel`", "has no column"],
+    ),
+    (
+        "bad unit",
+        &[
+            "needs a unit",
+            "is not a unit",
+            "a time holds no blank",
+            "a rate is ",
+            "a rate needs to say",
+            "a time is a number and a unit",
+            "did you mean `2097152`",
+        ],
+    ),
+    (
+        "wrong type",
+        &[
+            "must be a map",
+            "must be a list",
+            "must be text",
+            "must be a whole number",
+            "must be `true` or `false`",
+        ],
+    ),
+    ("unreachable step", &["this step is never reached"]),
+    ("missing file", &["no such file"]),
+    (
+        "bad selector, pattern or path",
+        &["is not a regular expression", "is not a selector", "is not a JSON path", "has no group"],
+    ),
+    ("duplicate names", &[" are named ", " is given twice"]),
+    ("cycles in include", &["it includes itself", " uses itself"]),
+    ("alias bombs", &["with its aliases written out", "an alias stands inside", "nested deeper than"]),
+];
+
+#[test]
+fn every_family_of_mistakes_has_ten_plans() {
+    let texts: Vec<String> =
+        common::files("tests/bad", "txt").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for (family, signs) in FAMILIES {
+        let of_it = |text: &&String| {
+            let suggests = !family.ends_with("with suggestion") || text.contains("did you mean `");
+            suggests && signs.iter().any(|sign| text.contains(sign))
+        };
+        let count = texts.iter().filter(of_it).count();
+        assert!(count >= 10, "{family}: {count}");
+    }
+}
+
 #[test]
 fn a_missing_plan() {
     let errors = scenario::load(Path::new("no/such/plan.yaml"), &Overrides::default()).unwrap_err();

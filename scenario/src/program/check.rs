@@ -2,6 +2,7 @@
 
 use super::html::Selector;
 use super::json::Path;
+use super::json_schema::Schema;
 use crate::expr::functions::hex;
 use crate::expr::text::Phrase;
 use crate::expr::value::{Val, Value};
@@ -28,6 +29,7 @@ pub(crate) enum CheckKind {
     /// Lower-case hexadecimal digits.
     BodySha256(String),
     Json(Path, Test),
+    JsonSchema(Schema),
     Css(Selector, Option<String>, Test),
     /// Nanoseconds.
     Time(Limit),
@@ -43,6 +45,7 @@ impl CheckKind {
                 | CheckKind::BodySize(_)
                 | CheckKind::BodySha256(_)
                 | CheckKind::Json(..)
+                | CheckKind::JsonSchema(_)
                 | CheckKind::Css(..)
         )
     }

@@ -11,12 +11,14 @@ mod decode;
 mod extract;
 mod html;
 mod json;
+mod json_schema;
 mod user;
 
 pub(crate) use check::{Check, CheckKind, Limit, Operand, Test};
 pub(crate) use extract::{Extract, From, Pick};
 pub(crate) use html::Selector;
 pub(crate) use json::Path;
+pub(crate) use json_schema::{Schema, Wrong};
 pub use user::{Action, Done, Flight, Hop, Reason, User, Verdict, World};
 
 use crate::expr::Expr;

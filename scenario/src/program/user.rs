@@ -844,10 +844,13 @@ impl User {
                 None => Ok(false),
             };
             let truncated = self.flight.truncated;
-            self.count(exchange, world, i, outcome, record, |_| match seen {
-                None => "the body is not what content-encoding says".into(),
-                Some(_) if truncated => "only the start of the body was kept: raise body_limit".into(),
-                Some(seen) => show(seen),
+            self.count(exchange, world, i, outcome, record, |check| match (seen, &check.kind) {
+                (None, _) => "the body is not what content-encoding says".into(),
+                (Some(_), _) if truncated => "only the start of the body was kept: raise body_limit".into(),
+                (Some(seen), CheckKind::JsonSchema(schema)) => {
+                    show(schema.fault(seen).unwrap_or_default().as_bytes())
+                }
+                (Some(seen), _) => show(seen),
             });
         }
         for extract in exchange.extracts.iter().filter(|e| e.from.needs_body()) {
@@ -875,6 +878,7 @@ impl User {
             },
             CheckKind::BodySize(limit) => Ok(!self.flight.truncated && limit.holds(body.len() as u64)),
             CheckKind::BodySha256(digest) => Ok(!self.flight.truncated && check::sha256(body) == *digest),
+            CheckKind::JsonSchema(schema) => Ok(!self.flight.truncated && schema.fault(body).is_none()),
             CheckKind::Json(path, test) => {
                 let (mut any, mut outcome) = (false, Ok(false));
                 let read = path.each(body, |value| {

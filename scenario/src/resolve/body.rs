@@ -173,6 +173,8 @@ pub(crate) fn unreadable<T>(
     let label = match error.kind() {
         std::io::ErrorKind::NotFound => "no such file; paths are relative to the plan".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        std::io::ErrorKind::NotADirectory => "a part of the path is a file, not a directory".to_owned(),
         _ => "the system refuses it".to_owned(),
     };
     reader.fail(span, format!("cannot read {}", quote(name)), label)

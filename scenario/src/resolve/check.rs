@@ -1,7 +1,7 @@
 //! `check`: what is judged of a response.
 
 use super::data::scalar;
-use super::status;
+use super::{schema, status};
 use crate::duration::parse_duration;
 use crate::expr::Binary;
 use crate::expr::parse::regex_reason;
@@ -120,6 +120,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, checks: &mut Vec<Check>) -> Optio
                 add(format!("json {path} {label}"), CheckKind::Json(compiled, test));
             }
         }
+        "json_schema" => add("json_schema".into(), CheckKind::JsonSchema(schema::read(reader, entry)?)),
         "css" => css(reader, entry, &mut add)?,
         _ => return None, // an unknown key has its message
     }
@@ -133,6 +134,13 @@ pub(crate) fn bad_path<T>(
     message: &str,
 ) -> Option<T> {
     let label = match path.starts_with('$') {
+        // The library says no more of what it could not read.
+        true if message.contains("parser error") && path.contains('[') => {
+            "in brackets stand `'name'`, a number, `*`, `1:3` or a filter such as `?(@.id > 1)`".to_owned()
+        }
+        true if message.contains("parser error") => {
+            "behind `$` come `.name`, `..name` and `[...]`".to_owned()
+        }
         true => message.to_owned(),
         false => format!("a path begins with `$`: did you mean {}?", quote(&format!("$.{path}"))),
     };

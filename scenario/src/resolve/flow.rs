@@ -34,6 +34,8 @@ pub(crate) struct Flow<'t> {
     /// Steps of the plan so far.
     pub steps: &'t mut usize,
     depth: usize,
+    /// The step that was read last ends the iteration, whichever way it is gone through.
+    ends: bool,
     /// Fragments that are being put in.
     inside: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl<'t> Flow<'t> {
             scripted: false,
             steps,
             depth: 0,
+            ends: false,
             inside: vec![],
         }
     }
@@ -90,9 +93,21 @@ impl<'t> Flow<'t> {
                 );
                 break;
             }
+            self.ends = false;
             self.one(reader, node);
-            ended = flow_key(node) == Some("fail");
+            ended = self.ends;
         }
+        self.ends = ended;
+    }
+
+    /// The steps of a branch that a condition without variables leads past.
+    fn never(&mut self, reader: &mut Reader<'_>, steps: &Entry, condition: &Entry, always: bool) {
+        let span = match &steps.value.kind {
+            Kind::List(list) => list.first().map_or(steps.key_span, |first| first.span),
+            _ => steps.key_span,
+        };
+        let label = format!("the condition of `{}` is always {always}", condition.key);
+        reader.problems.add(span, "this step is never reached", label);
     }
 
     fn count(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<()> {
@@ -145,7 +160,8 @@ impl<'t> Flow<'t> {
             "fail" | "log" => {
                 let text = reader.text(entry)?;
                 let phrase = reader.phrase(text, entry.value.span, Escape::Raw)?;
-                self.ops.push(if key == "fail" { Op::Fail(phrase) } else { Op::Log(phrase) });
+                self.ends = key == "fail";
+                self.ops.push(if self.ends { Op::Fail(phrase) } else { Op::Log(phrase) });
             }
             _ => {}
         }
@@ -289,6 +305,7 @@ impl<'t> Flow<'t> {
     fn while_(&mut self, reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<()> {
         let text = reader.text(entry)?;
         let condition = reader.expression(text, &entry.value, 0);
+        let never = always(condition.as_ref()) == Some(false);
         let most = match fields.get("at_most") {
             None => limits::WHILE_ROUNDS,
             Some(entry) => reader.integer(entry, 1..=limits::MAX_ROUNDS)?,
@@ -299,7 +316,11 @@ impl<'t> Flow<'t> {
         self.ops.push(Op::Unless(condition.unwrap_or(Expr::Const(Value::Null)), 0));
         self.ops.push(Op::Round { counter });
         let steps = steps_of(reader, fields, entry)?;
+        if never {
+            self.never(reader, steps, entry, false);
+        }
         self.steps(reader, steps);
+        self.ends = false;
         self.ops.push(Op::Jump(at));
         self.patch(at);
         Some(())
@@ -322,14 +343,22 @@ impl<'t> Flow<'t> {
             }
             return reader.fail(entry.key_span, "`if` has no `then`", "give it `then: [...]` with steps");
         };
+        match (always(condition.as_ref()), fields.get("else")) {
+            (Some(false), _) => self.never(reader, then, entry, false),
+            (Some(true), Some(otherwise)) => self.never(reader, otherwise, entry, true),
+            _ => {}
+        }
         let at = self.ops.len();
         self.ops.push(Op::Unless(condition.unwrap_or(Expr::Const(Value::Null)), 0));
         self.steps(reader, then);
+        let then_ends = self.ends;
+        self.ends = false;
         if let Some(otherwise) = fields.get("else") {
             let over = self.ops.len();
             self.ops.push(Op::Jump(0));
             self.patch(at);
             self.steps(reader, otherwise);
+            self.ends &= then_ends;
             self.patch(over);
         } else {
             self.patch(at);
@@ -341,7 +370,7 @@ impl<'t> Flow<'t> {
         let list = reader.list(entry, "choices", limits::MAX_LIST)?;
         let at = self.ops.len();
         self.ops.push(Op::Choose(vec![]));
-        let (mut arms, mut exits, mut upto) = (vec![], vec![], 0);
+        let (mut arms, mut exits, mut upto, mut all_end) = (vec![], vec![], 0, true);
         for node in list {
             let Some(fields) = reader.map_node(node, &place::CHOICE) else { continue };
             let weight = match fields.get("weight") {
@@ -357,9 +386,11 @@ impl<'t> Flow<'t> {
                 continue;
             };
             self.steps(reader, steps);
+            all_end &= self.ends;
             exits.push(self.ops.len());
             self.ops.push(Op::Jump(0));
         }
+        self.ends = all_end;
         self.ops[at] = Op::Choose(arms);
         exits.into_iter().for_each(|at| self.patch(at));
         Some(())
@@ -431,6 +462,14 @@ impl<'t> Flow<'t> {
             self.ops.push(Op::Set(place?, source?));
         }
         Some(())
+    }
+}
+
+/// What a condition that is `true` or `false` itself comes out as. One that rests on the environment is none of these.
+fn always(condition: Option<&Expr>) -> Option<bool> {
+    match condition {
+        Some(Expr::Const(Value::Bool(value))) => Some(*value),
+        _ => None,
     }
 }
 

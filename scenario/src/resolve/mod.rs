@@ -16,6 +16,7 @@ mod network;
 mod once;
 mod phases;
 mod scenarios;
+mod schema;
 mod search;
 mod status;
 mod step;

@@ -352,6 +352,12 @@ pub(super) const KEYS: &[(&str, &str, Shape, &str)] = &[
     ("check", "json", tests_by_name, "JSON paths to what is expected"),
     ("check", "css", tests_by_name, "CSS selectors to what is expected"),
     ("check", "cookie", tests_by_name, "Cookies to what is expected"),
+    (
+        "check",
+        "json_schema",
+        || json!({ "type": ["string", "object"] }),
+        "A JSON Schema that the body satisfies: written here, or the name of a file",
+    ),
     ("check", "protocol", || words(&["h1", "h2", "h2c", "h3"]), "What was spoken"),
     ("a phase", "name", text, "Its name in results"),
     ("a phase", "users", users, "Closed model: virtual users, or a ramp such as 0..100"),

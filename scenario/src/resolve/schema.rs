@@ -1,0 +1,91 @@
+//! `check: json_schema`: a JSON Schema written in the plan, or in a file beside it.
+
+use super::body::{json, unreadable};
+use crate::expr::text::is_template;
+use crate::limits;
+use crate::program::{Schema, Wrong};
+use crate::reader::Reader;
+use crate::source::{Span, quote};
+use crate::tree::{Entry, Kind, Node};
+use serde_json::Value;
+use std::io::Read as _;
+
+pub(crate) fn read(reader: &mut Reader<'_>, entry: &Entry) -> Option<Schema> {
+    match &entry.value.kind {
+        Kind::Map(_) => inline(reader, &entry.value),
+        Kind::Scalar { .. } if !entry.value.is_null() => file(reader, entry),
+        _ => reader.mismatch(entry, "a JSON Schema or the name of a file with one"),
+    }
+}
+
+fn inline(reader: &mut Reader<'_>, node: &Node) -> Option<Schema> {
+    if let Some(span) = template(node) {
+        return reader.fail(
+            span,
+            "a JSON Schema cannot hold a template",
+            "it is compiled before the run begins",
+        );
+    }
+    let phrase = json(reader, node)?;
+    let text = phrase.as_constant()?;
+    if text.len() as u64 > limits::MAX_SCHEMA_BYTES {
+        return too_large(reader, node.span);
+    }
+    let document = serde_json::from_slice(text).expect("made from a plan's values");
+    match Schema::compile(document) {
+        Ok(schema) => Some(schema),
+        Err(wrong) => reader.fail(at(node, &wrong.at), "this is not a JSON Schema", wrong.message),
+    }
+}
+
+fn template(node: &Node) -> Option<Span> {
+    match &node.kind {
+        Kind::Scalar { text, .. } => is_template(text).then_some(node.span),
+        Kind::List(items) => items.iter().find_map(|item| template(item)),
+        Kind::Map(entries) => entries.iter().find_map(|entry| template(&entry.value)),
+    }
+}
+
+/// The place of what these keys and numbers lead to, or as near as there is one.
+fn at(node: &Node, path: &[String]) -> Span {
+    let below = path.split_first().and_then(|(first, rest)| {
+        let next = match &node.kind {
+            Kind::Map(entries) => entries.iter().find(|e| e.key == *first).map(|e| &e.value),
+            Kind::List(items) => first.parse::<usize>().ok().and_then(|i| items.get(i)),
+            Kind::Scalar { .. } => None,
+        }?;
+        Some(at(next, rest))
+    });
+    below.unwrap_or(node.span)
+}
+
+fn file(reader: &mut Reader<'_>, entry: &Entry) -> Option<Schema> {
+    let name = reader.fixed(entry)?;
+    let path = reader.beside(entry.value.span).join(name);
+    let span = entry.value.span;
+    let mut text = Vec::new();
+    let read =
+        std::fs::File::open(&path).and_then(|f| f.take(limits::MAX_SCHEMA_BYTES + 1).read_to_end(&mut text));
+    if let Err(error) = read {
+        return unreadable(reader, span, name, &error);
+    }
+    if text.len() as u64 > limits::MAX_SCHEMA_BYTES {
+        return too_large(reader, span);
+    }
+    let document: Value = match serde_json::from_slice(&text) {
+        Ok(document) => document,
+        Err(error) => return reader.fail(span, format!("{} is not JSON", quote(name)), error.to_string()),
+    };
+    match Schema::compile(document) {
+        Ok(schema) => Some(schema),
+        Err(Wrong { at, message }) => {
+            let place = if at.is_empty() { String::new() } else { format!("at /{}: ", at.join("/")) };
+            reader.fail(span, format!("{} is not a JSON Schema", quote(name)), format!("{place}{message}"))
+        }
+    }
+}
+
+fn too_large<T>(reader: &mut Reader<'_>, span: Span) -> Option<T> {
+    let limit = limits::MAX_SCHEMA_BYTES >> 10;
+    reader.fail(span, "this JSON Schema is too large", format!("the limit is {limit} KiB"))
+}
