@@ -43,7 +43,11 @@ struct Facts {
 pub fn code(result: &RunResult, outcomes: &[Outcome], rules: Rules) -> u8 {
     let facts = Facts {
         interrupted: result.interrupted,
-        succeeded: result.totals.books.succeeded,
+        // Phases of handshakes make no requests: what ends well there is a connection.
+        succeeded: match result.totals.books.started {
+            0 => result.totals.handshakes.opened,
+            _ => result.totals.books.succeeded,
+        },
         thresholds_hold: outcomes.iter().all(|o| o.holds),
         aborted: thresholds::aborted(outcomes),
         level: result.verdict.level,

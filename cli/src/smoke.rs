@@ -1,7 +1,7 @@
 //! `--smoke`: a plan made small, to see in moments whether it runs at all. It proves nothing about speed.
 
 use scenario::Plan;
-use scenario::plan::{Curve, Load, Phase, Stop};
+use scenario::plan::{Curve, Handshakes, Load, Phase, Stop};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -59,13 +59,21 @@ fn shrink_load(load: &mut Load, each: Duration) {
                 *load = Load::Closed;
             }
         }
-        Load::Open(arrivals) => match &mut arrivals.curve {
-            Curve::Constant(rate) => *rate = rate.min(RATE),
-            Curve::Ramp { from, to, over } | Curve::Stairs { from, to, over, .. } => {
-                let factor = (RATE / from.max(*to)).min(1.0);
-                (*from, *to, *over) = (*from * factor, *to * factor, (*over).min(each));
-            }
-            Curve::Times { .. } => {}
-        },
+        Load::Open(arrivals) => shrink_curve(&mut arrivals.curve, each),
+        Load::Handshakes(Handshakes { arrivals, hold }) => {
+            shrink_curve(&mut arrivals.curve, each);
+            *hold = (*hold).min(each);
+        }
+    }
+}
+
+fn shrink_curve(curve: &mut Curve, each: Duration) {
+    match curve {
+        Curve::Constant(rate) => *rate = rate.min(RATE),
+        Curve::Ramp { from, to, over } | Curve::Stairs { from, to, over, .. } => {
+            let factor = (RATE / from.max(*to)).min(1.0);
+            (*from, *to, *over) = (*from * factor, *to * factor, (*over).min(each));
+        }
+        Curve::Times { .. } => {}
     }
 }

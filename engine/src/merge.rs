@@ -148,9 +148,9 @@ fn step_figures(setup: &Setup) -> Vec<StepFigures> {
         figures: Figures::default(),
     };
     if !setup.options.by_step {
-        let scenario = setup.plan.scenarios.first().expect("a plan has a scenario");
+        let scenario = setup.plan.scenarios.first().map_or("", |s| &s.name);
         let tags = Tags::common(setup.plan.steps().map(|(_, step)| &step.tags));
-        return vec![figures(&scenario.name, format!("all {} steps", setup.steps.len()), tags)];
+        return vec![figures(scenario, format!("all {} steps", setup.steps.len()), tags)];
     }
     let steps = setup.plan.steps();
     steps.map(|(scenario, step)| figures(&scenario.name, step.name.clone(), step.tags.clone())).collect()
@@ -190,6 +190,9 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
             phase.figures.arrived += core.recorder.arrived[index];
             phase.figures.dropped += core.recorder.dropped[index];
             phase.figures.waited += core.recorder.waited[index];
+            let handshakes = &core.recorder.handshakes[index];
+            phase.figures.handshakes.merge(&handshakes.figures);
+            phase.figures.send_lag.merge(&handshakes.lag);
         }
     }
     (phases, steps, phase_steps)

@@ -230,8 +230,9 @@ fn budget(
     let ports = budget::ports(&demands(plan, targets), churn, machine_ports(plan)).map_err(StartError)?;
     ports.warnings.into_iter().for_each(|text| observe(Event::Warning(text)));
     let cores = cores as u64;
+    let pool = if plan.makes_requests() { u64::from(plan.connections.max.get()) } else { 0 };
     let needs = budget::Needs {
-        connections: u64::from(plan.connections.max.get()) * targets.len() as u64,
+        connections: pool * targets.len() as u64 + u64::from(plan.handshakes()),
         cores,
         lingering: (limits::LINGERING_MAX as u64 * cores).min(ports.room),
     };
@@ -258,8 +259,10 @@ fn budget(
 /// What each remote address and port is asked for. Targets may share one.
 fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
     let mut demands: Vec<(SocketAddr, Demand)> = Vec::new();
-    for ways in targets.iter().map(|t| &t.ways) {
-        let connections = u64::from(plan.connections.max.get()).div_ceil(ways.peers.len() as u64);
+    let pool = if plan.makes_requests() { plan.connections.max.get() } else { 0 };
+    for (at, ways) in targets.iter().map(|t| &t.ways).enumerate() {
+        let all = u64::from(pool) + if at == 0 { u64::from(plan.handshakes()) } else { 0 };
+        let connections = all.div_ceil(ways.peers.len() as u64);
         for address in ways.peers.iter().filter_map(|p| p.socket_addr()) {
             match demands.iter_mut().find(|(a, _)| *a == address) {
                 Some((_, same)) => same.connections += connections,
@@ -280,6 +283,12 @@ fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
 
 /// Whether connections come and go while the run goes on, and who closes them. `addresses`: of the target with the fewest.
 fn churn(plan: &Plan, addresses: u64) -> Option<Churn> {
+    let handshakes = plan.phases.iter().filter(|p| !p.load.makes_requests());
+    let rates: Vec<f64> =
+        handshakes.filter_map(|p| p.load.schedule()).filter_map(|a| peak(&a.curve)).collect();
+    if let Some(rate) = rates.into_iter().reduce(f64::max) {
+        return Some(Churn { closed_from_here: true, total: None, rate: Some(rate / addresses as f64) });
+    }
     let per_connection = plan.connections.requests_per_connection?.get();
     let clear = plan.targets.iter().all(|t| t.scheme == Scheme::Http);
     let h1 = plan.protocol == Protocol::H1 || (plan.protocol == Protocol::Auto && clear);
@@ -295,7 +304,7 @@ fn churn(plan: &Plan, addresses: u64) -> Option<Churn> {
     // The fastest phase; unknown where one of them goes as fast as it can.
     let peaks = plan.phases.iter().map(|phase| match &phase.load {
         Load::Open(arrivals) => peak(&arrivals.curve),
-        Load::Closed | Load::Ramp { .. } => None,
+        Load::Closed | Load::Ramp { .. } | Load::Handshakes(_) => None,
     });
     let peaks = peaks.collect::<Option<Vec<f64>>>();
     // Of each track, and together, since they run at a time.

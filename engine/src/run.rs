@@ -252,7 +252,7 @@ fn run_core(
     if let Some(id) = seat.cpu {
         core_affinity::set_for_current(core_affinity::CoreId { id });
     }
-    let links = share.links * setup.targets.len() as u32;
+    let links = share.links * setup.targets.len() as u32 + share.handshakes.iter().sum::<u32>();
     // The driver belongs to the thread that made it. All threads reach the gate, also those that have none.
     let chosen = choice::choose(setup.options.io, links, setup.tls.is_none());
     // The others are waited for at the gate, and they wait there for this one.

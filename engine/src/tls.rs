@@ -198,6 +198,12 @@ impl TlsSession {
         self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
+    /// Whether a ticket of TLS 1.3 may come yet and none has.
+    pub(crate) fn awaits_ticket(&self) -> bool {
+        self.tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
+            && self.tls.tls13_tickets_received() == 0
+    }
+
     /// The protocol that ALPN agreed on.
     pub(crate) fn alpn(&self) -> Option<&[u8]> {
         self.tls.alpn_protocol()

@@ -88,6 +88,10 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
     if e.totals.books.started > 0 && e.totals.books.succeeded == 0 {
         say(&mut verdict, VerdictLevel::Invalid, "no request succeeded".into());
     }
+    let handshakes = &e.totals.handshakes;
+    if handshakes.failed + handshakes.abandoned > 0 && handshakes.opened == 0 {
+        say(&mut verdict, VerdictLevel::Invalid, "no connection was opened in a phase of handshakes".into());
+    }
     verdict
 }
 
@@ -98,7 +102,7 @@ fn say(verdict: &mut Verdict, level: VerdictLevel, reason: String) {
 
 /// Whether a recorded phase follows a schedule.
 fn is_open(plan: &Plan) -> bool {
-    plan.phases.iter().any(|p| p.record && matches!(p.load, Load::Open(_)))
+    plan.phases.iter().any(|p| p.record && p.load.schedule().is_some())
 }
 
 fn ended_early(e: &Evidence<'_>, verdict: &mut Verdict) {
@@ -162,7 +166,11 @@ fn datagrams(e: &Evidence<'_>, verdict: &mut Verdict) {
 }
 
 fn send_lag(e: &Evidence<'_>, verdict: &mut Verdict) {
-    let (lag, response) = (&e.totals.send_lag, &e.totals.response_time);
+    let lag = &e.totals.send_lag;
+    let response = match e.totals.response_time.count() {
+        0 => &e.totals.handshakes.opening_time,
+        _ => &e.totals.response_time,
+    };
     let bound = (LAG.as_nanos() as u64).max(response.quantile_ns(0.5) / 10);
     let (p50, p99) = (lag.quantile_ns(0.5), lag.quantile_ns(0.99));
     if lag.count() == 0 || p99 <= bound {

@@ -28,6 +28,8 @@ pub struct Handshake {
     pub group: Option<NamedGroup>,
     /// A session of an earlier connection was continued: the server showed no certificate.
     pub resumed: bool,
+    /// Tickets that have come, for connections to come.
+    pub tickets: u32,
 }
 
 /// The TLS of connections to come.
@@ -100,6 +102,7 @@ impl Session for TlsSession {
             cipher: self.tls.negotiated_cipher_suite()?.suite(),
             group: self.tls.negotiated_key_exchange_group().map(|g| g.name()),
             resumed: self.tls.handshake_kind() == Some(HandshakeKind::Resumed),
+            tickets: self.tls.tls13_tickets_received(),
         }))
     }
 

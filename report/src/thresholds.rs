@@ -157,7 +157,7 @@ pub(crate) fn measure(metric: Metric, selection: &Selection<'_>) -> Result<f64, 
         Metric::Mean(name) => series(name)?.mean_ns(),
         Metric::Min(name) => series(name)?.min_ns() as f64,
         Metric::Max(name) => series(name)?.max_ns() as f64,
-        Metric::ErrorRate if figures.books.ended() == 0 => return Err("no request ended"),
+        Metric::ErrorRate if figures.ended() == 0 => return Err("no request ended"),
         Metric::ErrorRate => figures.error_rate(),
         Metric::Rate => counts::rate(figures, selection.elapsed),
         Metric::Count(name) => count(name, selection) as f64,
@@ -180,6 +180,7 @@ fn series<'a>(name: SeriesName, selection: &'a Selection<'_>) -> &'a Series {
         SeriesName::ServiceTime => &figures.service_time,
         SeriesName::SendLag => &figures.send_lag,
         SeriesName::FirstByte => &figures.first_byte,
+        SeriesName::OpeningTime => &figures.handshakes.opening_time,
         SeriesName::Connect => &selection.connections.connect,
         SeriesName::Handshake => &selection.connections.handshake,
     }
@@ -194,6 +195,8 @@ fn count(name: CountName, selection: &Selection<'_>) -> u64 {
         CountName::Abandoned => figures.books.abandoned,
         CountName::Dropped => figures.dropped,
         CountName::Iterations => figures.iterations,
+        CountName::HandshakesOpened => figures.handshakes.opened,
+        CountName::HandshakesFailed => figures.handshakes.failed,
     }
 }
 

@@ -41,6 +41,8 @@ fn row(row: &Row, plan: &Plan) -> Value {
         "arrived": row.arrived,
         "waited": row.waited,
         "dropped": row.dropped,
+        "handshakes_opened": row.handshakes_opened,
+        "handshakes_failed": row.handshakes_failed,
         "failed_status": row.books.failed_status,
         "failed_timeout": row.books.failed_timeout,
         "retried": row.books.retried,

@@ -91,6 +91,8 @@ impl Watched {
         all.books.merge(&new.books);
         all.iterations += new.iterations;
         all.dropped += new.dropped;
+        all.handshakes.opened += new.handshakes.opened;
+        all.handshakes.failed += new.handshakes.failed;
         all.checks_passed += new.checks_passed;
         all.checks_failed += new.checks_failed;
         match self.threshold.metric.series() {
@@ -98,6 +100,9 @@ impl Watched {
             Some(SeriesName::ServiceTime) => all.service_time.merge(&new.service_time),
             Some(SeriesName::SendLag) => all.send_lag.merge(&new.send_lag),
             Some(SeriesName::FirstByte) => all.first_byte.merge(&new.first_byte),
+            Some(SeriesName::OpeningTime) => {
+                all.handshakes.opening_time.merge(&new.handshakes.opening_time);
+            }
             Some(SeriesName::Connect | SeriesName::Handshake) | None => {}
         }
     }

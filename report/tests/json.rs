@@ -71,6 +71,7 @@ fn the_document_names_every_field_and_no_other() {
         ("connections", docs["connections"].clone(), &result["connections"]),
         ("setup and teardown", docs["setup and teardown"].clone(), &result["setup"]),
         ("tls", docs["tls"].clone(), &result["connections"]["tls"]),
+        ("handshakes", docs["handshakes"].clone(), &result["handshakes"]),
         ("threshold", docs["threshold"].clone(), &result["thresholds"][0]),
         ("search", docs["search"].clone(), &searched["search"]),
         ("probe", docs["probe"].clone(), &searched["search"]["probes"][0]),

@@ -2,9 +2,9 @@
 
 use crate::duration::show_duration;
 use crate::plan::{
-    Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
-    PhaseOverrides, Plan, Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target,
-    Timeouts, Tls, Track,
+    Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Handshakes, Http2, Http3, Load, Mix,
+    Order, Phase, PhaseOverrides, Plan, Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop,
+    Target, Timeouts, Tls, Track,
 };
 use crate::program::Exchange;
 use crate::rate::show_rate;
@@ -39,7 +39,9 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
         writeln!(out, "{}:", once.scenario.name)?;
         write_steps(out, &plan.once(once), &once.scenario)?;
     }
-    writeln!(out, "scenarios:")?;
+    if !plan.scenarios.is_empty() {
+        writeln!(out, "scenarios:")?;
+    }
     for (index, scenario) in plan.scenarios.iter().enumerate() {
         write_scenario(out, plan, scenario, plan.own_track(index))?;
     }
@@ -387,6 +389,13 @@ fn write_phase(out: &mut String, indent: &str, plan: &Plan, phase: &Phase) -> fm
         Load::Closed => format!("users: {}", phase.users),
         Load::Ramp { from, to } => format!("users: {from}..{to}"),
         Load::Open(arrivals) => format!("{}, users_max: {}", schedule(arrivals), phase.users),
+        Load::Handshakes(Handshakes { arrivals, hold }) => {
+            format!(
+                "{}, hold: {}",
+                schedule(arrivals).replacen("rate", "handshakes", 1),
+                show_duration(*hold)
+            )
+        }
     };
     write!(out, "{indent}- {{ name: {name}, {load}, {stop}, record: {}", phase.record)?;
     let PhaseOverrides { graceful_stop, weights, think } = &phase.overrides;

@@ -79,7 +79,7 @@ pub(crate) const CONNECTIONS: Place = Place {
         "proxy_protocol",
         "socket",
     ],
-    later: &["rate"],
+    later: &[],
 };
 
 pub(crate) const MIX: Place = Place { name: "mix", keys: &["fresh", "resumed", "early_data"], later: &[] };
@@ -323,6 +323,8 @@ pub(crate) const PHASE: Place = Place {
         "name",
         "users",
         "rate",
+        "handshakes",
+        "hold",
         "arrivals",
         "stairs",
         "replay",

@@ -37,7 +37,7 @@ pub struct Plan {
     pub http3: Http3,
     /// The time limits of a connection and of a request.
     pub timeouts: Timeouts,
-    /// What users do. Never empty, no scenario without a step.
+    /// What users do. No scenario without a step; empty only where all phases are of handshakes.
     pub scenarios: Vec<Scenario>,
     /// One after the other, or as [`Plan::tracks`] says. Never empty.
     pub phases: Vec<Phase>,
@@ -55,7 +55,7 @@ pub struct Plan {
 /// of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {
-    /// Indices of scenarios. Never empty; a scenario is of one track.
+    /// Indices of scenarios; a scenario is of one track. Empty only where all its phases are of handshakes.
     pub scenarios: Vec<usize>,
     /// Indices of phases. Never empty; tracks divide the phases of the plan.
     pub phases: Range<usize>,
@@ -210,9 +210,19 @@ impl Plan {
         self.tracks.iter().find(|t| t.own && t.scenarios == [scenario])
     }
 
-    /// The most users that there are at a time, over all tracks.
+    /// The most users that there are at a time, over all tracks; connections of phases of handshakes count as such.
     pub fn users(&self) -> u32 {
-        most_users(&self.tracks, &self.phases)
+        most_users(&self.tracks, &self.phases, |_| true)
+    }
+
+    /// The most connections that phases of handshakes have at a time, over all tracks.
+    pub fn handshakes(&self) -> u32 {
+        most_users(&self.tracks, &self.phases, |p| !p.load.makes_requests())
+    }
+
+    /// Whether any phase makes requests.
+    pub fn makes_requests(&self) -> bool {
+        self.phases.iter().any(|p| p.load.makes_requests())
     }
 
     /// Whether any target is the built-in server, which must be started before the run.
@@ -234,9 +244,11 @@ impl Plan {
     }
 }
 
-/// The most users that there may be at a time: those of the largest phase of each track, or of all where there are none.
-pub(crate) fn most_users(tracks: &[Track], phases: &[Phase]) -> u32 {
-    let most = |phases: &[Phase]| phases.iter().map(|p| p.users.get()).max().unwrap_or(0);
+/// The most users that there may be at a time in phases that count: those of the largest phase of each track, or of all where
+/// there are none.
+pub(crate) fn most_users(tracks: &[Track], phases: &[Phase], counts: impl Fn(&Phase) -> bool) -> u32 {
+    let most =
+        |phases: &[Phase]| phases.iter().filter(|p| counts(p)).map(|p| p.users.get()).max().unwrap_or(0);
     match tracks {
         [] => most(phases),
         _ => tracks.iter().map(|t| most(&phases[t.phases.clone()])).fold(0, u32::saturating_add),
@@ -749,6 +761,7 @@ pub struct Phase {
     /// Its name; unique.
     pub name: String,
     /// Virtual users of the whole run, over all cores: all of them, or in the open model and in a ramp the most there may be.
+    /// Of handshakes: the most connections that are opened or held at a time.
     pub users: NonZeroU32,
     /// What makes iterations begin.
     pub load: Load,
@@ -787,6 +800,41 @@ pub enum Load {
     },
     /// The open model: iterations begin when a schedule says, whatever the server does.
     Open(Arrivals),
+    /// Likewise, but what arrives is a connection: it is opened to the plan's first target, bears no request and is closed. An
+    /// iteration is a connection that was opened.
+    Handshakes(Handshakes),
+}
+
+impl Load {
+    /// The schedule, where there is one.
+    pub fn schedule(&self) -> Option<&Arrivals> {
+        match self {
+            Load::Open(arrivals) | Load::Handshakes(Handshakes { arrivals, .. }) => Some(arrivals),
+            Load::Closed | Load::Ramp { .. } => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn schedule_mut(&mut self) -> Option<&mut Arrivals> {
+        match self {
+            Load::Open(arrivals) | Load::Handshakes(Handshakes { arrivals, .. }) => Some(arrivals),
+            Load::Closed | Load::Ramp { .. } => None,
+        }
+    }
+
+    /// Whether iterations are those of scenarios.
+    pub fn makes_requests(&self) -> bool {
+        !matches!(self, Load::Handshakes(_))
+    }
+}
+
+/// Connections at a rate of their own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Handshakes {
+    /// When they are opened.
+    pub arrivals: Arrivals,
+    /// How long each is kept once it is open.
+    pub hold: Duration,
 }
 
 /// A schedule of arrivals, and what happens to those that nobody can take.
@@ -952,6 +1000,8 @@ pub enum SeriesName {
     Connect,
     /// TLS handshake.
     Handshake,
+    /// Due to open, of connections of phases of handshakes.
+    OpeningTime,
 }
 
 /// A count of the books.
@@ -969,6 +1019,10 @@ pub enum CountName {
     Dropped,
     /// Iterations ended.
     Iterations,
+    /// Connections of phases of handshakes that were opened.
+    HandshakesOpened,
+    /// Those that were not, for whatever reason.
+    HandshakesFailed,
 }
 
 /// A comparison.

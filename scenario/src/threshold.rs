@@ -48,6 +48,7 @@ pub(crate) const SERIES: &[(&str, SeriesName)] = &[
     ("first_byte", SeriesName::FirstByte),
     ("connect", SeriesName::Connect),
     ("handshake", SeriesName::Handshake),
+    ("opening_time", SeriesName::OpeningTime),
 ];
 
 /// Left sides without a series.
@@ -61,6 +62,8 @@ const PLAIN: &[(&str, Metric)] = &[
     ("abandoned", Metric::Count(CountName::Abandoned)),
     ("dropped", Metric::Count(CountName::Dropped)),
     ("iterations", Metric::Count(CountName::Iterations)),
+    ("handshakes_opened", Metric::Count(CountName::HandshakesOpened)),
+    ("handshakes_failed", Metric::Count(CountName::HandshakesFailed)),
 ];
 
 const OPS: &[(&str, Op)] =
@@ -179,9 +182,15 @@ impl Parsed {
 fn has_steps(metric: Metric) -> bool {
     match metric {
         Metric::Quantile(_, s) | Metric::Mean(s) | Metric::Min(s) | Metric::Max(s) => {
-            !matches!(s, SeriesName::Connect | SeriesName::Handshake)
+            !matches!(s, SeriesName::Connect | SeriesName::Handshake | SeriesName::OpeningTime)
         }
-        Metric::Count(name) => !matches!(name, CountName::Dropped | CountName::Iterations),
+        Metric::Count(name) => !matches!(
+            name,
+            CountName::Dropped
+                | CountName::Iterations
+                | CountName::HandshakesOpened
+                | CountName::HandshakesFailed
+        ),
         Metric::ErrorRate | Metric::Rate | Metric::CheckFailureRate => true,
     }
 }

@@ -9,7 +9,7 @@ use crate::io::Driver;
 use crate::limits;
 use crate::pacing::Schedule;
 use proto::Time;
-use scenario::plan::{Load, Stop};
+use scenario::plan::Stop;
 use std::collections::VecDeque;
 
 /// The arrivals of a phase on this core.
@@ -25,6 +25,8 @@ pub(super) struct Open {
     idle: Vec<u32>,
     /// How early the core wakes up before an arrival, to spin until it is due (ns).
     margin: u64,
+    /// What arrives are connections.
+    pub(super) of_handshakes: bool,
 }
 
 /// Whether the core waits, or looks again and again because something is about to be due.
@@ -75,9 +77,14 @@ impl Open {
 impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Takes up the schedule of a phase, if it has one; what waited in the phase before waits on.
     pub(super) fn enter_open_model(&mut self, t: usize, index: usize, began: Time) {
-        let before = self.tracks[t].arrivals.take();
+        let mut before = self.tracks[t].arrivals.take();
         let plan = &self.setup.plan.phases[index];
-        let Load::Open(arrivals) = &plan.load else {
+        let of_handshakes = !plan.load.makes_requests();
+        // Those that wait for users do not become connections, nor the other way round.
+        if let Some(other) = before.take_if(|b| b.of_handshakes != of_handshakes) {
+            self.drop_backlog(Some(other), index);
+        }
+        let Some(arrivals) = plan.load.schedule() else {
             self.drop_backlog(before, index);
             return;
         };
@@ -95,6 +102,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             longest: arrivals.backlog.time.map_or(u64::MAX, |t| t.as_nanos() as u64),
             idle: Vec::with_capacity(self.tracks[t].users as usize),
             margin: limits::SPIN_MAX.as_nanos() as u64,
+            of_handshakes,
         };
         match before {
             Some(before) => (open.backlog, open.waiting) = (before.backlog, before.waiting),
@@ -140,6 +148,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             }
             let user = if self.pooling() { open.idle.pop() } else { self.idle_of(t, arrival.lane) };
             match user {
+                Some(user) if open.of_handshakes => self.begin_handshake(user, arrival.due, now),
                 Some(user) => self.start_iteration(user, arrival.due, now),
                 None => {
                     self.recorder.waited[phase] += 1;
@@ -180,7 +189,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         match open.backlog[lane].pop_front() {
             Some(due) => {
                 open.waiting -= 1;
-                self.start_iteration(user, due, now);
+                match open.of_handshakes {
+                    true => self.begin_handshake(user, due, now),
+                    false => self.start_iteration(user, due, now),
+                }
             }
             None if pooling => open.idle.push(user),
             None => {}

@@ -34,6 +34,8 @@ pub(super) struct Tidings {
     pub(super) opened_at: Time,
     /// It takes requests though its handshake is not over.
     pub(super) early: bool,
+    /// When it was found open, in a phase of handshakes.
+    pub(super) greeted: Option<Time>,
     /// As ALPN names it.
     pub(super) protocol: &'static str,
     /// This connection has brought an answer.
@@ -274,6 +276,15 @@ impl Http {
     }
     pub(super) fn stats(&self) -> ConnStats {
         each!(self, conn => conn.stats())
+    }
+    /// Whether everything that is said at the beginning has been said: in HTTP/2 the server's SETTINGS have come (RFC 9113
+    /// section 3.4).
+    pub(super) fn is_greeted(&self) -> bool {
+        match self {
+            Http::H1(_) => true,
+            Http::H2(conn) => conn.is_greeted(),
+            Http::H3(conn) => !conn.is_handshaking(),
+        }
     }
     /// As ALPN and h2load write it.
     pub(super) fn name(&self, over_tls: bool) -> &'static str {

@@ -20,6 +20,7 @@ macro_rules! notes {
 }
 
 mod arrivals;
+mod handshakes;
 mod link;
 mod meet;
 mod notes;
@@ -55,7 +56,7 @@ pub(crate) use prelude::PreludeSetup;
 use proto::{Field, Template, Text, Time, Want};
 pub(crate) use quic::QuicSetup;
 use scenario::Plan;
-use scenario::plan::{Load, Order, Protocol, Share, Step};
+use scenario::plan::{Order, Protocol, Share, Step};
 use scenario::program::Program;
 use scenario::program::data::Shard;
 use script::Scripts;
@@ -299,6 +300,8 @@ pub(crate) struct Core<'a, D, C> {
     io: D,
     clock: C,
     links: Vec<Link>,
+    /// How many of them serve requests, from the first; the others are of phases of handshakes.
+    pool: u32,
     users: Vec<User>,
     scripts: Scripts,
     queues: Queues,
@@ -348,8 +351,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let all_links = u64::from(setup.plan.connections.max.get());
         let ramp = setup.plan.connections.ramp_up.as_nanos() as u64;
         let ramp_step = setup.plan.connections.ramp_step.get();
-        let links = (0..targets as u16)
-            .flat_map(|target| (0..share.links).map(move |i| (target, share.first_link + i)))
+        let pool = (0..targets as u16)
+            .flat_map(|target| (0..share.links).map(move |i| (target, share.first_link + i)));
+        let mut links: Vec<Link> = pool
             .map(|(target, global)| {
                 let stair = u128::from(global / ramp_step * ramp_step);
                 // From the start of the run, which is not yet.
@@ -357,11 +361,14 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 Link::new(target, Time::from_nanos(at), global)
             })
             .collect();
+        let pool = links.len() as u32;
+        let apart: u32 = share.handshakes.iter().sum();
+        links.extend((0..apart).map(|i| Link::new(0, Time::ZERO, share.first_link + i)));
         let plan = &setup.plan;
         let mix = plan.mix();
         let multiplexed = plan.protocol != Protocol::H1 && plan.connections.streams.get() > 1;
         let batch = Batch::new(setup.options.batch && io.can_nap(), multiplexed, now);
-        let tracks = tracks::tracks(plan, &share.tracks, now);
+        let tracks = tracks::tracks(plan, &share, pool, now);
         Core {
             recorder: Recorder::new(
                 setup.plan.phases.iter().map(|p| p.record),
@@ -371,6 +378,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             openings: Wheel::new([mix.fresh, mix.resumed, mix.early].into_iter().enumerate()),
             phases: vec![None; setup.plan.phases.len()],
             links,
+            pool,
             users: tracks
                 .iter()
                 .flat_map(|t| (0..t.users).map(|_| User::new(t.phases.start as u16)))
@@ -433,7 +441,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         for link in &mut self.links {
             link.reopen_at = start.after(Duration::from_nanos(link.reopen_at.as_nanos()));
         }
-        (0..self.links.len() as u32).for_each(|link| self.start_link(link, start));
+        if self.setup.plan.makes_requests() {
+            (0..self.pool).for_each(|link| self.start_link(link, start));
+        }
         let begins = self.open_links_first(&mut run, place, tell)?;
         self.begin_tracks(begins);
         while !self.move_tracks(place, run.now) {
@@ -455,16 +465,17 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         place: &Place<'_>,
         tell: &mut dyn FnMut(Told),
     ) -> io::Result<Time> {
-        let open = |t: &Track| matches!(self.setup.plan.phases[t.phase.index].load, Load::Open(_));
+        let open = |t: &Track| self.setup.plan.phases[t.phase.index].load.schedule().is_some();
         if !self.tracks.iter().any(open) {
             return Ok(run.now);
         }
+        let wanted = if self.setup.plan.makes_requests() { self.pool as usize } else { 0 };
         let until = run.now.after(limits::OPEN_FIRST);
         let mut came = false;
         loop {
             let settled =
                 |l: &Link| l.state == link::LinkState::Open || l.failures > 0 || (l.reopen_at > run.now);
-            if !came && (run.now >= until || self.links.iter().all(settled)) {
+            if !came && (run.now >= until || self.links[..wanted].iter().all(settled)) {
                 place.come(gate::READY, run.now);
                 came = true;
             }
@@ -539,6 +550,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     fn finish(mut self, run: Progress<'_>, tell: &mut dyn FnMut(Told)) -> io::Result<CoreResult> {
         // What was written in the last turn still goes out: it counts as sent.
         let now = run.now;
+        self.end_handshakes(now);
         self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO, limit: Duration::ZERO })?;
         (0..self.tracks.len()).for_each(|t| self.close_open_model(t));
         self.abandon_all();
@@ -552,7 +564,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.told.drain(..).for_each(&mut *tell);
         Ok(CoreResult {
             phases: self.phases,
-            client_requests: self.links.iter().map(|l| l.tidings.succeeded).collect(),
+            client_requests: self.links[..self.pool as usize].iter().map(|l| l.tidings.succeeded).collect(),
             batching: self.batch.report(),
             turns: self.turns,
             spun: self.spun,
@@ -715,10 +727,12 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         counting && self.down_since.is_some_and(|since| now.since(since) > limits::GIVE_UP)
     }
 
-    /// Every link has tried and failed and none was ever open: there is nothing to measure.
+    /// Every link has tried and failed and none was ever open: there is nothing to measure. Where handshakes are all there is, it
+    /// is they that fail, as often as they were to be.
     fn never_opened(&self) -> bool {
         let connections = &self.recorder.connections;
-        connections.opened == 0 && connections.failed >= self.links.len() as u64
+        let needed = self.setup.plan.makes_requests();
+        needed && connections.opened == 0 && connections.failed >= u64::from(self.pool)
     }
 
     /// No request is on a connection and none is being opened: where no new one may be opened, nothing will end any more.

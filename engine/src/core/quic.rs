@@ -150,6 +150,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             && connection.handshake().is_some()
         {
             self.established(index, now);
+            if self.is_apart(index) {
+                self.greet(index, now);
+            }
         }
     }
 

@@ -4,14 +4,13 @@
 //! A track waits for its start, goes through its phases, and is over. The run is over when all tracks are.
 
 use super::arrivals::{Open, Until};
-use super::users::{PhaseRun, State, Wheel};
+use super::users::{CoreShare, PhaseRun, State, Wheel};
 use super::{Core, Told};
 use crate::clock::Clock;
 use crate::gate::{self, Place};
 use crate::io::Driver;
 use proto::Time;
 use scenario::Plan;
-use scenario::plan::Load;
 use std::ops::Range;
 
 /// Where a track is.
@@ -42,6 +41,10 @@ pub(super) struct Track {
     /// Its users: the first, and how many.
     pub(super) first: u32,
     pub(super) users: u32,
+    /// A link for each user of a phase of handshakes.
+    pub(super) apart: Range<u32>,
+    /// Where those of its phases end that make requests.
+    requests_end: usize,
     pub(super) phase: PhaseRun,
     /// The schedule of a phase in the open model.
     pub(super) arrivals: Option<Box<Open>>,
@@ -54,10 +57,11 @@ pub(super) struct Track {
     meeting: bool,
 }
 
-/// The tracks of a core that has so many users of each.
-pub(super) fn tracks(plan: &Plan, users: &[u32], now: Time) -> Vec<Track> {
-    let mut first = 0;
-    let track = |(of, &users): (&scenario::plan::Track, &u32)| {
+/// The tracks of a core, whose links begin with so many of the pool.
+pub(super) fn tracks(plan: &Plan, share: &CoreShare, pool: u32, now: Time) -> Vec<Track> {
+    let (mut first, mut first_link) = (0, pool);
+    let track = |(of, (&users, &handshakes)): (&scenario::plan::Track, (&u32, &u32))| {
+        let requests = |p: &usize| plan.phases[*p].load.makes_requests();
         let weighted = of.scenarios.iter().map(|&s| (s, plan.scenarios[s].weight.get()));
         let track = Track {
             stage: Stage::Before(now),
@@ -65,6 +69,8 @@ pub(super) fn tracks(plan: &Plan, users: &[u32], now: Time) -> Vec<Track> {
             phases: of.phases.clone(),
             first,
             users,
+            apart: first_link..first_link + handshakes,
+            requests_end: of.phases.clone().rev().find(requests).map_or(of.phases.start, |last| last + 1),
             phase: PhaseRun::before(of.phases.start, now),
             arrivals: None,
             wheel: Wheel::new(weighted),
@@ -73,9 +79,10 @@ pub(super) fn tracks(plan: &Plan, users: &[u32], now: Time) -> Vec<Track> {
             meeting: false,
         };
         first += users;
+        first_link += handshakes;
         track
     };
-    plan.all_tracks().iter().zip(users).map(track).collect()
+    plan.all_tracks().iter().zip(share.tracks.iter().zip(&share.handshakes)).map(track).collect()
 }
 
 /// The track of each phase.
@@ -88,16 +95,16 @@ pub(super) fn by_phase(tracks: &[Track], phases: usize) -> Vec<u16> {
 }
 
 impl Track {
-    /// Whether connections are needed for what is still to come.
+    /// Whether connections of the pool are needed for what is still to come.
     pub(super) fn has_work(&self) -> bool {
         let more = match &self.arrivals {
-            Some(open) => !open.is_over(),
+            Some(open) => !open.is_over() && !open.of_handshakes,
             None => self.phase.budget > 0,
         };
         match self.stage {
-            Stage::Before(_) => true,
-            Stage::Running => more || self.phase.index + 1 < self.phases.end,
-            Stage::Ending(_) => self.phase.index + 1 < self.phases.end,
+            Stage::Before(_) => self.phases.start < self.requests_end,
+            Stage::Running => more || self.phase.index + 1 < self.requests_end,
+            Stage::Ending(_) => self.phase.index + 1 < self.requests_end,
             Stage::Over => false,
         }
     }
@@ -194,7 +201,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return None;
         }
         if !idle && !track.meeting {
-            self.cut(t);
+            self.cut(t, now);
         }
         self.meet_cores(t, place, now)
     }
@@ -215,12 +222,17 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     /// Iterations of a track end after the request they are at.
-    fn cut(&mut self, t: usize) {
+    fn cut(&mut self, t: usize, now: Time) {
         let track = &self.tracks[t];
         for index in track.first..track.first + track.users {
             let user = &mut self.users[index as usize];
-            if user.state == State::Idle {
-                continue;
+            match user.state {
+                State::Idle => continue,
+                State::Opening => {
+                    self.end_handshake(index, now);
+                    continue;
+                }
+                _ => {}
             }
             self.cut.insert(index);
             if let State::Thinking | State::Meeting = user.state {
@@ -243,10 +255,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return; // the run ends, and says itself how
         }
         let index = self.tracks[t].phase.index;
-        let open = matches!(self.setup.plan.phases[index].load, Load::Open(_));
+        let open = self.setup.plan.phases[index].load.schedule().is_some();
         self.close_open_model(t);
         if !open {
-            self.cut(t);
+            self.cut(t, now);
             self.advance_users(now);
         }
     }
@@ -329,7 +341,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn waits_for_iterations(&self) -> bool {
         self.tracks.iter().any(|t| {
             let phase = &self.setup.plan.phases[t.phase.index];
-            matches!(phase.load, Load::Open(_)) && phase.overrides.graceful_stop.is_none()
+            phase.load.schedule().is_some() && phase.overrides.graceful_stop.is_none()
         })
     }
 }

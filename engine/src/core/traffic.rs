@@ -37,7 +37,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Opens a link now, or arms its timer for the time it may be.
     pub(super) fn start_link(&mut self, index: u32, now: Time) {
         let link = &mut self.links[index as usize];
-        if link.state != LinkState::Down || self.stopping {
+        // Those of phases of handshakes are opened when an arrival is due, and at no other time.
+        if link.state != LinkState::Down || self.stopping || index >= self.pool {
             return;
         }
         if link.reopen_at > now {
@@ -45,6 +46,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.arm_link(index, at);
             return;
         }
+        self.open_link(index, now);
+    }
+
+    /// Begins to open a link.
+    pub(super) fn open_link(&mut self, index: u32, now: Time) {
+        let link = &mut self.links[index as usize];
         let (peer, source) = self.setup.targets[usize::from(link.target)].ways.take(link.next_way);
         link.next_way = link.next_way.wrapping_add(1);
         self.recorder.connections.attempted += 1;
@@ -229,6 +236,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.down_since = None;
         self.arm_idle(index, now);
         self.overdue(index, now);
+        if self.is_apart(index) {
+            self.greet(index, now);
+            return;
+        }
         if let Some(lifetime) = self.setup.plan.connections.lifetime {
             self.arm_link(index, now.after(lifetime));
         }
@@ -354,6 +365,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let pause = backoff(link.failures);
         link.failures += 1;
         self.reset(index, now, now.after(pause), farewell);
+        if self.is_apart(index) {
+            return; // nobody waits for it but the arrival, which has had its try
+        }
         if self.open == 0 && self.down_since.is_none() {
             self.down_since = Some(now);
         }
@@ -768,7 +782,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     // ---- closing ----
 
     /// The HTTP connection is over: takes the link down and opens it again where there is work.
-    fn closed(&mut self, index: u32, by_us: bool, now: Time) {
+    pub(super) fn closed(&mut self, index: u32, by_us: bool, now: Time) {
         let tidings = &self.links[index as usize].tidings;
         let graceful = tidings.closed == Some(CloseReason::Graceful);
         match tidings.closed {
@@ -790,7 +804,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         };
         self.open -= 1;
         self.reset(index, now, now.after(pause), farewell);
-        if self.is_wanted(index) {
+        if !self.is_apart(index) && self.is_wanted(index) {
             self.start_link(index, now);
         }
     }
@@ -819,8 +833,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.say_goodbye(index, true, now);
         self.open -= 1;
         self.reset(index, now, now, Farewell::Finish);
-        self.fail_waiting(index, STUCK, now);
-        self.start_link(index, now);
+        if !self.is_apart(index) {
+            self.fail_waiting(index, STUCK, now);
+            self.start_link(index, now);
+        }
     }
 
     /// Closed because it is too old or silent: what is in flight on it has timed out, and what had not left yet goes on
@@ -854,7 +870,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     /// Forgets the socket and everything above it.
-    fn reset(&mut self, index: u32, now: Time, reopen_at: Time, farewell: Farewell) {
+    pub(super) fn reset(&mut self, index: u32, now: Time, reopen_at: Time, farewell: Farewell) {
         self.harvest(index);
         self.harvest_path(index);
         if let Some(code) = self.links[index as usize].harvested.goaway_code {
@@ -868,6 +884,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         (link.state, link.since, link.reopen_at) = (LinkState::Down, now, reopen_at);
         (link.sending, link.unarmed, link.held, link.fresh) = (false, false, false, 0);
         link.stuck_since = Time::NEVER;
+        if self.is_apart(index) {
+            self.handshake_ended(index, now);
+        }
     }
 
     /// Adds what the connection counted since the last time to the bytes of the phase.
@@ -973,6 +992,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if link.budget > 0 || link.tidings.early || busy {
             return false;
         }
+        if self.is_apart(index) {
+            return self.greet(index, now);
+        }
         self.with_http(index, now, |http, notes| http.close(now, notes));
         self.closed(index, true, now);
         true
@@ -982,7 +1004,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if let Some((error, limit)) = self.overdue(index, now) {
             return self.closed_overdue(index, error, limit, now);
         }
-        if self.outlived(index, now) {
+        if self.is_apart(index) {
+            if self.greet(index, now) {
+                return;
+            }
+        } else if self.outlived(index, now) {
             return;
         }
         let timeouts = self.setup.plan.timeouts;

@@ -8,7 +8,7 @@ use crate::pacing::Lanes;
 use crate::timers::Owner;
 use proto::{Error, Kind, Time, Token};
 use scenario::limits::MAX_SLOTS;
-use scenario::plan::{Load, Order, Share, Stop, Track};
+use scenario::plan::{Load, Order, Phase, Share, Stop, Track};
 use std::time::Duration;
 
 /// Where a user is.
@@ -32,6 +32,8 @@ pub(super) enum State {
     Fanned,
     /// It waits for other users.
     Meeting,
+    /// Its connection is being opened, or kept open, in a phase of handshakes.
+    Opening,
     /// Its iteration did nothing but end; the next one begins in the next turn, so that the others are not held up.
     Resting,
 }
@@ -296,7 +298,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 | State::Late
                 | State::Thinking
                 | State::Fanned
-                | State::Meeting => {}
+                | State::Meeting
+                | State::Opening => {}
             }
         }
         ready.clear();
@@ -530,7 +533,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// A user's timer fired: its request may be late, or the timer may be from an earlier one.
     pub(super) fn user_timer(&mut self, index: u32, now: Time) {
         let user = &mut self.users[index as usize];
-        let timeout = self.setup.steps[user.step as usize].timeout;
         if user.timer_at > now {
             return; // an entry that an earlier one replaced
         }
@@ -547,7 +549,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             }
             return;
         }
-        if user.state != State::InFlight || timeout == u64::MAX {
+        if user.state != State::InFlight {
+            return;
+        }
+        let timeout = self.setup.steps[user.step as usize].timeout;
+        if timeout == u64::MAX {
             return;
         }
         // An entry of an earlier request may fire when this one, after a long wait, has only just found a connection.
@@ -573,7 +579,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 | State::Thinking
                 | State::Resting
                 | State::Fanned
-                | State::Meeting => continue,
+                | State::Meeting
+                | State::Opening => continue,
                 State::Waiting | State::Again => true,
                 State::InFlight | State::Late => {
                     user.sent == Time::NEVER && !self.setup.steps[user.step as usize].has_body
@@ -621,6 +628,8 @@ pub(crate) struct CoreShare {
     pub(crate) phases: Vec<PhaseShare>,
     /// Users of each track: those of its largest phase.
     pub(crate) tracks: Vec<u32>,
+    /// Of them: those of the largest phase of handshakes. They have links of their own.
+    pub(crate) handshakes: Vec<u32>,
 }
 
 /// A core's part of a phase.
@@ -671,13 +680,25 @@ pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
             let phases = (0..plan.phases.len())
                 .map(|p| PhaseShare { users: users[p][core] as u32, iterations: iterations[p][core] })
                 .collect();
-            let of =
-                |t: &Track| users[t.phases.clone()].iter().map(|of_phase| of_phase[core]).max().unwrap_or(0);
-            let tracks: Vec<u32> = tracks.iter().map(|t| of(t) as u32).collect();
+            let most = |t: &Track, counts: &dyn Fn(&Phase) -> bool| {
+                let counted = t.phases.clone().filter(|&p| counts(&plan.phases[p]));
+                counted.map(|p| users[p][core] as u32).max().unwrap_or(0)
+            };
+            let handshakes = tracks.iter().map(|t| most(t, &|p| !p.load.makes_requests())).collect();
+            let tracks: Vec<u32> = tracks.iter().map(|t| most(t, &|_| true)).collect();
             let most: u64 = tracks.iter().map(|&n| u64::from(n)).sum();
             let place = (core as u64, cores as u64);
-            let share =
-                CoreShare { part, lanes, links: own, first_link, first_user, core: place, phases, tracks };
+            let share = CoreShare {
+                part,
+                lanes,
+                links: own,
+                first_link,
+                first_user,
+                core: place,
+                phases,
+                tracks,
+                handshakes,
+            };
             first_link += share.links;
             first_user += most;
             share

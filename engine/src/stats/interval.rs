@@ -33,6 +33,8 @@ pub(crate) struct Keep {
     response: bool,
     service: bool,
     first_byte: bool,
+    /// Opening times of phases of handshakes.
+    pub(crate) opening: bool,
     /// Connect and handshake times so far.
     pub(crate) connect: bool,
     /// The class of each step: 0, or another where a watched threshold speaks of it in particular.
@@ -54,6 +56,7 @@ impl Keep {
             response: rows || options.live || needs(&[SeriesName::ResponseTime]),
             service: rows || needs(&[SeriesName::ServiceTime, SeriesName::SendLag]),
             first_byte: needs(&[SeriesName::FirstByte]),
+            opening: needs(&[SeriesName::OpeningTime]),
             connect: needs(&[SeriesName::Connect, SeriesName::Handshake]),
             classes,
             firsts,

@@ -18,8 +18,9 @@ pub use books::Books;
 pub use interval::Part;
 pub use quic::QuicFigures;
 pub use result::{
-    Batching, Bytes, CheckFigures, ConnectionFigures, Cost, Environment, ErrorCount, Figures, OnceFigures,
-    Pauses, PhaseFigures, RunResult, ScriptResult, StepFigures, TlsFacts, Verdict, VerdictLevel,
+    Batching, Bytes, CheckFigures, ConnectionFigures, Cost, Environment, ErrorCount, Figures,
+    HandshakeFigures, OnceFigures, Pauses, PhaseFigures, RunResult, ScriptResult, StepFigures, TlsFacts,
+    Verdict, VerdictLevel,
 };
 pub use series::{Packed, Series};
 pub use timeline::{Row, Timeline};

@@ -2,7 +2,7 @@
 //! from cells at the end.
 
 use super::interval::{Interval, Keep};
-use super::{Books, Bytes, ConnectionFigures, ErrorCount, Figures, Part, Series};
+use super::{Books, Bytes, ConnectionFigures, ErrorCount, Figures, HandshakeFigures, Part, Series};
 use crate::limits;
 use crate::request_log::CoreLog;
 use crate::trace::Trace;
@@ -29,6 +29,8 @@ pub(crate) struct Recorder {
     pub(crate) waited: Vec<u64>,
     /// Of them: never begun.
     pub(crate) dropped: Vec<u64>,
+    /// Connections of phases of handshakes, by phase.
+    pub(crate) handshakes: Vec<Handshakes>,
     /// What the connections did.
     pub(crate) connections: ConnectionFigures,
     /// The times of the present interval, where somebody asked for them.
@@ -59,6 +61,31 @@ pub(crate) struct Times {
     pub(crate) first_byte: u64,
 }
 
+/// What phases of handshakes did.
+#[derive(Default)]
+pub(crate) struct Handshakes {
+    pub(crate) figures: HandshakeFigures,
+    /// Due to begun.
+    pub(crate) lag: Series,
+    /// Opening times since the last snapshot, where they are asked for.
+    since: Option<Series>,
+}
+
+impl Handshakes {
+    fn new(keep: bool) -> Handshakes {
+        Handshakes { since: keep.then(Series::default), ..Handshakes::default() }
+    }
+
+    /// A connection is open, `ns` after it was due.
+    pub(crate) fn opened(&mut self, ns: u64) {
+        self.figures.opened += 1;
+        self.figures.opening_time.record(ns);
+        if let Some(since) = &mut self.since {
+            since.record(ns);
+        }
+    }
+}
+
 /// Counts of a part of the requests, from the start of the run.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Counts {
@@ -67,6 +94,8 @@ struct Counts {
     arrived: u64,
     waited: u64,
     dropped: u64,
+    handshakes_opened: u64,
+    handshakes_failed: u64,
     checks_passed: u64,
     checks_failed: u64,
     bytes: Bytes,
@@ -109,6 +138,7 @@ impl Recorder {
             arrived: vec![0; phases],
             waited: vec![0; phases],
             dropped: vec![0; phases],
+            handshakes: (0..phases).map(|_| Handshakes::new(keep.opening)).collect(),
             connections: ConnectionFigures::default(),
             interval: Interval::new(keep, phases),
             keep: keep.clone(),
@@ -185,6 +215,9 @@ impl Recorder {
                 interval.take(group, &mut figures);
             }
             let (phase, step) = self.keep.named(group);
+            if let (None, Some(since)) = (step, &mut self.handshakes[phase].since) {
+                figures.handshakes.opening_time = std::mem::take(since);
+            }
             parts.push(Part { phase, step, figures });
         }
         parts
@@ -209,6 +242,9 @@ impl Recorder {
             part.arrived = self.arrived[index];
             part.waited = self.waited[index];
             part.dropped = self.dropped[index];
+            let handshakes = &self.handshakes[index].figures;
+            part.handshakes_opened = handshakes.opened;
+            part.handshakes_failed = handshakes.failed;
         }
         counts
     }
@@ -238,6 +274,11 @@ impl Counts {
                 sent: self.bytes.sent - before.bytes.sent,
                 data: self.bytes.data - before.bytes.data,
                 ..Bytes::default()
+            },
+            handshakes: HandshakeFigures {
+                opened: self.handshakes_opened - before.handshakes_opened,
+                failed: self.handshakes_failed - before.handshakes_failed,
+                ..HandshakeFigures::default()
             },
             ..Figures::default()
         }
@@ -296,6 +337,7 @@ impl Cell {
             send_lag,
             first_byte: self.first_byte,
             failed_time: self.failed,
+            handshakes: HandshakeFigures::default(),
             bytes: Bytes { data: self.data, ..Bytes::default() },
         }
     }

@@ -120,8 +120,43 @@ pub struct Figures {
     pub first_byte: Series,
     /// Due to failure, of requests that failed.
     pub failed_time: Series,
+    /// Connections of phases of handshakes.
+    pub handshakes: HandshakeFigures,
     /// Bytes moved for these requests.
     pub bytes: Bytes,
+}
+
+/// What became of the connections that phases of handshakes were to open. With [`Figures::dropped`] they are all that arrived
+/// there.
+#[derive(Clone, Debug, Default)]
+pub struct HandshakeFigures {
+    /// Opened: every handshake was over, that of HTTP/2 too.
+    pub opened: u64,
+    /// Not opened, for whatever reason.
+    pub failed: u64,
+    /// Still being opened at the end.
+    pub abandoned: u64,
+    /// Due to open.
+    pub opening_time: Series,
+}
+
+impl HandshakeFigures {
+    pub(crate) fn merge(&mut self, other: &HandshakeFigures) {
+        self.opened += other.opened;
+        self.failed += other.failed;
+        self.abandoned += other.abandoned;
+        self.opening_time.merge(&other.opening_time);
+    }
+
+    /// Those that were begun.
+    pub fn begun(&self) -> u64 {
+        self.ended() + self.abandoned
+    }
+
+    /// Those that came to an end, good or bad.
+    pub fn ended(&self) -> u64 {
+        self.opened + self.failed
+    }
 }
 
 /// Bytes moved.
@@ -360,12 +395,19 @@ impl Figures {
         self.send_lag.merge(&other.send_lag);
         self.first_byte.merge(&other.first_byte);
         self.failed_time.merge(&other.failed_time);
+        self.handshakes.merge(&other.handshakes);
         self.bytes.merge(&other.bytes);
+    }
+
+    /// Requests that ended, and connections of phases of handshakes.
+    pub fn ended(&self) -> u64 {
+        self.books.ended() + self.handshakes.ended()
     }
 
     /// Failed over ended, 0 if nothing ended.
     pub fn error_rate(&self) -> f64 {
-        if self.books.ended() == 0 { 0.0 } else { self.books.failed as f64 / self.books.ended() as f64 }
+        let failed = self.books.failed + self.handshakes.failed;
+        if self.ended() == 0 { 0.0 } else { failed as f64 / self.ended() as f64 }
     }
 
     /// Final responses of a class: 2 for 2xx.

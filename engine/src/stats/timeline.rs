@@ -33,6 +33,10 @@ pub struct Row {
     pub waited: u64,
     /// Of them: never begun.
     pub dropped: u64,
+    /// Connections of phases of handshakes that were opened.
+    pub handshakes_opened: u64,
+    /// Those that were not.
+    pub handshakes_failed: u64,
     /// Checks that passed.
     pub checks_passed: u64,
     /// Checks that failed.
@@ -72,6 +76,8 @@ impl Row {
             arrived: figures.arrived,
             waited: figures.waited,
             dropped: figures.dropped,
+            handshakes_opened: figures.handshakes.opened,
+            handshakes_failed: figures.handshakes.failed,
             checks_passed: figures.checks_passed,
             checks_failed: figures.checks_failed,
             bytes: figures.bytes,

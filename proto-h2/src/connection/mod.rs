@@ -61,6 +61,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether the server's SETTINGS have come, with which it begins (RFC 9113 section 3.4).
+    pub fn is_greeted(&self) -> bool {
+        self.peer.seen
+    }
+
     /// A connection about to send its preface. Values of the configuration out of range are brought into it.
     pub fn new(config: Config) -> Connection {
         let config = config.clamped();

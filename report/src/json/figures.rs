@@ -38,6 +38,20 @@ pub(super) fn times(into: &mut Map<String, Value>, figures: &Figures) {
     into.extend(fields.map(|(name, s)| (name.to_owned(), series::object(s))));
 }
 
+/// Connections of phases of handshakes; null where none was begun.
+pub(super) fn handshakes(figures: &Figures) -> Value {
+    let handshakes = &figures.handshakes;
+    if handshakes.begun() == 0 {
+        return Value::Null;
+    }
+    json!({
+        "opened": handshakes.opened,
+        "failed": handshakes.failed,
+        "abandoned": handshakes.abandoned,
+        "opening_time": series::object(&handshakes.opening_time),
+    })
+}
+
 /// What else a selection holds.
 pub(super) fn rest(into: &mut Map<String, Value>, figures: &Figures) {
     let status: Map<String, Value> =

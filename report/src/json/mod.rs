@@ -57,6 +57,7 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("exit_code".into(), json!(context.exit_code));
     out.insert("bodies_discarded".into(), json!(context.bodies_discarded));
     figures::times(&mut out, &result.totals);
+    out.insert("handshakes".into(), figures::handshakes(&result.totals));
     let connections = &result.connections;
     out.insert("connect".into(), series::object(&connections.connect));
     out.insert("handshake".into(), series::object(&connections.handshake));
@@ -125,6 +126,7 @@ fn phase(phase: &PhaseFigures) -> Value {
     out.insert("record".into(), json!(phase.record));
     figures::books(&mut out, &phase.figures, phase.elapsed);
     figures::times(&mut out, &phase.figures);
+    out.insert("handshakes".into(), figures::handshakes(&phase.figures));
     figures::rest(&mut out, &phase.figures);
     Value::Object(out)
 }

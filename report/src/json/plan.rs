@@ -232,6 +232,10 @@ fn phase(phase: &Phase, plan: &Plan) -> Value {
         Load::Open(arrivals) => {
             object.insert("arrivals".into(), schedule(arrivals));
         }
+        Load::Handshakes(handshakes) => {
+            object.insert("handshakes".into(), schedule(&handshakes.arrivals));
+            object.insert("hold_s".into(), json!(handshakes.hold.as_secs_f64()));
+        }
     }
     let (name, value) = match phase.stop {
         Stop::After(time) => ("for_s", json!(time.as_secs_f64())),

@@ -10,15 +10,10 @@ use std::time::Duration;
 
 pub(super) fn totals(result: &RunResult, ink: Ink) -> String {
     let (figures, elapsed) = (&result.totals, result.elapsed);
-    let mut out = format!("requests      {}\n", books_line(&figures.books));
-    let errors = percent(figures.error_rate());
-    let errors = if figures.books.failed == 0 { errors } else { ink.bad(&errors) };
-    out += &format!("rate          {}   errors {errors}", rate(counts::rate(figures, elapsed)));
-    if figures.iterations > 0 && figures.iterations != figures.books.ended() {
-        let iterations = counts::per_second(figures.iterations, elapsed);
-        out += &format!("   iterations {} ({})", figures.iterations, rate(iterations));
+    let mut out = handshakes(figures, elapsed, ink);
+    if out.is_empty() || figures.books.started > 0 {
+        out += &requests(figures, elapsed, ink);
     }
-    out.push('\n');
     let tags = tags::of_all(result);
     if !tags.is_empty() {
         out += &format!("tags          {}\n", tags::line(&tags));
@@ -48,6 +43,38 @@ pub(super) fn totals(result: &RunResult, ink: Ink) -> String {
     out
 }
 
+fn requests(figures: &Figures, elapsed: Duration, ink: Ink) -> String {
+    let mut out = format!("requests      {}\n", books_line(&figures.books));
+    let errors = percent(figures.error_rate());
+    let errors = if figures.books.failed == 0 { errors } else { ink.bad(&errors) };
+    out += &format!("rate          {}   errors {errors}", rate(counts::rate(figures, elapsed)));
+    // Each connection of a phase of handshakes is an iteration, and has its own line.
+    let iterations = figures.iterations - figures.handshakes.opened.min(figures.iterations);
+    if iterations > 0 && iterations != figures.books.ended() {
+        let per_second = counts::per_second(iterations, elapsed);
+        out += &format!("   iterations {iterations} ({})", rate(per_second));
+    }
+    out.push('\n');
+    out
+}
+
+/// Phases of handshakes make no requests.
+fn handshakes(figures: &Figures, elapsed: Duration, ink: Ink) -> String {
+    let h = &figures.handshakes;
+    if h.begun() == 0 {
+        return String::new();
+    }
+    let failed = format!("{} failed", h.failed);
+    let failed = if h.failed == 0 { failed } else { ink.bad(&failed) };
+    format!(
+        "handshakes    {} begun = {} opened + {failed} + {} abandoned   ({})\n",
+        h.begun(),
+        h.opened,
+        h.abandoned,
+        rate(counts::per_second(h.opened, elapsed))
+    )
+}
+
 fn books_line(books: &Books) -> String {
     let mut out = format!(
         "{} started = {} succeeded + {} failed + {} abandoned",
@@ -66,12 +93,13 @@ fn seconds(time: Duration) -> String {
 /// The table of times. Response time is the headline; what was never recorded has no row.
 pub(super) fn times(result: &RunResult, ink: Ink) -> String {
     let (t, c) = (&result.totals, &result.connections);
-    let rows: [(&str, &Series); 9] = [
+    let rows: [(&str, &Series); 10] = [
         ("response time", &t.response_time),
         ("service time", &t.service_time),
         ("send lag", &t.send_lag),
         ("first byte", &t.first_byte),
         ("until failure", &t.failed_time),
+        ("opening time", &t.handshakes.opening_time),
         ("connect", &c.connect),
         ("handshake", &c.handshake),
         ("ready", &c.ready),
@@ -152,9 +180,14 @@ fn selections(what: &str) -> Table {
     ])
 }
 
-/// Response times here: the headline.
+/// Response times here, the headline; where there are handshakes and no requests, those.
 fn selection(name: String, figures: &Figures, elapsed: Duration) -> Vec<String> {
-    let (b, s) = (&figures.books, &figures.response_time);
+    let h = &figures.handshakes;
+    let (mut b, mut s) = (figures.books, &figures.response_time);
+    if b.started == 0 && h.begun() > 0 {
+        (b.started, b.succeeded, b.failed, b.abandoned) = (h.begun(), h.opened, h.failed, h.abandoned);
+        s = &h.opening_time;
+    }
     let at = |ns: u64| if s.count() == 0 { "-".to_owned() } else { time(ns as f64) };
     vec![
         name,
@@ -162,7 +195,7 @@ fn selection(name: String, figures: &Figures, elapsed: Duration) -> Vec<String> 
         b.succeeded.to_string(),
         b.failed.to_string(),
         b.abandoned.to_string(),
-        rate(counts::rate(figures, elapsed)),
+        rate(counts::per_second(b.succeeded, elapsed)),
         percent(figures.error_rate()),
         at(s.quantile_ns(0.5)),
         at(s.quantile_ns(0.9)),

@@ -69,11 +69,15 @@ fn began(c: &ConnectionFigures) -> String {
 /// Over the whole run, warm-up included: CPU time cannot be told apart by phase.
 pub(super) fn cost(result: &RunResult) -> String {
     let cost = &result.cost;
-    let ended = counts::ended_in_all_phases(result).max(1) as f64;
+    let handshakes: u64 = result.phases.iter().map(|p| p.figures.handshakes.ended()).sum();
+    let (ended, each) = match counts::ended_in_all_phases(result) {
+        0 if handshakes > 0 => (handshakes as f64, "handshake"),
+        ended => (ended.max(1) as f64, "request"),
+    };
     let per_request = |t: std::time::Duration| time(t.as_nanos() as f64 / ended);
     let switches = cost.voluntary_switches + cost.involuntary_switches;
     let mut out = format!(
-        "client cost   {} CPU per request ({} user + {} system), {:.3} context switches per request",
+        "client cost   {} CPU per {each} ({} user + {} system), {:.3} context switches per {each}",
         per_request(cost.user + cost.system),
         per_request(cost.user),
         per_request(cost.system),

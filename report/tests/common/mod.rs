@@ -154,6 +154,12 @@ pub fn figures() -> Figures {
         first_byte: series(&[900, 1_900, 2_900, 3_900, 4_900, 149_000]),
         failed_time: series(&[700, 30_000_000, 900]),
         bytes: Bytes { received: 3_196, sent: 1_000, headers: 561, headers_decoded: 2_178, data: 2_310 },
+        handshakes: HandshakeFigures {
+            opened: 2,
+            failed: 1,
+            abandoned: 1,
+            opening_time: series(&[700, 800]),
+        },
     }
 }
 
@@ -220,6 +226,8 @@ pub fn timeline() -> Timeline {
             arrived: 5,
             waited: 2,
             dropped: 1,
+            handshakes_opened: 2,
+            handshakes_failed: 1,
             checks_passed: 6,
             checks_failed: 1,
             bytes: figures().bytes,

@@ -1,8 +1,8 @@
-//! The open model of a phase: `rate`, `arrivals`, `stairs`, `backlog`, `replay`; and ramps of users.
+//! The open model of a phase: `rate`, `handshakes`, `arrivals`, `stairs`, `backlog`, `replay`; and ramps of users.
 
 use crate::limits;
 use crate::place;
-use crate::plan::{Arrivals, Backlog, Curve, Load, Spread, Stop};
+use crate::plan::{Arrivals, Backlog, Curve, Handshakes, Load, Spread, Stop};
 use crate::rate::{RateError, parse_rate};
 use crate::reader::{Fields, Reader};
 use crate::replay;
@@ -15,6 +15,10 @@ use std::time::Duration;
 /// Keys that make sense with a schedule alone.
 const ONLY_OPEN: &[&str] = &["arrivals", "stairs", "users_max", "backlog"];
 
+/// Keys that make sense with users alone.
+const ONLY_REQUESTS: &[&str] =
+    &["users", "rate", "replay", "users_max", "iterations_per_user", "scenarios", "think"];
+
 /// What makes the iterations of a phase begin, and how many users it has at most. `places`: what the connections hold, where
 /// the plan says so.
 pub(super) fn read(
@@ -24,6 +28,13 @@ pub(super) fn read(
     places: Option<NonZeroU32>,
 ) -> Option<(NonZeroU32, Load)> {
     let (rate, replayed) = (phase.get("rate"), phase.get("replay"));
+    if let Some(entry) = phase.get("handshakes") {
+        return handshakes(reader, phase, entry, stop);
+    }
+    if let Some(hold) = phase.get("hold") {
+        let message = "`hold` is how long a connection of a phase of handshakes is kept";
+        return reader.fail(hold.key_span, message, "give the phase `handshakes: 100/s`, or leave it out");
+    }
     if let (Some(_), Some(second)) = (rate, replayed) {
         return reader.fail(second.key_span, "the phase has a rate already", "give `rate` or `replay`");
     }
@@ -55,6 +66,32 @@ pub(super) fn read(
         );
     }
     Some((users?, Load::Open(Arrivals { curve, spread, backlog: backlog? })))
+}
+
+/// Connections at a rate of their own. How many there may be at a time is known when `connections` are.
+fn handshakes(
+    reader: &mut Reader<'_>,
+    phase: &Fields<'_>,
+    entry: &Entry,
+    stop: Option<Stop>,
+) -> Option<(NonZeroU32, Load)> {
+    if let Some(other) = ONLY_REQUESTS.iter().find_map(|key| phase.get(key)) {
+        let message =
+            format!("a phase of handshakes makes no requests: {} has no meaning", quote(&other.key));
+        let label = match other.key.as_str() {
+            "users_max" => "`connections: max` is how many there are at a time, at most",
+            _ => "leave it out, or make it a phase of its own",
+        };
+        return reader.fail(other.key_span, message, label);
+    }
+    let curve = curve(reader, phase, entry, stop);
+    let (spread, backlog) = (spread(reader, phase), backlog(reader, phase));
+    let hold = match phase.get("hold") {
+        Some(entry) => reader.duration(entry)?,
+        None => Duration::ZERO,
+    };
+    let arrivals = Arrivals { curve: curve?, spread: spread?, backlog: backlog? };
+    Some((NonZeroU32::MIN, Load::Handshakes(Handshakes { arrivals, hold })))
 }
 
 /// Users at most of a schedule.

@@ -216,7 +216,12 @@ pub(crate) fn connections(
     Width { width, multiplexed }: Width,
 ) -> Option<Connections> {
     // More users than are allowed are refused elsewhere.
-    let users = NonZeroU32::new(most_users(tracks, phases)).unwrap_or(NonZeroU32::MIN);
+    let users = most_users(tracks, phases, |p| p.load.makes_requests());
+    let users = match !phases.is_empty() && phases.iter().all(|p| !p.load.makes_requests()) {
+        true => limits::DEFAULT_USERS_MAX,
+        false => users,
+    };
+    let users = NonZeroU32::new(users).unwrap_or(NonZeroU32::MIN);
     let width = NonZeroU32::new(width).unwrap_or(NonZeroU32::MIN);
     let mut connections = Connections {
         max: users,
@@ -275,6 +280,16 @@ pub(crate) fn connections(
         }
     }
     Some(connections)
+}
+
+/// Of handshakes there are as many at a time as there may be connections, or where the plan does not say, as many as a schedule
+/// has users.
+pub(crate) fn bound_handshakes(plan: &Fields<'_>, phases: &mut [Phase], max: NonZeroU32) {
+    let most = match places(plan) {
+        Some(_) => max,
+        None => NonZeroU32::new(limits::DEFAULT_USERS_MAX).map_or(max, |default| default.max(max)),
+    };
+    phases.iter_mut().filter(|p| !p.load.makes_requests()).for_each(|p| p.users = most);
 }
 
 /// How many requests the plan's connections hold at a time, where it says how many there are. Errors are [`connections`]'

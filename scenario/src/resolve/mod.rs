@@ -86,7 +86,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         (None, Some(_)) => None,
         (None, None) => phases::read(reader, &fields, whole),
     };
-    let (phases, tracks) = course.map_or((None, vec![]), |c| (Some(c.phases), c.tracks));
+    let (mut phases, tracks) = course.map_or((None, vec![]), |c| (Some(c.phases), c.tracks));
     let names_known = reader.problems.count() == before;
     let width = scenarios.iter().flatten().flat_map(|s| &s.program).map(|p| p.width()).max().unwrap_or(1);
     let multiplexed = matches!(protocol, Some(Protocol::H2 | Protocol::H2c | Protocol::H3));
@@ -94,6 +94,12 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let stretches = phases.as_deref().unwrap_or(&[]);
     let connections = connections::connections(reader, &fields, stretches, &tracks, width);
     can_meet(reader, stretches, &tracks);
+    if let (Some(phases), Some(connections)) = (&mut phases, &connections) {
+        connections::bound_handshakes(&fields, phases, connections.max);
+    }
+    for entry in phases::of_handshakes(&fields).0 {
+        targets.wants_default(reader, entry);
+    }
     let mut lists = [&mut targets, &mut targets_before, &mut targets_after];
     targets::redirect(reader, &fields, &mut lists);
     for targets in lists {
@@ -159,7 +165,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
 
 /// So many users as are waited for must be able to come.
 fn can_meet(reader: &mut Reader<'_>, phases: &[Phase], tracks: &[Track]) {
-    let Some(most) = NonZeroU32::new(most_users(tracks, phases)) else { return };
+    let Some(most) = NonZeroU32::new(most_users(tracks, phases, |p| p.load.makes_requests())) else { return };
     for (meeting, span) in reader.scope.meetings.iter().filter(|(meeting, _)| meeting.users > most) {
         let message = format!("{} users never meet", meeting.users);
         reader.problems.add(*span, message, format!("no phase has more than {most}"));

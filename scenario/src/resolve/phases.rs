@@ -19,6 +19,16 @@ pub(crate) struct Course {
     pub tracks: Vec<Track>,
 }
 
+/// The phases of the plan that are of handshakes, and whether all are: such a plan needs no scenarios.
+pub(crate) fn of_handshakes<'n>(plan: &Fields<'n>) -> (Vec<&'n Entry>, bool) {
+    let Some(Kind::List(phases)) = plan.get("phases").map(|entry| &entry.value.kind) else {
+        return (vec![], false);
+    };
+    let found: Vec<&Entry> = phases.iter().filter_map(|phase| phase.entry("handshakes")).collect();
+    let all = !found.is_empty() && found.len() == phases.len();
+    (found, all)
+}
+
 /// Reads the phases of the plan, and those that scenarios have of their own.
 pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> Option<Course> {
     let scenarios = plan.get("scenarios").map_or(&[][..], |entry| match &entry.value.kind {
@@ -28,7 +38,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
     let of = |entry: &Entry| entry.value.entry("phases").is_some();
     let shared: Vec<usize> = (0..scenarios.len()).filter(|&i| !of(&scenarios[i])).collect();
     let entry = match plan.get("phases") {
-        Some(entry) if shared.is_empty() && !scenarios.is_empty() => {
+        Some(entry) if shared.is_empty() && !scenarios.is_empty() && !of_handshakes(plan).1 => {
             let label = "every scenario has phases of its own";
             return reader.fail(entry.key_span, "no scenario goes through these phases", label);
         }
@@ -62,7 +72,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
         let span = entry.map_or(whole, |e| e.key_span);
         return reader.fail(span, "no phase is recorded", "the result would be empty");
     }
-    let alone = shared.len() == scenarios.len();
+    let alone = shared.len() == scenarios.len() && tracks.len() < 2;
     Some(Course { phases, tracks: if alone { Vec::new() } else { tracks } })
 }
 

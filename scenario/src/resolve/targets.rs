@@ -84,6 +84,19 @@ impl Targets {
         Some((0, path))
     }
 
+    /// A key of the plan has no meaning without its `target`.
+    pub fn wants_default(&mut self, reader: &mut Reader<'_>, entry: &Entry) {
+        if self.no_default && !self.missing_noted {
+            self.missing_noted = true;
+            let message = format!("the plan has no `target`, which {} goes to", quote(&entry.key));
+            reader.problems.add(
+                entry.key_span,
+                message,
+                "add `target: https://...` or `target: builtin+tls`",
+            );
+        }
+    }
+
     fn index(&mut self, reader: &mut Reader<'_>, target: Target, place: Span) -> Option<usize> {
         if let Some(at) = self.list.iter().position(|t| *t == target) {
             return Some(at);

@@ -13,7 +13,6 @@ pub(super) fn of(place: &str, key: &str) -> Option<(Shape, &'static str)> {
 /// Keys without which a map is none.
 pub(super) const REQUIRED: &[(&str, &str)] = &[
     ("the plan", "version"),
-    ("the plan", "scenarios"),
     ("a scenario", "steps"),
     ("a choice", "steps"),
     ("a fragment", "steps"),
@@ -362,6 +361,13 @@ pub(super) const KEYS: &[(&str, &str, Shape, &str)] = &[
     ("a phase", "name", text, "Its name in results"),
     ("a phase", "users", users, "Closed model: virtual users, or a ramp such as 0..100"),
     ("a phase", "rate", rates, "Open model: iterations per time such as 500/s, or a ramp such as 0/s..500/s"),
+    (
+        "a phase",
+        "handshakes",
+        rates,
+        "Connections opened per time, without requests, such as 500/s or 0/s..500/s",
+    ),
+    ("a phase", "hold", time, "How long such a connection is kept"),
     ("a phase", "arrivals", text, "even, poisson or burst(N)"),
     ("a phase", "stairs", count, "A ramp in so many equal stairs"),
     ("a phase", "replay", || part_or("replay", text()), "A file with the times at which iterations begin"),

@@ -37,6 +37,10 @@ pub fn schema() -> Value {
             { "properties": { "scenarios": { "additionalProperties": { "required": ["phases"] } } } },
         ]),
     );
+    // Phases of handshakes need no scenario.
+    let of_handshakes = json!({ "items": { "required": ["handshakes"] } });
+    let alone = json!({ "required": ["phases"], "properties": { "phases": of_handshakes } });
+    map.insert("allOf".into(), json!([{ "anyOf": [{ "required": ["scenarios"] }, alone] }]));
     map.insert("definitions".into(), Value::Object(definitions));
     plan
 }
