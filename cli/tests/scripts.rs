@@ -3,7 +3,7 @@
 mod common;
 
 use common::plan::{ALL, Going, Http, PlanFile, checks, number, plan, reasons, run, seen};
-use common::{Server, assert_balanced, json, loadgen, stderr};
+use common::{Server, assert_balanced, json, loadgen, stderr, with_peak};
 use serde_json::Value;
 
 #[test]
@@ -402,13 +402,51 @@ fn what_goes_wrong_at_run_time_has_a_name_and_the_run_goes_on() {
 
 #[test]
 fn a_lost_connection_ends_an_iteration_that_needs_its_answer() {
-    let server = Server::start();
-    let steps = "\n      - get: /fault/reset\n        name: n\n        extract: { x: { body: true } }\n      - get: /any/never";
-    let result = run(&server, Http::H1, "reset", "", steps, "users: 2, iterations: 6", &[]);
-    let all = reasons(&result);
-    assert_eq!(all.iter().map(|(_, n)| n).sum::<u64>(), 6, "{all:?}");
-    assert!(all.iter().all(|(reason, _)| reason.starts_with("n: ")), "{all:?}");
-    assert_eq!(seen(&server.stats(), "/any/never"), 0);
+    for http in ALL {
+        let server = Server::start();
+        let steps = "\n      - get: /fault/reset\n        name: n\n        extract: { x: { body: true } }\n      - get: /any/never";
+        let result = run(&server, http, "reset", "", steps, "users: 2, iterations: 6", &[]);
+        let all = reasons(&result);
+        assert_eq!(all.iter().map(|(_, n)| n).sum::<u64>(), 6, "{http:?} {all:?}");
+        assert!(all.iter().all(|(reason, _)| reason.starts_with("n: ")), "{http:?} {all:?}");
+        assert_eq!(seen(&server.stats(), "/any/never"), 0, "{http:?}");
+    }
+}
+
+#[test]
+fn bodies_of_ten_gigabytes_end_at_the_time_limit_and_are_not_kept() {
+    // What is looked at is kept to its limit, and of what is not, nothing.
+    for (what, reason, more) in [
+        (
+            "kept",
+            Some("n: no complete answer within the request timeout"),
+            "body_limit: 100000, extract: { x: { regex: nowhere } }",
+        ),
+        ("seen", None, "check: { body_includes: nowhere }"),
+        ("passed", None, "check: { status: 200 }"),
+    ] {
+        for http in ALL {
+            let server = Server::start();
+            let steps = format!(
+                "      - {{ get: '/any/large?s=10g', name: n, timeout: 300ms, {more} }}\n      - get: /any/next"
+            );
+            let text = plan(&server, http, "", &steps, "users: 2, iterations: 6");
+            let file = PlanFile::new(&format!("large-{what}-{http:?}"), &text);
+            let (output, peak) = with_peak(&["-f", file.path(), "--format", "json"]);
+            let result = json(&output);
+            assert_balanced(&result);
+            let stats = server.stats();
+            assert_eq!(number(&result["iterations"]), 6, "{http:?} {what} {result}");
+            assert_eq!(seen(&stats, "/any/large"), 6, "{http:?} {what} {stats}");
+            // The run goes on: with the next iteration, or with the next step where nothing was needed of this one.
+            let next = if reason.is_some() { 0 } else { 6 };
+            assert_eq!(seen(&stats, "/any/next"), next, "{http:?} {what}");
+            let expected: Vec<(String, u64)> = reason.iter().map(|r| ((*r).to_owned(), 6)).collect();
+            assert_eq!(reasons(&result), expected, "{http:?} {what}");
+            assert_eq!(number(&result["failed"]), 6, "{http:?} {what} {result}");
+            assert!(peak < 64 << 10, "{http:?} {what}: {peak} KiB of memory");
+        }
+    }
 }
 
 #[test]

@@ -25,6 +25,30 @@ pub fn loadgen(args: &[&str]) -> Output {
     command(args).output().expect("the binary starts")
 }
 
+/// The same, and the most memory that it had, in KiB.
+pub fn with_peak(args: &[&str]) -> (Output, i64) {
+    use std::os::unix::process::ExitStatusExt as _;
+    let mut child =
+        command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut said = child.stderr.take().expect("piped");
+    let stderr = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        said.read_to_end(&mut all).map(|_| all)
+    });
+    let mut stdout = Vec::new();
+    child.stdout.take().expect("piped").read_to_end(&mut stdout).expect("a pipe");
+    let (mut status, pid) = (0, i32::try_from(child.id()).expect("a pid"));
+    // SAFETY: a zeroed `rusage` is one, and `wait4` writes to both places, which live here. The child is waited for nowhere else.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::wait4(pid, &mut status, 0, &mut usage), pid);
+        usage
+    };
+    let stderr = stderr.join().expect("a thread").expect("a pipe");
+    let status = std::process::ExitStatus::from_raw(status);
+    (Output { status, stdout, stderr }, usage.ru_maxrss)
+}
+
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
 }
