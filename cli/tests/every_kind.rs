@@ -440,6 +440,8 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("aws.service", "scripts.rs", "requests_are_signed_for_aws"),
     ("phase.scenarios", "load_shapes.rs", "phases_choose_scenarios_and_scale_pauses"),
     ("phase.think", "load_shapes.rs", "phases_choose_scenarios_and_scale_pauses"),
+    ("phase.handshakes", "handshakes.rs", "beside_scenarios_and_between_phases_of_requests"),
+    ("phase.hold", "../../engine/tests/handshakes.rs", "connections_are_held_and_bound_what_may_be_opened"),
     ("step.tags", "tags.rs", "the_figures_of_a_tag_are_those_of_its_steps"),
     ("step.protocol", "protocols.rs", "steps_of_a_scenario_speak_several_protocols"),
 ];

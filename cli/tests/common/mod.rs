@@ -26,6 +26,7 @@ pub fn loadgen(args: &[&str]) -> Output {
 }
 
 /// The same, and the most memory that it had, in KiB.
+#[allow(clippy::zombie_processes, reason = "it is waited for by its number, which also says what it used")]
 pub fn with_peak(args: &[&str]) -> (Output, i64) {
     use std::os::unix::process::ExitStatusExt as _;
     let mut child =
