@@ -70,6 +70,13 @@ pub const LOW_WATER_MIN: u64 = 24 * 1024;
 pub const LOW_WATER_MAX: u64 = 256 * 1024;
 /// Over TLS up to one record may already lie in the TLS layer, unseen by the socket.
 pub const TLS_RECORD: u64 = 17 * 1024;
+/// The longest record on the wire: a header, 2^14 bytes, and what TLS 1.2 lets encryption add (RFC 5246 section 6.2.3).
+pub const TLS_RECORD_MAX: usize = 5 + 16 * 1024 + 2048;
+/// Bytes of records kept for one connection until they can be read: a handshake message of 64 KiB, beyond which rustls refuses
+/// it, with some of the records around it.
+pub const TLS_PENDING: usize = 5 * TLS_RECORD_MAX;
+/// Memory for records that come in pieces that a core keeps for the next ones: the receives of a turn leave few such.
+pub const TLS_PIECES: usize = 32;
 
 /// Distinct causes of failure kept with their text; further ones are counted under the last.
 pub const ERROR_CAUSES: usize = 64;

@@ -1,28 +1,28 @@
 //! TLS on the data plane: this file and those below it are the only ones that name rustls.
 //!
 //! [`TlsSetup`] is made once per run from the plan and shared; a [`TlsSession`] is the TLS of one connection, sans-IO:
-//! records in, plaintext out, and the other way. The buffered API of rustls is used because the unbuffered one brought
-//! nothing (see `docs/decisions/`).
+//! records in, plaintext out, and the other way.
 
+mod session;
 mod sessions;
+mod suites;
+#[cfg(test)]
+mod tests;
 
 use crate::certificate;
 use crate::stats::TlsFacts;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 pub(crate) use rustls_pki_types::ServerName;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use scenario::plan::{Identity, Mix, Tls, TlsVersion};
+pub(crate) use session::{Pieces, TlsSession};
 use sessions::{Access, Sessions};
 use std::cell::Cell;
-use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,10 +113,8 @@ impl TlsSetup {
     /// The TLS of a new connection to this server name.
     pub(crate) fn session(&self, name: &ServerName<'static>, opening: Opening) -> Result<TlsSession, String> {
         let config = self.configs[opening as usize].clone();
-        let mut tls = ClientConnection::new(config, name.clone()).map_err(|e| e.to_string())?;
-        // Bounded by what the core hands over in one go, see `limits::SEND_CHUNK`.
-        tls.set_buffer_limit(None);
-        Ok(TlsSession { tls })
+        let tls = UnbufferedClientConnection::new(config, name.clone()).map_err(|e| e.to_string())?;
+        Ok(TlsSession::new(tls))
     }
 }
 
@@ -124,105 +122,6 @@ impl TlsSetup {
 pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(host.to_owned())
         .map_err(|_| format!("\"{host}\" is not a server name that TLS can use"))
-}
-
-/// The TLS of one connection.
-pub(crate) struct TlsSession {
-    tls: ClientConnection,
-}
-
-/// What came of feeding records.
-pub(crate) struct Fed {
-    /// The peer closed its side in order.
-    pub(crate) closed: bool,
-}
-
-impl TlsSession {
-    /// Whether the handshake still goes on.
-    #[inline]
-    pub(crate) fn is_handshaking(&self) -> bool {
-        self.tls.is_handshaking()
-    }
-
-    /// Takes received bytes (errors are in words for people, with the remedy where there is one) and hands each piece of plaintext to `plain`.
-    pub(crate) fn feed(&mut self, mut records: &[u8], mut plain: impl FnMut(&[u8])) -> Result<Fed, String> {
-        let mut closed = false;
-        loop {
-            if !records.is_empty() && !closed {
-                self.tls.read_tls(&mut records).map_err(|e| e.to_string())?;
-            }
-            let state = self.tls.process_new_packets().map_err(|e| explain(&e))?;
-            closed |= state.peer_has_closed();
-            if state.plaintext_bytes_to_read() > 0 {
-                let mut reader = self.tls.reader();
-                while let Ok(piece) = reader.fill_buf() {
-                    if piece.is_empty() {
-                        break;
-                    }
-                    plain(piece);
-                    let n = piece.len();
-                    reader.consume(n);
-                }
-            }
-            if records.is_empty() || closed {
-                return Ok(Fed { closed });
-            }
-        }
-    }
-
-    /// Seals plaintext; the records wait for [`TlsSession::take_output`].
-    pub(crate) fn seal(&mut self, plain: &[u8]) {
-        self.tls.writer().write_all(plain).expect("the buffer has no limit");
-    }
-
-    /// Whether there are records to send.
-    #[inline]
-    pub(crate) fn wants_output(&self) -> bool {
-        self.tls.wants_write()
-    }
-
-    /// Appends the records to send.
-    pub(crate) fn take_output(&mut self, out: &mut Vec<u8>) {
-        while self.tls.wants_write() {
-            self.tls.write_tls(out).expect("a Vec takes every byte");
-        }
-    }
-
-    /// Says goodbye.
-    pub(crate) fn close(&mut self) {
-        self.tls.send_close_notify();
-    }
-
-    /// Whether the handshake, now over, resumed an earlier session.
-    pub(crate) fn resumed(&self) -> bool {
-        self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
-    }
-
-    /// Whether a ticket of TLS 1.3 may come yet and none has.
-    pub(crate) fn awaits_ticket(&self) -> bool {
-        self.tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
-            && self.tls.tls13_tickets_received() == 0
-    }
-
-    /// The protocol that ALPN agreed on.
-    pub(crate) fn alpn(&self) -> Option<&[u8]> {
-        self.tls.alpn_protocol()
-    }
-
-    /// What was agreed on.
-    pub(crate) fn facts(&self) -> TlsFacts {
-        let version = match self.tls.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_3) => TLS13.into(),
-            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".into(),
-            other => format!("{other:?}"),
-        };
-        let cipher = self.tls.negotiated_cipher_suite().map(|s| iana_name(s.suite())).unwrap_or_default();
-        let group =
-            self.tls.negotiated_key_exchange_group().map(|g| group_name(g.name())).unwrap_or_default();
-        let leaf = self.tls.peer_certificates().and_then(|c| c.first());
-        let certificate = leaf.and_then(|c| key_of(c)).unwrap_or_default();
-        TlsFacts { version, cipher, group, certificate, resumed: self.resumed() }
-    }
 }
 
 /// What was agreed on in a handshake of QUIC's, which is done by the same library.
@@ -369,7 +268,7 @@ fn roots(ca: Option<&Path>) -> Result<(RootCertStore, Vec<CertificateDer<'static
 
 /// The suites and groups of the plan; AES-128-GCM first and the classical groups where it names none, as h2load does.
 fn provider(tls: &Tls) -> Result<CryptoProvider, String> {
-    let all = aws_lc_rs::ALL_CIPHER_SUITES;
+    let all = suites::all();
     let mut provider = aws_lc_rs::default_provider();
     if tls.ciphers.is_empty() {
         provider.cipher_suites = all.to_vec();
@@ -623,33 +522,5 @@ fn explain_certificate(error: &CertificateError, shown: Option<&Chain>) -> Strin
         C::BadSignature => "the signature of the server's certificate is not its issuer's".into(),
         C::Revoked => "the server's certificate was revoked".into(),
         other => format!("the server's certificate does not hold: {other}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn openssl_names_are_understood() {
-        for (openssl, iana) in [
-            ("ECDHE-RSA-AES128-GCM-SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
-            ("ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
-            ("ECDHE-RSA-CHACHA20-POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
-            ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
-        ] {
-            assert_eq!(openssl_to_iana(openssl), iana);
-            assert!(aws_lc_rs::ALL_CIPHER_SUITES.iter().any(|s| iana_name(s.suite()) == iana), "{iana}");
-        }
-    }
-
-    #[test]
-    fn aes_128_gcm_comes_first_and_a_list_is_obeyed() {
-        let first = |tls: &Tls| iana_name(provider(tls).unwrap().cipher_suites[0].suite());
-        assert!(first(&Tls::default()).contains("AES_128_GCM"));
-        let chosen = Tls { ciphers: vec!["ECDHE-RSA-AES256-GCM-SHA384".into()], ..Tls::default() };
-        assert_eq!(first(&chosen), "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384");
-        let unknown = Tls { ciphers: vec!["RC4-MD5".into()], ..Tls::default() };
-        assert!(provider(&unknown).unwrap_err().contains("RC4-MD5"));
     }
 }

@@ -291,3 +291,48 @@ fn what_comes_with_the_end_of_the_handshake_is_heard() {
         assert_eq!((server.requests(), result.connections.opened), (40, 4));
     }
 }
+
+/// Bodies of several records whose keys change on the way, over and over, and whose bytes leave in odd pieces (RFC 8446 section
+/// 4.6.3). Our side answers with new keys of its own.
+#[test]
+fn keys_change_in_the_middle_of_a_body() {
+    const BODY: usize = 40_000;
+    let config = config(ONLY_13, None);
+    let server = Hostile::new(move |visit| {
+        let connection = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(connection, visit.stream.try_clone()?);
+        stream.conn.set_buffer_limit(None);
+        loop {
+            let (mut head, mut piece) = (Vec::new(), [0; 4096]);
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut piece)? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    n => head.extend_from_slice(&piece[..n]),
+                }
+            }
+            visit.count();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {BODY}\r\n\r\n");
+            stream.conn.writer().write_all(head.as_bytes())?;
+            stream.conn.writer().write_all(&[b'a'; BODY / 2])?;
+            stream.conn.refresh_traffic_keys().map_err(io::Error::other)?;
+            stream.conn.writer().write_all(&[b'b'; BODY / 2])?;
+            let mut records = Vec::new();
+            while stream.conn.wants_write() {
+                stream.conn.write_tls(&mut records)?;
+            }
+            for piece in records.chunks(7001) {
+                stream.sock.write_all(piece)?;
+            }
+        }
+    });
+    let result = run(plan(&server));
+    let books = result.totals.books;
+    assert_eq!(
+        (books.succeeded, server.requests()),
+        (40, 40),
+        "{:?} {}",
+        result.totals.errors,
+        causes(&result)
+    );
+    assert_eq!((result.connections.opened, result.totals.bytes.data), (4, 40 * BODY as u64));
+}

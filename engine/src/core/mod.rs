@@ -47,7 +47,7 @@ use crate::stats::interval::{Grid, Keep};
 use crate::stats::recorder::Recorder;
 use crate::stats::{Batching, Books, Bytes, Part, Pauses, Series, TlsFacts};
 use crate::timers::{Owner, Timers};
-use crate::tls::{ServerName, TlsSetup};
+use crate::tls::{Pieces, ServerName, TlsSetup};
 use crate::trace::{Exchange, Trace};
 use crate::{Options, Pacing};
 use arrivals::Until;
@@ -323,6 +323,7 @@ pub(crate) struct Core<'a, D, C> {
     datagrams: Vec<proto_h3::Received>,
     /// Plaintext on its way into TLS, or datagrams on theirs to the kernel.
     scratch: Vec<u8>,
+    pieces: Pieces,
     told: Vec<Told>,
     /// Links in state `Open`.
     open: u32,
@@ -404,6 +405,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             touched: Vec::new(),
             datagrams: Vec::new(),
             scratch: Vec::new(),
+            pieces: Pieces::default(),
             told: Vec::new(),
             open: 0,
             stopping: false,

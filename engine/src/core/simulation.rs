@@ -399,6 +399,9 @@ impl Driver for Network {
     fn bytes(&self, chunk: &Chunk) -> &[u8] {
         &self.chunks[usize::from(chunk.buffer)]
     }
+    fn bytes_mut(&mut self, chunk: &Chunk) -> &mut [u8] {
+        &mut self.chunks[usize::from(chunk.buffer)]
+    }
     fn release(&mut self, chunk: Chunk) {
         self.free.push(chunk.buffer);
     }

@@ -476,14 +476,17 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let fed = match &mut link.http {
             Some(http) => {
                 let mut notes = notes!(self, link, now);
-                let bytes = self.io.bytes(&chunk);
-                tls.feed(bytes, |plain| http.handle_input(now, ByteInput::Bytes(plain), &mut notes))
+                let records = self.io.bytes_mut(&chunk);
+                tls.feed(records, &mut self.pieces, |plain| {
+                    http.handle_input(now, ByteInput::Bytes(plain), &mut notes);
+                })
             }
             None => {
                 // A server that speaks first (HTTP/2) may do so in the segment that ends the handshake.
                 let early = &mut self.scratch;
                 early.clear();
-                tls.feed(self.io.bytes(&chunk), |plain| early.extend_from_slice(plain))
+                let records = self.io.bytes_mut(&chunk);
+                tls.feed(records, &mut self.pieces, |plain| early.extend_from_slice(plain))
             }
         };
         self.io.release(chunk);
@@ -752,7 +755,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                             .is_some()
                     {}
                     if !self.scratch.is_empty() {
-                        tls.seal(&self.scratch);
+                        tls.seal(&self.scratch, &mut out);
                     }
                 }
                 tls.take_output(&mut out);

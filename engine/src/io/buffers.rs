@@ -80,11 +80,23 @@ impl Buffers {
     /// The bytes of a chunk.
     #[inline]
     pub(super) fn bytes(&self, chunk: &Chunk) -> &[u8] {
-        let start = usize::from(chunk.buffer) * self.size + chunk.offset as usize;
         // SAFETY: `take` checked that the range lies in this buffer, so it lies in the mapping; the kernel has finished
         // with these bytes and does not write them again before `release` gives the buffer back, which needs `&mut self`
         // and the chunk itself, so no such slice is alive then.
-        unsafe { std::slice::from_raw_parts(self.memory.base.add(start), chunk.len as usize) }
+        unsafe { std::slice::from_raw_parts(self.memory.base.add(self.start(chunk)), chunk.len as usize) }
+    }
+
+    /// The bytes of a chunk, to be changed.
+    #[inline]
+    pub(super) fn bytes_mut(&mut self, chunk: &Chunk) -> &mut [u8] {
+        // SAFETY: as for `bytes`; and `&mut self` keeps every other such slice away as long as this one lives.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.base.add(self.start(chunk)), chunk.len as usize) }
+    }
+
+    /// Where in the memory a chunk starts.
+    #[inline]
+    fn start(&self, chunk: &Chunk) -> usize {
+        usize::from(chunk.buffer) * self.size + chunk.offset as usize
     }
 
     /// Gives the buffer back if this was its last chunk. Visible to the kernel after `publish`.

@@ -162,6 +162,8 @@ pub trait Driver {
     fn next(&mut self) -> Option<Completion>;
     /// The bytes of a chunk.
     fn bytes(&self, chunk: &Chunk) -> &[u8];
+    /// The same, to be changed: TLS is decrypted in place.
+    fn bytes_mut(&mut self, chunk: &Chunk) -> &mut [u8];
     /// Gives a chunk's memory back.
     fn release(&mut self, chunk: Chunk);
     /// A send buffer of the driver's, empty. Comes back with `Sent`; give it to [`Driver::recycle`].

@@ -613,6 +613,11 @@ impl Driver for Uring {
     }
 
     #[inline]
+    fn bytes_mut(&mut self, chunk: &Chunk) -> &mut [u8] {
+        self.buffers[usize::from(chunk.group)].bytes_mut(chunk)
+    }
+
+    #[inline]
     fn release(&mut self, chunk: Chunk) {
         self.buffers[usize::from(chunk.group)].release(chunk);
     }

@@ -472,6 +472,11 @@ impl Driver for Monoio {
     }
 
     #[inline]
+    fn bytes_mut(&mut self, chunk: &Chunk) -> &mut [u8] {
+        &mut self.memory[usize::from(chunk.buffer)][..chunk.len as usize]
+    }
+
+    #[inline]
     fn release(&mut self, chunk: Chunk) {
         self.free_memory.push(chunk.buffer);
     }
