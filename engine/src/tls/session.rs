@@ -217,7 +217,7 @@ impl TlsSession {
             return;
         }
         loop {
-            // There is nothing whole in it, but it stays what the library finds before what it has read.
+            // There is nothing whole to read in `pending`, but the library counts on what it has left there.
             match self.tls.process_tls_records(&mut self.pending).state {
                 Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out),
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
@@ -276,8 +276,8 @@ fn whole(records: &[u8]) -> usize {
     end
 }
 
-/// How many bytes the record that starts here still lacks, as far as that is known: one that has come to its length may have
-/// been read by the header alone.
+/// How many bytes the record that starts here still lacks, or its header where that is not whole. Never none, so that feeding
+/// gets on whatever the library makes of it.
 fn missing(record: &[u8]) -> usize {
     record_len(record).unwrap_or(HEADER).saturating_sub(record.len()).max(1)
 }
