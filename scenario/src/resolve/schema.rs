@@ -64,6 +64,9 @@ fn file(reader: &mut Reader<'_>, entry: &Entry) -> Option<Schema> {
     let path = reader.beside(entry.value.span).join(name);
     let span = entry.value.span;
     let mut text = Vec::new();
+    if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+        return reader.fail(span, format!("{} is not a file", quote(name)), "expected a regular file");
+    }
     let read =
         std::fs::File::open(&path).and_then(|f| f.take(limits::MAX_SCHEMA_BYTES + 1).read_to_end(&mut text));
     if let Err(error) = read {
