@@ -50,6 +50,8 @@ pub const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// How often one request is sent again because the server certainly did not process it.
 pub const RETRIES: u8 = 3;
+/// How often because it crossed the close of an idle connection: a retry that fails is not retried (RFC 9112 section 9.3.1).
+pub const CROSSINGS: u8 = 1;
 
 /// How long a connection closed by agreement waits for the peer's FIN before it is closed from here. The side that
 /// closes first keeps the port in TIME_WAIT, so waiting keeps ports free.

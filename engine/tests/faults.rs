@@ -204,6 +204,73 @@ fn a_server_that_closes_after_each_response_without_a_word_costs_one_request_eac
     assert!(result.totals.errors.iter().all(|e| e.fault == Fault::Network), "{:?}", result.totals.errors);
 }
 
+/// A server whose every response ends its connection, without a word, in the same segment: whatever is sent next on it
+/// crosses the close.
+fn silent_closer() -> Hostile {
+    Hostile::new(|visit| {
+        visit.request()?;
+        set_cork(&visit.stream);
+        visit.answer()
+    })
+}
+
+/// `TCP_CORK`: nothing leaves before the close.
+fn set_cork(stream: &TcpStream) {
+    socket2::SockRef::from(stream).set_tcp_cork(true).unwrap();
+}
+
+#[test]
+fn a_request_that_crosses_the_close_of_an_idle_connection_is_sent_again() {
+    for share in [Share::PerUser, Share::Pool] {
+        let server = silent_closer();
+        let load = Load { share, ..Load::on(server.address(), iterations(500)) };
+        let result = run(load.plan());
+        server.settle();
+        let books = result.totals.books;
+        assert_eq!(books.started, 500);
+        assert_eq!(books.succeeded, server.requests(), "what crossed was seen by nobody: {books:?}");
+        // Of a pool the next connection may be closed already, too: once is all.
+        let unlucky = if share == Share::Pool { books.failed } else { 0 };
+        assert!(books.failed == unlucky && unlucky <= books.retried, "{books:?} {:?}", result.totals.errors);
+        // The ring brings the end with what comes before it.
+        let crosses = share == Share::PerUser && support::drivers::options().io != engine::Io::Uring;
+        assert!(!crosses || books.retried > books.never_sent, "none has crossed: {books:?}");
+    }
+}
+
+#[test]
+fn one_that_twice_may_not_be_is_not_sent_again() {
+    let server = silent_closer();
+    let mut plan = Load::on(server.address(), iterations(500)).plan();
+    let text = proto::Text::literal;
+    plan.scenarios[0].steps[0].template =
+        proto::Template::new("POST", proto::Scheme::Http, text("localhost"), text("/")).unwrap();
+    let result = run(plan);
+    server.settle();
+    let books = result.totals.books;
+    assert_eq!((books.started, books.succeeded), (500, server.requests()), "{books:?}");
+    assert_eq!(books.retried, books.never_sent, "{books:?}");
+}
+
+#[test]
+fn one_that_the_server_had_before_it_closed_has_failed() {
+    let server = Hostile::new(|visit| {
+        visit.request()?;
+        visit.answer()?;
+        visit.request().map(|_| ()) // and not a word
+    });
+    let result = run(Load::on(server.address(), iterations(500)).plan());
+    server.settle();
+    let books = result.totals.books;
+    assert_eq!(
+        (books.started, books.succeeded + books.failed, server.requests()),
+        (500, 500, 500),
+        "{books:?}"
+    );
+    assert!(books.failed >= 240 && books.retried == 0, "the second on each connection: {books:?}");
+    assert!(result.totals.errors.iter().all(|e| e.kind == Kind::Closed), "{:?}", result.totals.errors);
+}
+
 #[test]
 fn nonsense_fails_with_the_rule_it_broke() {
     let cases: [(&str, &[u8], Kind); 6] = [

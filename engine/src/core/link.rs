@@ -28,6 +28,10 @@ pub(super) struct Tidings {
     /// Set before the end of input is told where the peer did not end it in order: what a close would complete is not
     /// complete.
     pub(super) cut: Option<Error>,
+    /// Bytes sent since the last answer: at one request at a time those of the request in flight.
+    pub(super) on_the_way: u64,
+    /// Set before the end of input is told where no byte of the request in flight had come to the server when it closed.
+    pub(super) crossed: bool,
     pub(super) body_seen: bool,
     /// The kernel says that nobody listens at the other end.
     pub(super) refused: bool,

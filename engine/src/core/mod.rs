@@ -121,6 +121,8 @@ pub(crate) struct StepSetup {
     checks: u32,
     /// Something follows the head of its request.
     has_body: bool,
+    /// Twice is as good as once (RFC 9110 section 9.2.2).
+    idempotent: bool,
     /// Where it is more than a constant request.
     script: Option<Box<Script>>,
     /// Nanoseconds; `u64::MAX`: none.
@@ -135,6 +137,9 @@ pub(crate) struct TargetSetup {
     /// The server name where it is `https`.
     pub(crate) tls: Option<ServerName<'static>>,
 }
+
+/// RFC 9110 section 9.2.2, of the methods that it defines.
+const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
 
 /// A set of status codes that answers in one look.
 struct StatusMap([u64; 16]);
@@ -171,6 +176,7 @@ impl StepSetup {
             // What is counted of a scripted step is up to its script.
             checks: step.checks.len() as u32 + u32::from(script.is_some()),
             has_body: !step.body.is_empty() || script.as_ref().is_some_and(|s| s.has_body),
+            idempotent: IDEMPOTENT.contains(&step.template.method()),
             script: script.map(Box::new),
             timeout: timeout.map_or(u64::MAX, |d| d.as_nanos() as u64),
         }

@@ -109,7 +109,7 @@ impl Sink for Notes<'_> {
 
     fn done(&mut self, token: Token) {
         let index = token.0 as u32;
-        (self.tidings.served, self.tidings.last_end) = (true, self.now);
+        (self.tidings.served, self.tidings.last_end, self.tidings.on_the_way) = (true, self.now, 0);
         if !self.tidings.body_seen {
             self.first_of_connection();
         }
@@ -173,14 +173,22 @@ impl Sink for Notes<'_> {
             _ => error,
         };
         let user = &mut self.users[index as usize];
+        let step = &self.steps[user.step as usize];
         debug_assert!(matches!(user.state, State::InFlight | State::Late));
         // Refused is not unseen: the server has read what it does not process, at least the head of an upload.
         let refused = matches!(error.kind, Kind::StreamReset(_) | Kind::GoAway(_));
-        let whole = !self.steps[user.step as usize].has_body;
-        let unseen = unprocessed && user.sent == Time::NEVER && (whole || !refused);
+        let unseen = unprocessed && user.sent == Time::NEVER && (!step.has_body || !refused);
+        let allowed = match unprocessed {
+            true => limits::RETRIES,
+            // `Kind::Closed`: not a byte of an answer has come.
+            false if self.tidings.crossed && error.kind == Kind::Closed && step.idempotent => {
+                limits::CROSSINGS
+            }
+            false => 0,
+        };
         if user.state == State::Late {
             self.fail(index, TIMED_OUT, unseen);
-        } else if unprocessed && user.attempts < limits::RETRIES {
+        } else if user.attempts < allowed {
             user.attempts += 1;
             user.state = State::Again;
             let (phase, step) = (user.phase, user.step);

@@ -103,6 +103,10 @@ struct Socket {
     greeted: bool,
     /// The server answers nothing any more.
     deaf: bool,
+    /// Bytes sent after the server had closed.
+    unheard: u64,
+    /// The server has closed: it hears nothing.
+    closed: bool,
     /// The core has read a GOAWAY.
     gone: bool,
     /// When the server's last bytes arrive, which those said later follow.
@@ -147,6 +151,7 @@ impl Network {
     fn end(&mut self, socket: usize, event: Event) {
         let time = self.sockets[socket].busy.max(self.now.get()) + self.random.within(1..50) * US;
         self.sockets[socket].deaf = true;
+        self.sockets[socket].closed |= matches!(event, Event::Fin);
         self.at(time, socket, event);
     }
 
@@ -340,6 +345,7 @@ impl Driver for Network {
         let (socket, time) = (sock.0 as usize, self.now.get() + self.random.within(1..50) * US);
         let s = &mut self.sockets[socket];
         assert!(!s.retired && s.sending.is_none(), "one send at a time, and none on a socket given up");
+        s.unheard += if s.closed { bytes.len() as u64 } else { 0 };
         s.unread.extend_from_slice(&bytes);
         s.sending = Some(bytes);
         self.serve(socket);
@@ -347,6 +353,9 @@ impl Driver for Network {
     }
     fn set_low_water(&mut self, _: Sock, _: u32) {}
     fn set_quickack(&mut self, _: Sock) {}
+    fn unacknowledged(&mut self, sock: Sock) -> u64 {
+        self.sockets[sock.0 as usize].unheard
+    }
     fn local_address(&self, _: Sock) -> Option<SocketAddr> {
         None
     }
@@ -615,12 +624,17 @@ fn simulate_plan(seed: u64, plan: impl Fn(&mut Random, bool) -> Plan, pacing: Pa
 
 #[test]
 fn every_request_ends_exactly_once_and_as_the_network_says() {
-    let mut all = Books::default();
+    let (mut all, mut crossed) = (Books::default(), 0);
     for seed in SEEDS {
         let run = std::panic::catch_unwind(|| simulate(seed));
         let world = run.unwrap_or_else(|_| panic!("the world of seed {seed}"));
-        all.merge(&world.figures.books);
+        let books = world.figures.books;
+        all.merge(&books);
+        // Over HTTP/1.1 that is the only reason to send again what has left.
+        crossed +=
+            if seed.is_multiple_of(2) { 0 } else { books.retried - books.never_sent.min(books.retried) };
     }
+    assert!(crossed > 20, "{crossed} requests met the close of an idle connection");
     assert!(all.started > (SEEDS.end - SEEDS.start) * ITERATIONS, "{all:?}");
     // The worlds are as hostile as they should be.
     assert!(

@@ -552,8 +552,22 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     fn end_input(&mut self, index: u32, now: Time) {
+        self.note_crossing(index);
         self.with_http(index, now, |http, notes| http.handle_input(now, ByteInput::Eof, notes));
         self.after_events(index, now);
+    }
+
+    /// Whether the request in flight and the close of a connection that was idle for the server crossed each other. The
+    /// server's FIN acknowledges what had come by then; where that is nothing of the request, the server had decided to close
+    /// before it could see one. A reset proves nothing: it acknowledges nothing.
+    fn note_crossing(&mut self, index: u32) {
+        let link = &mut self.links[index as usize];
+        let (Some(http @ Http::H1(_)), Some(sock)) = (&link.http, link.sock) else { return };
+        let in_order = link.tidings.cut.is_none_or(|cut| cut.kind == Kind::Truncated);
+        let on_the_way = link.tidings.on_the_way;
+        if in_order && link.tidings.served && http.in_flight() == 1 && on_the_way > 0 {
+            link.tidings.crossed = self.io.unacknowledged(sock) >= on_the_way;
+        }
     }
 
     /// The end of input, not in order.
@@ -767,6 +781,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return;
         }
         link.sending = true;
+        link.tidings.on_the_way += out.len() as u64;
         self.bytes.sent += out.len() as u64;
         self.io.send(sock, out);
     }

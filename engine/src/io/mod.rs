@@ -147,6 +147,9 @@ pub trait Driver {
     fn set_low_water(&mut self, sock: Sock, bytes: u32);
     /// Acknowledges what was received at once (`TCP_QUICKACK`): the kernel leaves that mode by itself.
     fn set_quickack(&mut self, sock: Sock);
+    /// How many of the bytes sent on a socket the peer's kernel has not said that it has. What was given to
+    /// [`Driver::send`] before is the kernel's by then.
+    fn unacknowledged(&mut self, sock: Sock) -> u64;
     /// Where a connected socket is bound; `None` for a Unix socket.
     fn local_address(&self, sock: Sock) -> Option<SocketAddr>;
     /// At most so many retired sockets wait for the peer to close; beyond that the oldest is closed at once.

@@ -374,6 +374,15 @@ pub(crate) fn set_quickack(fd: RawFd) {
     let _ = set_int(&fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1);
 }
 
+/// What was sent on a TCP socket and not acknowledged (`SIOCOUTQ`, tcp(7); libc names it as for terminals). Failing is the
+/// same as nothing.
+pub(crate) fn unacknowledged(fd: RawFd) -> u64 {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one c_int, which lives through the call; a closed or wrong descriptor only gives an error.
+    let result = unsafe { libc::ioctl(fd, libc::TIOCOUTQ, &raw mut bytes) };
+    if result == 0 { u64::try_from(bytes).unwrap_or(0) } else { 0 }
+}
+
 /// Where a connected socket is bound; `None` for a Unix socket.
 pub(crate) fn local_address(fd: &impl AsFd) -> Option<SocketAddr> {
     SockRef::from(fd).local_addr().ok()?.as_socket()

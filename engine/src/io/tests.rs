@@ -193,6 +193,41 @@ fn nobody_listens() {
 }
 
 #[test]
+fn what_the_peer_had_when_it_closed_is_known_from_its_end() {
+    for read in [true, false] {
+        on_each(|scene| {
+            let (sock, mut peer) = scene.connect(0);
+            scene.io.receive(sock, Receive::Stream);
+            scene.io.send(sock, b"first".to_vec());
+            scene.until(|_, completion| matches!(completion.what, What::Sent(_)).then_some(()));
+            peer.read_exact(&mut [0; 5]).unwrap();
+            if read {
+                scene.io.send(sock, b"second".to_vec());
+                scene.until(|_, completion| matches!(completion.what, What::Sent(_)).then_some(()));
+                peer.read_exact(&mut [0; 6]).unwrap();
+                drop(peer);
+            } else {
+                drop(peer);
+                // Nobody has looked yet, so nobody knows that the peer is gone.
+                scene.io.send(sock, b"second".to_vec());
+            }
+            assert_eq!(scene.io.unacknowledged(sock), if read { 0 } else { 6 });
+            let mut sent = read;
+            let mut ended = false;
+            scene.until(|_, completion| {
+                match completion.what {
+                    What::Sent(_) => sent = true,
+                    What::Eof => ended = true,
+                    other => panic!("{other:?}"),
+                }
+                (sent && ended).then_some(())
+            });
+            assert_eq!(scene.io.unacknowledged(sock), if read { 0 } else { 6 }, "nor later");
+        });
+    }
+}
+
+#[test]
 fn once_is_once() {
     on_each(|scene| {
         let (sock, mut peer) = scene.connect(0);

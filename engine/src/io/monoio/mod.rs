@@ -395,6 +395,10 @@ impl Driver for Monoio {
         socket::set_quickack(self.shared.borrow_mut().slot(sock.0).fd);
     }
 
+    fn unacknowledged(&mut self, sock: Sock) -> u64 {
+        socket::unacknowledged(self.shared.borrow_mut().slot(sock.0).fd)
+    }
+
     fn local_address(&self, sock: Sock) -> Option<SocketAddr> {
         let state = self.shared.borrow();
         let slot = &state.slots[sock.0 as usize];
