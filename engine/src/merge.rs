@@ -53,6 +53,7 @@ pub(crate) fn result(
             pauses: core.pauses,
             overflows: core.overflows,
             log_waits: core.log_waits,
+            unpinned: core.unpinned,
             gave_up: core.gave_up.as_deref(),
         })
         .collect();

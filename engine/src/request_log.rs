@@ -89,7 +89,7 @@ impl CoreLog {
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(limits::LOG_BATCH));
         if let Err(TrySendError::Full(batch)) = self.queue.try_send(batch) {
             self.waits += 1;
-            // Fails only where the writer is gone: its panic is reported when it is joined.
+            // Fails only where the writer is gone: the verdict says that it panicked.
             let _ = self.queue.send(batch);
         }
     }

@@ -5,18 +5,18 @@ use crate::core::{self, Core, CoreResult, Setup, Told};
 use crate::gate::{Gate, Place};
 use crate::io::Driver;
 use crate::io::choice::{self, Chosen};
-use crate::request_log::{self, CoreLog, Ended};
+use crate::request_log::{self, CoreLog, Ended, RequestLog};
 use crate::stats::{Cost, RunResult, Timeline, TlsFacts, cost};
 use crate::stock::{Snapshot, Stock};
 use crate::trace::{Exchange, Trace};
-use crate::{Options, limits, merge, once, prepare, recycle};
+use crate::{Options, limits, merge, once, prepare, recycle, verdict};
 use scenario::Plan;
 use scenario::program::Handed;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
-use std::thread::ScopedJoinHandle;
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::SystemTime;
 
 /// The way in for an interrupt, shared with a signal handler.
@@ -167,7 +167,10 @@ pub(crate) fn phases(
     let gate = Gate::new(cores, plan.phases.len());
     let (tell, told) = mpsc::sync_channel(NEWS);
     let (logged, batches) = request_log::queue();
-    let (timeline, outcomes): (_, Vec<Outcome>) = std::thread::scope(|scope| {
+    let (timeline, outcomes, logged_all) = std::thread::scope(|scope| -> Result<_, StartError> {
+        // Before the cores: where it cannot be started there is no load.
+        let log = options.request_log.as_ref();
+        let writer = log.map(|log| start_writer(scope, log, batches)).transpose()?;
         let threads: Vec<_> = shares
             .into_iter()
             .enumerate()
@@ -193,27 +196,42 @@ pub(crate) fn phases(
             .collect();
         drop(tell);
         drop(logged);
-        if let Some(log) = &options.request_log {
-            std::thread::Builder::new()
-                .name("request-log".into())
-                .spawn_scoped(scope, move || log.write(&batches))
-                .expect("a thread can be started");
-        }
         let timeline = relay(&told, Stock::new(cores, options.interval, options.rows), observe);
-        (timeline, threads.into_iter().map(outcome).collect())
-    });
+        let outcomes: Vec<Outcome> = threads.into_iter().map(outcome).collect();
+        Ok((timeline, outcomes, writer.is_none_or(|thread| thread.join().is_ok())))
+    })?;
     observe(Event::Ended);
     let first = outcomes.iter().flatten().next();
     let handed = first.map(|(core, _)| core.script.handed.clone()).unwrap_or_default();
-    Ok((RunResult { timeline, ..merge::result(&setup, outcomes, began)? }, handed))
+    let mut result = RunResult { timeline, ..merge::result(&setup, outcomes, began)? };
+    if !logged_all {
+        verdict::log_cut_short(&mut result.verdict);
+    }
+    Ok((result, handed))
+}
+
+/// Starts the thread that hands requests that ended to whoever keeps them.
+fn start_writer<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    log: &'scope RequestLog,
+    batches: mpsc::Receiver<Vec<Ended>>,
+) -> Result<ScopedJoinHandle<'scope, ()>, StartError> {
+    let thread = std::thread::Builder::new().name("request-log".into());
+    thread
+        .spawn_scoped(scope, move || log.write(&batches))
+        .map_err(|error| StartError(format!("the request log: {}", no_thread(&error))))
 }
 
 /// What became of a core's thread.
 fn outcome(thread: io::Result<ScopedJoinHandle<'_, Outcome>>) -> Outcome {
     match thread {
         Ok(thread) => thread.join().unwrap_or_else(|_| Err("a core panicked".into())),
-        Err(error) => Err(format!("a thread cannot be started: {error} (ulimit -u, or fewer with -t)")),
+        Err(error) => Err(no_thread(&error)),
     }
+}
+
+fn no_thread(error: &io::Error) -> String {
+    format!("a thread cannot be started: {error} (ulimit -u, or fewer with -t)")
 }
 
 /// What a core says that did not start because another could not.
@@ -240,6 +258,11 @@ fn core_log(plan: &Plan, began: SystemTime, queue: &mpsc::SyncSender<Vec<Ended>>
     CoreLog::new(since_1970.as_nanos() as u64, recorded, queue.clone())
 }
 
+/// Keeps this thread on a CPU. False: the kernel does not allow that (any more: a cpuset may have changed).
+fn pin(cpu: usize) -> bool {
+    core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
+}
+
 fn run_core(
     setup: &Setup,
     share: core::CoreShare,
@@ -249,8 +272,9 @@ fn run_core(
     interrupts: Interrupts<'_>,
     tell: &mut dyn FnMut(Told),
 ) -> Outcome {
-    if let Some(id) = seat.cpu {
-        core_affinity::set_for_current(core_affinity::CoreId { id });
+    let unpinned = seat.cpu.filter(|&cpu| !pin(cpu));
+    if let Some(cpu) = unpinned {
+        tell(Told::NotPinned(cpu));
     }
     let links = share.links * setup.targets.len() as u32 + share.handshakes.iter().sum::<u32>();
     // The driver belongs to the thread that made it. All threads reach the gate, also those that have none.
@@ -266,10 +290,11 @@ fn run_core(
     if let Some(refusal) = refusal {
         tell(Told::NoRing(prepare::explain_fallback(&refusal)));
     }
-    match io {
+    let outcome = match io {
         Chosen::Uring(io) => drive(Core::new(setup, share, io, epoch), seat, interrupts, &place, tell),
         Chosen::Monoio(io) => drive(Core::new(setup, share, io, epoch), seat, interrupts, &place, tell),
-    }
+    };
+    outcome.map(|(result, cost)| (CoreResult { unpinned, ..result }, cost))
 }
 
 fn drive<D: Driver>(
@@ -339,6 +364,13 @@ fn relay(
                 }
                 None
             }
+            Told::NotPinned(cpu) => {
+                observe(Event::Warning(format!(
+                    "core {core} cannot be kept on CPU {cpu}, which this process may not use: it runs wherever the scheduler \
+                     puts it"
+                )));
+                None
+            }
             Told::Connected(tls, application_protocol) => {
                 observe(Event::Connected { core, tls, application_protocol });
                 None
@@ -373,6 +405,21 @@ mod tests {
     use super::*;
     use crate::stats::Books;
     use std::time::Duration;
+
+    #[test]
+    fn a_thread_is_told_that_it_is_not_pinned() {
+        let allowed = core_affinity::get_core_ids().unwrap()[0].id;
+        // No machine that this runs on has the last CPU that the kernel's set has a bit for.
+        let pinned = std::thread::spawn(move || (pin(allowed), pin(1023))).join().unwrap();
+        assert_eq!(pinned, (true, false));
+        let (tell, told) = mpsc::sync_channel(NEWS);
+        Line { core: 3, tell: &tell }.tell(Told::NotPinned(1023));
+        drop(tell);
+        let mut said = Vec::new();
+        relay(&told, Stock::new(4, Duration::from_secs(1), crate::Rows::None), &mut |event| said.push(event));
+        let [Event::Warning(text)] = &said[..] else { panic!("{said:?}") };
+        assert!(text.contains("core 3") && text.contains("CPU 1023"), "{text}");
+    }
 
     #[test]
     fn a_core_that_panics_or_ends_early_does_not_silence_the_others() {

@@ -51,6 +51,8 @@ pub(crate) struct CoreFacts<'a> {
     pub(crate) pauses: Pauses,
     pub(crate) overflows: u64,
     pub(crate) log_waits: u64,
+    /// The CPU that it should have been kept on and was not.
+    pub(crate) unpinned: Option<usize>,
     pub(crate) gave_up: Option<&'a str>,
 }
 
@@ -105,12 +107,24 @@ fn is_open(plan: &Plan) -> bool {
     plan.phases.iter().any(|p| p.record && p.load.schedule().is_some())
 }
 
+/// What writes the request log failed before it had written all.
+pub(crate) fn log_cut_short(verdict: &mut Verdict) {
+    let reason = "the request log is not complete: what writes it panicked (the figures do not depend on it)";
+    say(verdict, VerdictLevel::Suspect, reason.into());
+}
+
 fn ended_early(e: &Evidence<'_>, verdict: &mut Verdict) {
     for error in e.broken {
         let reason = format!("a core ended early and its requests are missing: {error}");
         say(verdict, VerdictLevel::Invalid, reason);
     }
-    for core in e.cores {
+    for (index, core) in e.cores.iter().enumerate() {
+        if let Some(cpu) = core.unpinned {
+            let reason = format!(
+                "note: core {index} could not be kept on CPU {cpu}: it ran wherever the scheduler put it"
+            );
+            verdict.reasons.push(reason);
+        }
         if let Some(reason) = core.gave_up {
             let reason = format!("the run ended before its time: {reason}");
             say(verdict, VerdictLevel::Invalid, reason);
@@ -328,6 +342,19 @@ mod tests {
         let good = figures(|_| 5_000);
         expect(&judged(&open(), busy(S, S / 2, S / 10), &good), VerdictLevel::Valid, "");
         expect(&judged(&open(), busy(10 * S, 9 * S, S / 10), &good), VerdictLevel::Valid, "");
+    }
+
+    #[test]
+    fn a_core_that_was_not_pinned_is_noted_and_distorts_nothing_by_itself() {
+        let core = CoreFacts { unpinned: Some(7), ..busy(S, S / 2, S / 10) };
+        for plan in [open(), plan(Load::Closed, Stop::Iterations(NonZeroU64::MIN))] {
+            let verdict = judged(&plan, core, &figures(|_| 5_000));
+            assert!(
+                verdict.reasons.iter().any(|r| r.starts_with("note: core 0") && r.contains("CPU 7")),
+                "{verdict:?}"
+            );
+        }
+        expect(&judged(&open(), core, &figures(|_| 5_000)), VerdictLevel::Valid, "CPU 7");
     }
 
     #[test]

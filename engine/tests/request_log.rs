@@ -44,6 +44,17 @@ fn run(plan: &Plan, options: Options) -> (engine::stats::RunResult, Vec<Ended>, 
 }
 
 #[test]
+fn a_log_that_panics_costs_no_figure_and_is_told() {
+    let server = Hostile::new(|visit| visit.serve());
+    let plan = Load::on(server.address(), iterations(3000)).plan();
+    let request_log = RequestLog::to(|_| panic!("no room is left on the device"));
+    let options = Options { request_log: Some(request_log), ..Options::default() };
+    let result = engine::run(&plan, &options, &Control::default(), &mut |_| {}).unwrap();
+    assert_eq!((result.totals.books.started, result.totals.books.succeeded), (3000, 3000));
+    assert!(result.verdict.reasons.iter().any(|r| r.contains("the request log is not complete")));
+}
+
+#[test]
 fn every_request_that_ended_is_in_the_log_once() {
     let server = server();
     let began = SystemTime::now();

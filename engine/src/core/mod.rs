@@ -227,6 +227,8 @@ struct Queues {
 pub(crate) enum Told {
     /// It does not run on io_uring, and why.
     NoRing(String),
+    /// It cannot be kept on this CPU.
+    NotPinned(usize),
     /// The first connection is up.
     Connected(Option<TlsFacts>, &'static str),
     /// A phase began.
@@ -280,6 +282,8 @@ pub(crate) struct CoreResult {
     /// How often it waited for the request log to be written.
     pub(crate) log_waits: u64,
     pub(crate) driver: String,
+    /// The CPU that it should have been kept on and was not.
+    pub(crate) unpinned: Option<usize>,
     /// Why it ended before its time, if it did.
     pub(crate) gave_up: Option<String>,
     pub(crate) interrupted: bool,
@@ -580,6 +584,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             overflows: self.io.overflows(),
             log_waits,
             driver: self.io.describe(),
+            unpinned: None,
             recorder: self.recorder,
             gave_up: run.gave_up,
             interrupted: run.interrupted,
