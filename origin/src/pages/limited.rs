@@ -1,5 +1,5 @@
-//! `/limited?rate=N`: a page behind a token bucket. All requests with the same query share one. Called by `pages/mod.rs`, and
-//! by `service.rs` for a server that is limited as a whole.
+//! `/limited?rate=N`: a page behind a token bucket. All requests with the same query share one. Called by `pages/mod.rs`;
+//! `service.rs` refuses in the same words where a server is limited as a whole.
 
 use std::num::NonZeroU32;
 
@@ -28,7 +28,7 @@ pub(crate) async fn page(link: &Link, parts: &Parts) -> Response<Body> {
 }
 
 /// Waits for a turn, or is refused one.
-pub(crate) async fn enter(link: &Link, bucket: &Bucket) -> Result<(), Response<Body>> {
+async fn enter(link: &Link, bucket: &Bucket) -> Result<(), Response<Body>> {
     match bucket.take() {
         Turn::Now => Ok(()),
         Turn::After(time) => {
