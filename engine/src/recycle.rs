@@ -169,6 +169,7 @@ unsafe impl GlobalAlloc for Recycler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     fn of(size: usize) -> Layout {
         Layout::from_size_align(size, 8).unwrap()
@@ -201,6 +202,103 @@ mod tests {
             a.dealloc(block, of(100));
             with_lists(|lists| assert!(lists.iter().all(|l| l.first.is_null())));
         }
+    }
+
+    /// SplitMix64.
+    fn random(state: &mut u64) -> u64 {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)
+    }
+
+    /// A block in use, by its address so that it may go to another thread, full of one byte.
+    struct Held {
+        at: usize,
+        layout: Layout,
+        byte: u8,
+    }
+
+    impl Held {
+        fn new(seed: &mut u64) -> Held {
+            let (size, align) = (1 + random(seed) % 400, 1 << (random(seed) % 7));
+            let layout = Layout::from_size_align(size as usize, align).unwrap();
+            // SAFETY: the layout has a size.
+            let (zeroed, block) = match random(seed).is_multiple_of(3) {
+                true => (true, unsafe { Recycler.alloc_zeroed(layout) }),
+                false => (false, unsafe { Recycler.alloc(layout) }),
+            };
+            assert!(!block.is_null() && (block as usize).is_multiple_of(layout.align()), "{layout:?}");
+            let mut held = Held { at: block as usize, layout, byte: 0 };
+            assert!(!zeroed || held.is_full(), "zeroed, although used before");
+            held.fill(random(seed) as u8);
+            held
+        }
+        fn bytes(&mut self) -> &mut [u8] {
+            // SAFETY: the block is as long, and this one's alone; all its bytes are written by `fill` or came zeroed.
+            unsafe { std::slice::from_raw_parts_mut(self.at as *mut u8, self.layout.size()) }
+        }
+        fn fill(&mut self, byte: u8) {
+            // SAFETY: as above; the bytes need not be initialized.
+            unsafe { (self.at as *mut u8).write_bytes(byte, self.layout.size()) };
+            self.byte = byte;
+        }
+        fn is_full(&mut self) -> bool {
+            let byte = self.byte;
+            self.bytes().iter().all(|b| *b == byte)
+        }
+        fn grow(&mut self, size: usize) {
+            // SAFETY: the block came from this allocator with this layout, and the new size is no overflow.
+            let block = unsafe { Recycler.realloc(self.at as *mut u8, self.layout, size) };
+            let kept = self.layout.size().min(size);
+            let layout = Layout::from_size_align(size, self.layout.align()).unwrap();
+            (self.at, self.layout) = (block as usize, Layout::from_size_align(kept, layout.align()).unwrap());
+            assert!(!block.is_null() && self.is_full(), "moved with what was in it");
+            self.layout = layout;
+            self.fill(self.byte.wrapping_add(1));
+        }
+        fn free(mut self) {
+            assert!(self.is_full(), "nobody else wrote into it");
+            // SAFETY: as in `grow`, and the block is not used after this.
+            unsafe { Recycler.dealloc(self.at as *mut u8, self.layout) };
+        }
+    }
+
+    /// Every block is one owner's alone, whatever is done with it and by whichever thread. With a sanitizer the same test
+    /// also sees every access outside of a block.
+    #[test]
+    fn blocks_of_all_sizes_go_through_threads_that_keep_them_and_threads_that_do_not() {
+        let (to_keeper, from_other) = channel::<Held>();
+        let (to_other, from_keeper) = channel::<Held>();
+        let work = |seed: u64, keeps: bool, there: Sender<Held>, here: Receiver<Held>| {
+            move || {
+                let (mut seed, mut held) = (seed, Vec::new());
+                for round in 0..20_000 {
+                    if keeps && round % 5_000 == 0 {
+                        end();
+                        begin();
+                    }
+                    held.extend(here.try_iter());
+                    let i = random(&mut seed) as usize % held.len().max(1);
+                    match random(&mut seed) % 6 {
+                        0..3 => held.push(Held::new(&mut seed)),
+                        _ if held.is_empty() => {}
+                        3 => held.swap_remove(i).free(),
+                        4 => held[i].grow(1 + random(&mut seed) as usize % 400),
+                        // Gone: the other one has ended.
+                        _ => there.send(held.swap_remove(i)).unwrap_or_else(|back| back.0.free()),
+                    }
+                    if held.len() > 500 {
+                        held.drain(..250).for_each(Held::free);
+                    }
+                }
+                drop(there);
+                held.into_iter().chain(here).for_each(Held::free);
+                end();
+            }
+        };
+        let keeper = std::thread::spawn(work(1, true, to_other, from_other));
+        let other = std::thread::spawn(work(2, false, to_keeper, from_keeper));
+        assert!(keeper.join().is_ok() && other.join().is_ok());
     }
 
     #[test]
