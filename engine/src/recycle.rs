@@ -222,11 +222,10 @@ mod tests {
         fn new(seed: &mut u64) -> Held {
             let (size, align) = (1 + random(seed) % 400, 1 << (random(seed) % 7));
             let layout = Layout::from_size_align(size as usize, align).unwrap();
+            let zeroed = random(seed).is_multiple_of(3);
             // SAFETY: the layout has a size.
-            let (zeroed, block) = match random(seed).is_multiple_of(3) {
-                true => (true, unsafe { Recycler.alloc_zeroed(layout) }),
-                false => (false, unsafe { Recycler.alloc(layout) }),
-            };
+            let block =
+                unsafe { if zeroed { Recycler.alloc_zeroed(layout) } else { Recycler.alloc(layout) } };
             assert!(!block.is_null() && (block as usize).is_multiple_of(layout.align()), "{layout:?}");
             let mut held = Held { at: block as usize, layout, byte: 0 };
             assert!(!zeroed || held.is_full(), "zeroed, although used before");
