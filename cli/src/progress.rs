@@ -2,7 +2,6 @@
 
 use crate::output;
 use engine::Snapshot;
-use engine::stats::Books;
 use report::summary::{rate, time};
 use scenario::Plan;
 use scenario::plan::{Phase, Stop};
@@ -14,7 +13,10 @@ pub struct Progress {
     phases: Vec<Phase>,
     /// Scenarios have phases of their own: there is no single one that the run is in.
     side_by_side: bool,
-    last: (Duration, Books),
+    /// There are phases of handshakes alone.
+    handshakes: bool,
+    /// When it was last shown, and what had ended well.
+    last: (Duration, u64),
     shown: bool,
 }
 
@@ -24,7 +26,8 @@ impl Progress {
         Progress {
             phases: plan.phases.clone(),
             side_by_side: plan.tracks.len() > 1,
-            last: (Duration::ZERO, Books::default()),
+            handshakes: !plan.makes_requests(),
+            last: (Duration::ZERO, 0),
             shown: false,
         }
     }
@@ -34,7 +37,8 @@ impl Progress {
         let line = self.line(snapshot);
         output::stderr(&format!("\r\x1b[2K{line}"));
         self.shown = true;
-        self.last = (snapshot.elapsed, snapshot.books);
+        let ended = if self.handshakes { snapshot.connections.opened } else { snapshot.books.succeeded };
+        self.last = (snapshot.elapsed, ended);
     }
 
     /// Makes room for other text.
@@ -48,20 +52,24 @@ impl Progress {
     fn line(&self, snapshot: &Snapshot) -> String {
         let (then, before) = self.last;
         let interval = snapshot.elapsed.saturating_sub(then).as_secs_f64();
-        let ended = snapshot.books.succeeded.saturating_sub(before.succeeded);
+        let (ended, failed) = match self.handshakes {
+            false => (snapshot.books.succeeded.saturating_sub(before), snapshot.books.failed),
+            true => (snapshot.connections.opened.saturating_sub(before), snapshot.connections.failed),
+        };
         let per_second = if interval > 0.0 { ended as f64 / interval } else { 0.0 };
         let s = snapshot.response_time();
-        let times = if s.count() == 0 {
+        let times = if self.handshakes {
+            format!("{} opened", snapshot.connections.opened)
+        } else if s.count() == 0 {
             "no responses".to_owned()
         } else {
             let at = |q| time(s.quantile_ns(q) as f64);
             format!("p50 {}  p99 {}", at(0.5), at(0.99))
         };
         format!(
-            "{}  {}  {times}  errors {}  open {}",
+            "{}  {}  {times}  errors {failed}  open {}",
             self.stage(snapshot),
             rate(per_second),
-            snapshot.books.failed,
             snapshot.open
         )
     }
@@ -83,7 +91,11 @@ impl Progress {
                 format!("{} {:.0}/{} s", phase.name, since.as_secs_f64(), all.as_secs_f64())
             }
             (Stop::Iterations(n), _) if self.phases.len() == 1 => {
-                let done = snapshot.books.ended() * 100 / n.get().max(1);
+                let ended = match self.handshakes {
+                    true => snapshot.connections.attempted,
+                    false => snapshot.books.ended(),
+                };
+                let done = ended * 100 / n.get().max(1);
                 format!("{} {:.0} s, {}%", phase.name, snapshot.elapsed.as_secs_f64(), done.min(100))
             }
             _ => format!("{} {:.0} s", phase.name, snapshot.elapsed.as_secs_f64()),
