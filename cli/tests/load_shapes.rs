@@ -59,6 +59,7 @@ fn iterations_end_gracefully_or_after_their_request() {
             let (result, stats) = run(http, "graceful", &rest, &["-t", threads]);
             assert_eq!((seen(&stats, "/api/status"), seen(&stats, "/login")), (4, 4), "{http:?} {stats}");
             assert_eq!((&result["iterations"], &result["abandoned"]), (&4.into(), &0.into()), "{result}");
+            assert_eq!(result["iterations_cut"], 0, "{result}");
         }
         // Too little time: pauses are broken off, and what comes behind them does not happen.
         let phases =
@@ -69,6 +70,32 @@ fn iterations_end_gracefully_or_after_their_request() {
             (&1.into(), 1),
             "{http:?} {result} {stats}"
         );
+        let cut = |phase: usize| &result["phases"][phase]["iterations_cut"];
+        assert_eq!((cut(0), cut(1)), (&4.into(), &0.into()), "{http:?} {result}");
+    }
+}
+
+#[test]
+fn every_iteration_that_begins_ends_or_is_cut() {
+    // The server counts those that begin by their first request.
+    let steps = "scenarios: { s: { steps: [ get: /any/first, get: \"/any/second?t=40ms\", think: 20ms ] } }";
+    let phases = [
+        "users: 3, for: 300ms",
+        "users: 3, for: 300ms, graceful_stop: 10ms",
+        "users: 3, for: 300ms, graceful_stop: 20s",
+        "rate: 50/s, for: 300ms",
+        "rate: 50/s, for: 300ms, graceful_stop: 10ms",
+    ];
+    for (http, phase) in ALL.into_iter().flat_map(|http| phases.map(|phase| (http, phase))) {
+        let (result, stats) = run(http, "ends", &format!("{steps}\nphases: [ {{ {phase} }} ]"), &["-t", "2"]);
+        let [ended, cut] = ["iterations", "iterations_cut"].map(|n| result[n].as_u64().expect("a count"));
+        // A request that was abandoned may not have reached the server.
+        let (seen, abandoned) = (seen(&stats, "/any/first"), result["abandoned"].as_u64().expect("a count"));
+        assert!((seen..=seen + abandoned).contains(&(ended + cut)), "{http:?} {phase} {result} {stats}");
+        assert!(abandoned == 0 || phase == phases[0] || phase.contains("10ms"), "{http:?} {phase} {result}");
+        let waited_for = phase.contains("20s") || phase == phases[3];
+        assert!(cut > 0 || waited_for, "{http:?} {phase} {result}");
+        assert!(cut == 0 || !phase.contains("20s"), "{http:?} {phase} {result}");
     }
 }
 
@@ -87,6 +114,7 @@ phases: [ { users: 1, for: 100ms, graceful_stop: 0s }, { users: 2, iterations: 2
         let (result, stats) = run(http, "alone", rest, &[]);
         assert_eq!((seen(&stats, "/any/a"), seen(&stats, "/any/b")), (3, 2), "{http:?} {result} {stats}");
         assert_eq!(result["iteration_failures"], serde_json::json!([]), "{http:?} {result}");
+        assert_eq!(result["phases"][0]["iterations_cut"], 1, "{http:?} {result}");
     }
 }
 

@@ -188,6 +188,7 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
             }
             phase.figures.bytes.merge(&core.recorder.bytes[index]);
             phase.figures.iterations += core.recorder.iterations[index];
+            phase.figures.iterations_cut += core.recorder.iterations_cut[index];
             phase.figures.arrived += core.recorder.arrived[index];
             phase.figures.dropped += core.recorder.dropped[index];
             phase.figures.waited += core.recorder.waited[index];

@@ -111,6 +111,14 @@ pub(crate) struct ScenarioSetup {
     pub(crate) scripted: bool,
 }
 
+impl ScenarioSetup {
+    /// Whether an iteration is over after the request of this step.
+    #[inline]
+    fn ends_with(&self, step: u32) -> bool {
+        self.order == Order::RoundRobin || step + 1 == self.first + self.len
+    }
+}
+
 /// A step, ready to be sent.
 pub(crate) struct StepSetup {
     target: u16,
@@ -565,6 +573,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.end_handshakes(now);
         self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO, limit: Duration::ZERO })?;
         (0..self.tracks.len()).for_each(|t| self.close_open_model(t));
+        self.cut_all();
         self.abandon_all();
         (0..self.links.len() as u32).for_each(|link| self.harvest_path(link));
         self.leave_quic(now);

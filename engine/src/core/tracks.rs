@@ -227,21 +227,24 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         for index in track.first..track.first + track.users {
             let user = &mut self.users[index as usize];
             match user.state {
-                State::Idle => continue,
-                State::Opening => {
-                    self.end_handshake(index, now);
-                    continue;
+                State::Idle | State::Resting => {}
+                State::Opening => self.end_handshake(index, now),
+                // It is at no request, so there is none to wait for.
+                State::Thinking | State::Meeting => {
+                    let met = user.state == State::Meeting;
+                    user.state = State::Resting;
+                    self.recorder.iterations_cut[usize::from(user.iteration_phase)] += 1;
+                    self.queues.ready.push(index);
+                    if met {
+                        self.leave_meeting(index);
+                    }
                 }
-                _ => {}
-            }
-            self.cut.insert(index);
-            if let State::Thinking | State::Meeting = user.state {
-                let met = user.state == State::Meeting;
-                user.state = State::Ended;
-                self.queues.ready.push(index);
-                if met {
-                    self.leave_meeting(index);
-                }
+                State::Waiting
+                | State::InFlight
+                | State::Late
+                | State::Ended
+                | State::Again
+                | State::Fanned => drop(self.cut.insert(index)),
             }
         }
     }

@@ -318,10 +318,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if scenario.scripted && !stopping {
             return self.advance_script(index, false, now, now);
         }
-        let last = scenario.order == Order::RoundRobin || user.step + 1 == scenario.first + scenario.len;
-        if last {
+        if scenario.ends_with(user.step) {
             self.end_iteration(index, false, now);
         } else if stopping {
+            self.recorder.iterations_cut[usize::from(user.iteration_phase)] += 1;
             self.next_iteration(index, now);
         } else {
             let step = user.step + 1;
@@ -568,6 +568,24 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let link = user.link;
         self.with_http(link, now, |http, notes| http.cancel(now, Token(u64::from(index)), notes));
         self.after_events(link, now);
+    }
+
+    /// The run is over: iterations that are not have been cut.
+    pub(super) fn cut_all(&mut self) {
+        for index in 0..self.users.len() as u32 {
+            let user = &self.users[index as usize];
+            let phase = usize::from(user.iteration_phase);
+            match user.state {
+                // An iteration has not begun, or has ended.
+                State::Idle | State::Resting | State::Opening => {}
+                // One that runs beside is no iteration of its own.
+                _ if self.is_lane(index) => {}
+                State::Ended if self.setup.scenarios[usize::from(user.scenario)].ends_with(user.step) => {
+                    self.recorder.iterations[phase] += 1;
+                }
+                _ => self.recorder.iterations_cut[phase] += 1,
+            }
+        }
     }
 
     /// Ends the run for everybody: what is in flight is abandoned.

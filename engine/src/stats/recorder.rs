@@ -23,6 +23,8 @@ pub(crate) struct Recorder {
     pub(crate) bytes: Vec<Bytes>,
     /// Iterations ended, by phase.
     pub(crate) iterations: Vec<u64>,
+    /// Iterations that ended before their end, by phase.
+    pub(crate) iterations_cut: Vec<u64>,
     /// Arrivals of the open model that came due, by phase.
     pub(crate) arrived: Vec<u64>,
     /// Of them: found every user busy.
@@ -135,6 +137,7 @@ impl Recorder {
             cells,
             bytes: vec![Bytes::default(); phases],
             iterations: vec![0; phases],
+            iterations_cut: vec![0; phases],
             arrived: vec![0; phases],
             waited: vec![0; phases],
             dropped: vec![0; phases],
@@ -325,6 +328,7 @@ impl Cell {
         Figures {
             books: self.books,
             iterations: 0,
+            iterations_cut: 0,
             arrived: 0,
             waited: 0,
             dropped: 0,

@@ -96,6 +96,8 @@ pub struct Figures {
     pub books: Books,
     /// Iterations ended.
     pub iterations: u64,
+    /// Iterations that were begun and ended before their end: by a graceful stop, an interrupt or the end of the run.
+    pub iterations_cut: u64,
     /// Arrivals of the open model that came due.
     pub arrived: u64,
     /// Arrivals that found every user busy.
@@ -381,6 +383,7 @@ impl Figures {
     pub fn merge(&mut self, other: &Figures) {
         self.books.merge(&other.books);
         self.iterations += other.iterations;
+        self.iterations_cut += other.iterations_cut;
         self.arrived += other.arrived;
         self.dropped += other.dropped;
         self.waited += other.waited;

@@ -18,6 +18,7 @@ pub(super) fn books(into: &mut Map<String, Value>, figures: &Figures, elapsed: D
         ("rate", json!(counts::rate(figures, elapsed))),
         ("error_rate", json!(figures.error_rate())),
         ("iterations", json!(figures.iterations)),
+        ("iterations_cut", json!(figures.iterations_cut)),
         ("failed_status", json!(books.failed_status)),
         ("failed_timeout", json!(books.failed_timeout)),
         ("retried", json!(books.retried)),

@@ -54,6 +54,10 @@ fn requests(figures: &Figures, elapsed: Duration, ink: Ink) -> String {
         let per_second = counts::per_second(iterations, elapsed);
         out += &format!("   iterations {iterations} ({})", rate(per_second));
     }
+    // Where an iteration is a request, those are the abandoned.
+    if figures.iterations_cut > 0 && figures.iterations_cut != figures.books.abandoned {
+        out += &format!("   {} cut", figures.iterations_cut);
+    }
     out.push('\n');
     out
 }

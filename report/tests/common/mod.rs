@@ -141,6 +141,7 @@ pub fn figures() -> Figures {
         dropped: 0,
         books: books(),
         iterations: 4,
+        iterations_cut: 2,
         status: BTreeMap::from([(200, 5), (302, 1), (503, 1)]),
         errors: vec![
             error(Fault::Peer, Kind::Status, "a status that was not expected", 1),
