@@ -270,6 +270,22 @@ fn a_handshake_that_is_not_over_is_cut_by_a_graceful_stop() {
     assert_eq!(server.connections(), 8);
 }
 
+/// TCP stands at once, and HTTP/2 does not until after the end of the phase.
+#[test]
+fn a_handshake_that_has_begun_is_waited_for_at_the_end() {
+    let server = Hostile::new(|visit| {
+        std::thread::sleep(ms(200));
+        Server::greet(visit, &[])?;
+        visit.stall()
+    });
+    let phases = vec![knocks(100.0, Stop::After(ms(50)), Duration::ZERO)];
+    let result = run(plan(server.address(), (Protocol::H2c, false), Share::Pool, phases));
+    let h = &result.totals.handshakes;
+    assert_eq!((result.totals.arrived, h.opened, h.failed, h.abandoned), (5, 5, 0, 0));
+    assert!(h.opening_time.min_ns() >= 200_000_000, "{h:?}");
+    assert_complete(&result, "");
+}
+
 /// The classic of coordinated omission, for handshakes: one connection at a time, and the first takes long.
 #[test]
 fn a_stall_is_in_the_opening_time_of_everything_that_was_due_meanwhile() {

@@ -759,7 +759,10 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
 
     /// No request is on a connection and none is being opened: where no new one may be opened, nothing will end any more.
     fn nothing_moves(&self) -> bool {
-        self.links.iter().all(Link::is_quiet)
+        let (pool, apart) = self.links.split_at(self.pool as usize);
+        // What is held is held for its time, and nobody waits for that.
+        let settled = |l: &Link| l.state == link::LinkState::Down || l.tidings.greeted.is_some();
+        pool.iter().all(Link::is_quiet) && apart.iter().all(settled)
     }
 
     fn pooling(&self) -> bool {
