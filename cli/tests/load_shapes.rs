@@ -82,20 +82,23 @@ fn every_iteration_that_begins_ends_or_is_cut() {
     let phases = [
         "users: 3, for: 300ms",
         "users: 3, for: 300ms, graceful_stop: 10ms",
-        "users: 3, for: 300ms, graceful_stop: 20s",
+        "users: 3, for: 300ms, graceful_stop: 1h",
         "rate: 50/s, for: 300ms",
         "rate: 50/s, for: 300ms, graceful_stop: 10ms",
     ];
     for (http, phase) in ALL.into_iter().flat_map(|http| phases.map(|phase| (http, phase))) {
-        let (result, stats) = run(http, "ends", &format!("{steps}\nphases: [ {{ {phase} }} ]"), &["-t", "2"]);
+        let server = Server::start();
+        let text = format!("{}{steps}\nphases: [ {{ {phase} }} ]\n", head(&server, http));
+        // A machine that was busy all the while lets nothing succeed in so short a time.
+        let result = run_text(&format!("shape-ends-{http:?}"), &text, &["-t", "2"], &[0, 2]);
+        let stats = server.stats();
         let [ended, cut] = ["iterations", "iterations_cut"].map(|n| result[n].as_u64().expect("a count"));
         // A request that was abandoned may not have reached the server.
         let (seen, abandoned) = (seen(&stats, "/any/first"), result["abandoned"].as_u64().expect("a count"));
         assert!((seen..=seen + abandoned).contains(&(ended + cut)), "{http:?} {phase} {result} {stats}");
-        assert!(abandoned == 0 || phase == phases[0] || phase.contains("10ms"), "{http:?} {phase} {result}");
-        let waited_for = phase.contains("20s") || phase == phases[3];
+        let waited_for = phase.contains("1h") || phase == phases[3];
         assert!(cut > 0 || waited_for, "{http:?} {phase} {result}");
-        assert!(cut == 0 || !phase.contains("20s"), "{http:?} {phase} {result}");
+        assert!(cut == 0 || !phase.contains("1h"), "{http:?} {phase} {result}");
     }
 }
 
