@@ -2,15 +2,16 @@
 
 use crate::StartError;
 use crate::core::{CoreResult, ScriptFigures, Setup};
+use crate::limits;
 use crate::run::{CALLED_OFF, Outcome};
 use crate::stats::recorder::per_second;
 use crate::stats::{
-    CheckFigures, ConnectionFigures, Cost, Figures, PhaseFigures, RunResult, ScriptResult, StepFigures, cost,
-    environment,
+    CheckFigures, ConnectionFigures, Cost, Figures, Passed, PhaseFigures, RunResult, ScriptResult,
+    StepFigures, cost, environment,
 };
 use crate::verdict::{self, CoreFacts, Evidence};
 use proto::Kind;
-use scenario::plan::{CheckTally, NamedCheck};
+use scenario::plan::{CheckTally, NamedCheck, Threshold};
 use scenario::tags::Tags;
 use std::time::{Duration, SystemTime};
 
@@ -66,7 +67,7 @@ pub(crate) fn result(
         wall,
         quic: &connections.quic,
     });
-    let script = script(setup, &cores, &steps);
+    let script = script(setup, &cores, &steps, &phase_steps);
     Ok(RunResult {
         began,
         interrupted,
@@ -93,32 +94,61 @@ pub(crate) fn result(
 }
 
 /// The checks of all programs, then those of plain steps, and why iterations failed.
-fn script(setup: &Setup, cores: &[(CoreResult, Cost)], steps: &[StepFigures]) -> ScriptResult {
+fn script(
+    setup: &Setup,
+    cores: &[(CoreResult, Cost)],
+    steps: &[StepFigures],
+    phase_steps: &[Vec<Figures>],
+) -> ScriptResult {
     let mut all = ScriptFigures::default();
     cores.iter().for_each(|(core, _)| all.merge(&core.script));
-    let named = |(check, tally): (&NamedCheck, CheckTally)| CheckFigures {
-        scenario: check.scenario.clone(),
-        step: check.step.clone(),
-        name: check.name.clone(),
-        passed: tally.passed,
-        failed: tally.failed,
-        samples: tally.samples,
-    };
-    let mut checks: Vec<CheckFigures> = setup.plan.script.checks.iter().zip(all.checks).map(named).collect();
-    let plain = setup
-        .plan
+    let plan = &setup.plan;
+    // Those of plain steps are counted with the requests of the step.
+    let plain: Vec<usize> = plan
         .steps()
-        .zip(steps)
-        .filter(|((scenario, step), _)| scenario.program.is_none() && !step.checks.is_empty());
-    checks.extend(plain.map(|(_, figures)| CheckFigures {
-        scenario: figures.scenario.clone(),
-        step: figures.name.clone(),
-        name: "status".into(),
-        passed: figures.figures.checks_passed,
-        failed: figures.figures.checks_failed,
-        samples: vec![],
-    }));
-    ScriptResult { checks, iterations_failed: all.failed, reasons: all.reasons }
+        .enumerate()
+        .filter(|(at, (scenario, step))| *at < steps.len() && scenario.counts_in_step(step))
+        .map(|(at, _)| at)
+        .collect();
+    let of_step = |f: &Figures| Passed { passed: f.checks_passed, failed: f.checks_failed };
+    let rows: Vec<&[CheckTally]> = match plan.script.checks.len() {
+        0 => vec![],
+        n => all.checks.chunks(n).collect(),
+    };
+    let by_phase = match plan.tallies_by_phase() {
+        false => vec![],
+        true => (0..plan.phases.len())
+            .map(|phase| {
+                let of_tally = |t: &CheckTally| Passed { passed: t.passed, failed: t.failed };
+                let scripted = rows.get(phase).into_iter().flat_map(|row| row.iter().map(of_tally));
+                scripted.chain(plain.iter().map(|&at| of_step(&phase_steps[phase][at]))).collect()
+            })
+            .collect(),
+    };
+    let known = plan.script.checks.len() + plain.len();
+    let mut figures: Vec<CheckFigures> = plan.checks().take(known).map(named).collect();
+    for row in rows {
+        figures.iter_mut().zip(row).for_each(|(figures, tally)| add(figures, tally));
+    }
+    for (figures, at) in figures.iter_mut().skip(plan.script.checks.len()).zip(plain) {
+        let Passed { passed, failed } = of_step(&steps[at].figures);
+        (figures.passed, figures.failed) = (passed, failed);
+        figures.step.clone_from(&steps[at].name);
+    }
+    ScriptResult { checks: figures, by_phase, iterations_failed: all.failed, reasons: all.reasons }
+}
+
+/// A check that nothing was counted of.
+fn named(check: NamedCheck) -> CheckFigures {
+    let NamedCheck { scenario, step, tags, name } = check;
+    CheckFigures { scenario, step, tags, name, ..CheckFigures::default() }
+}
+
+fn add(figures: &mut CheckFigures, tally: &CheckTally) {
+    figures.passed += tally.passed;
+    figures.failed += tally.failed;
+    let room = limits::CHECK_SAMPLES.saturating_sub(figures.samples.len());
+    figures.samples.extend(tally.samples.iter().take(room).cloned());
 }
 
 /// The first cause, and what to look at.
@@ -158,7 +188,8 @@ fn step_figures(setup: &Setup) -> Vec<StepFigures> {
 }
 
 fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
-    let both = setup.plan.thresholds.iter().any(|t| t.of_steps() && t.phase.is_some());
+    let asks = |t: &Threshold| t.phase.is_some() && (t.of_steps() || t.check.is_some());
+    let both = setup.plan.thresholds.iter().any(asks);
     let phases = if both { setup.plan.phases.len() } else { 0 };
     let mut phase_steps = vec![vec![Figures::default(); setup.steps.len()]; phases];
     let mut steps = step_figures(setup);

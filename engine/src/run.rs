@@ -443,6 +443,7 @@ mod tests {
                 opened,
                 failed,
                 data_bytes,
+                checks: vec![],
             }))
         };
         let mut seen = 0;

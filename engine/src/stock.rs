@@ -7,7 +7,7 @@
 use crate::core::CoreSnapshot;
 use crate::limits;
 use crate::options::Rows;
-use crate::stats::{Books, ConnectionFigures, Figures, Part, Row, Series, Timeline};
+use crate::stats::{Books, ConnectionFigures, Figures, Part, Passed, Row, Series, Timeline};
 use proto::Time;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub open: u64,
     /// Connections so far; of the series, connect and handshake where a watched threshold needs them.
     pub connections: ConnectionFigures,
+    /// So far, of each watched threshold on checks of one name, in the plan's order.
+    pub checks: Vec<Passed>,
     /// Body bytes received since the last snapshot.
     pub data_bytes: u64,
     /// What changed since the last snapshot, where somebody asked for that.
@@ -166,6 +168,7 @@ impl Stock {
         let mut connections = ConnectionFigures::default();
         let (mut open, mut data, mut phase, mut at) = (0, 0, 0, Time::ZERO);
         let mut phases: Vec<Option<(Time, Time)>> = Vec::new();
+        let mut checks = Vec::new();
         for s in self.cores.iter().filter_map(|c| c.latest.as_ref()) {
             books.merge(&s.books);
             connections.attempted += s.attempted;
@@ -177,6 +180,8 @@ impl Stock {
             }
             open += s.open;
             data += s.data_bytes;
+            checks.resize(checks.len().max(s.checks.len()), Passed::default());
+            checks.iter_mut().zip(&s.checks).for_each(|(all, one)| all.merge(*one));
             phase = phase.max(s.phase);
             at = at.max(s.at);
             phases.resize(phases.len().max(s.phases.len()), None);
@@ -194,6 +199,7 @@ impl Stock {
             books,
             open,
             connections,
+            checks,
             data_bytes,
             parts,
             phases: phases.into_iter().map(length).collect(),
@@ -248,6 +254,7 @@ mod tests {
             opened: 0,
             failed: 0,
             data_bytes: 0,
+            checks: vec![],
         }
     }
 

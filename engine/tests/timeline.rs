@@ -152,6 +152,7 @@ fn watched(scenario: Option<&str>, step: Option<&str>) -> Threshold {
         scenario: scenario.map(str::to_owned),
         step: step.map(str::to_owned),
         tags: Default::default(),
+        check: None,
         phase: None,
         op: Op::Less,
         value: 1.0,

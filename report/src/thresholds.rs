@@ -1,7 +1,7 @@
 //! Thresholds judged: which of them hold, by how much. What was never measured does not hold.
 
 use crate::counts;
-use engine::stats::{ConnectionFigures, Figures, RunResult, Series};
+use engine::stats::{ConnectionFigures, Figures, Passed, RunResult, Series};
 use scenario::Plan;
 use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
 use std::borrow::Cow;
@@ -96,6 +96,8 @@ pub fn aborted(outcomes: &[Outcome]) -> bool {
 /// The requests a threshold speaks of.
 pub(crate) struct Selection<'a> {
     pub(crate) figures: Cow<'a, Figures>,
+    /// Their checks, or those of one name.
+    pub(crate) checks: Passed,
     /// How long they were being made.
     pub(crate) elapsed: Duration,
     /// Those of the whole run.
@@ -117,8 +119,30 @@ impl<'a> Selection<'a> {
             false => Cow::Borrowed(of.map_or(&result.totals, |p| &p.figures)),
             true => of_steps(threshold, phase, result)?,
         };
-        Ok(Selection { figures, elapsed: of.map_or(result.elapsed, |p| p.elapsed), connections })
+        let checks = match &threshold.check {
+            None => Passed { passed: figures.checks_passed, failed: figures.checks_failed },
+            Some(_) => named_checks(threshold, phase, result),
+        };
+        Ok(Selection { figures, checks, elapsed: of.map_or(result.elapsed, |p| p.elapsed), connections })
     }
+}
+
+/// The checks of one name, of the steps a threshold speaks of.
+fn named_checks(threshold: &Threshold, phase: Option<usize>, result: &RunResult) -> Passed {
+    let mut all = Passed::default();
+    for (at, check) in result.script.checks.iter().enumerate() {
+        let mine = threshold.speaks_of(&check.scenario, &check.step, &check.tags);
+        if !mine || !threshold.counts(&check.name) {
+            continue;
+        }
+        let of_phase =
+            |phase| result.script.by_phase.get(phase).and_then(|row: &Vec<Passed>| row.get(at)).copied();
+        all.merge(match phase {
+            None => Passed { passed: check.passed, failed: check.failed },
+            Some(phase) => of_phase(phase).unwrap_or_default(),
+        });
+    }
+    all
 }
 
 /// Of the steps a threshold speaks of, together.
@@ -161,10 +185,14 @@ pub(crate) fn measure(metric: Metric, selection: &Selection<'_>) -> Result<f64, 
         Metric::ErrorRate => figures.error_rate(),
         Metric::Rate => counts::rate(figures, selection.elapsed),
         Metric::Count(name) => count(name, selection) as f64,
-        Metric::CheckFailureRate => match figures.checks_passed + figures.checks_failed {
-            0 => return Err("no check was made"),
-            all => counts::share(figures.checks_failed, all),
-        },
+        Metric::CheckRate | Metric::CheckFailureRate => {
+            let Passed { passed, failed } = selection.checks;
+            match passed + failed {
+                0 => return Err("no check was made"),
+                all if metric == Metric::CheckRate => counts::share(passed, all),
+                all => counts::share(failed, all),
+            }
+        }
     })
 }
 
@@ -203,7 +231,7 @@ fn count(name: CountName, selection: &Selection<'_>) -> u64 {
 pub(crate) fn unit(metric: Metric) -> Unit {
     match metric {
         Metric::Quantile(..) | Metric::Mean(_) | Metric::Min(_) | Metric::Max(_) => Unit::Nanoseconds,
-        Metric::ErrorRate | Metric::CheckFailureRate => Unit::Fraction,
+        Metric::ErrorRate | Metric::CheckFailureRate | Metric::CheckRate => Unit::Fraction,
         Metric::Rate => Unit::PerSecond,
         Metric::Count(_) => Unit::Count,
     }

@@ -3,7 +3,7 @@
 
 use crate::thresholds::{Abort, Selection, measure};
 use engine::Snapshot;
-use engine::stats::{Figures, Part};
+use engine::stats::{Figures, Part, Passed};
 use scenario::Plan;
 use scenario::plan::{SeriesName, Threshold};
 use std::borrow::Cow;
@@ -26,6 +26,8 @@ struct Watched {
     phases: Vec<bool>,
     /// Which steps it speaks of, in the plan's dense order.
     steps: Vec<bool>,
+    /// Its place among the watched thresholds on checks of one name.
+    named: Option<usize>,
     /// What it speaks of, so far. Of the series only its own.
     so_far: Figures,
 }
@@ -33,7 +35,7 @@ struct Watched {
 impl Watch {
     /// `None` where no threshold is to be watched.
     pub fn new(plan: &Plan) -> Option<Watch> {
-        let watched: Vec<Watched> = plan
+        let mut watched: Vec<Watched> = plan
             .thresholds
             .iter()
             .enumerate()
@@ -41,6 +43,8 @@ impl Watch {
                 Some(Watched::new(index, threshold, threshold.abort_after?, plan))
             })
             .collect();
+        let named = watched.iter_mut().filter(|w| w.threshold.check.is_some());
+        named.enumerate().for_each(|(at, watched)| watched.named = Some(at));
         (!watched.is_empty()).then_some(Watch { watched, aborted: None })
     }
 
@@ -74,6 +78,7 @@ impl Watched {
                 .steps()
                 .map(|(of, step)| threshold.speaks_of(&of.name, &step.name, &step.tags))
                 .collect(),
+            named: None,
             so_far: Figures::default(),
         }
     }
@@ -114,8 +119,13 @@ impl Watched {
         if elapsed.is_zero() || elapsed < self.after {
             return None;
         }
-        let selection =
-            Selection { figures: Cow::Borrowed(&self.so_far), elapsed, connections: &snapshot.connections };
+        let all = &self.so_far;
+        let checks = match self.named {
+            None => Passed { passed: all.checks_passed, failed: all.checks_failed },
+            Some(at) => snapshot.checks.get(at).copied().unwrap_or_default(),
+        };
+        let (figures, connections) = (Cow::Borrowed(all), &snapshot.connections);
+        let selection = Selection { figures, checks, elapsed, connections };
         let actual = measure(self.threshold.metric, &selection).ok()?;
         let holds = self.threshold.op.holds(actual, self.threshold.value);
         (!holds).then_some(Abort { at: snapshot.elapsed, actual })

@@ -146,6 +146,7 @@ fn snapshot(result: &RunResult, ended: u64) -> Event {
         books,
         open: 1,
         connections: Default::default(),
+        checks: vec![],
         data_bytes: 0,
         parts: vec![],
         phases: vec![],

@@ -2,7 +2,7 @@
 
 mod common;
 
-use engine::stats::RunResult;
+use engine::stats::{CheckFigures, Passed, RunResult};
 use report::thresholds::{Outcome, Unit, judge};
 use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
 use scenario::tags::Tags;
@@ -17,6 +17,7 @@ fn one(metric: Metric, op: Op, value: f64, step: Option<&str>, phase: Option<&st
         scenario: None,
         step: owned(step),
         tags: Tags::default(),
+        check: None,
         phase: owned(phase),
         op,
         value,
@@ -41,6 +42,7 @@ fn each_metric_has_its_unit_and_its_value() {
         (Max(Handshake), Unit::Nanoseconds, ms(0.53)),
         (ErrorRate, Unit::Fraction, 3.0 / 9.0),
         (CheckFailureRate, Unit::Fraction, 1.0 / 7.0),
+        (CheckRate, Unit::Fraction, 6.0 / 7.0),
         (Rate, Unit::PerSecond, 0.6),
         (Count(CountName::Started), Unit::Count, 10.0),
         (Count(CountName::Succeeded), Unit::Count, 6.0),
@@ -134,6 +136,44 @@ fn a_tag_is_the_steps_that_have_it_and_several_tags_are_those_that_have_all() {
     assert_eq!(started(&[("kind", "read"), ("team", "web")], None, None), Some(10.0));
     assert_eq!(started(&[("kind", "read"), ("team", "shop")], None, None), None);
     assert_eq!(started(&[("team", "web")], Some("page"), None), Some(10.0));
+}
+
+#[test]
+fn checks_are_counted_by_name_step_tag_and_phase() {
+    let mut result = common::result();
+    let check = |step: usize, name: &str, passed, failed| CheckFigures {
+        scenario: "visit".into(),
+        step: result.steps[step].name.clone(),
+        tags: result.steps[step].tags.clone(),
+        name: name.into(),
+        passed,
+        failed,
+        samples: vec![],
+    };
+    result.script.checks =
+        vec![check(0, "a", 3, 1), check(1, "a", 0, 4), check(1, "b: status", 7, 0), check(1, "b", 1, 0)];
+    let row = |passed, failed| Passed { passed, failed };
+    result.script.by_phase =
+        vec![vec![Passed::default(); 4], vec![row(3, 1), row(0, 4), row(7, 0), row(0, 1)]];
+    result.phase_steps = vec![vec![], vec![common::figures(), common::figures()]];
+    let found = |metric, check: Option<&str>, kind: Option<&str>, phase: Option<&str>| {
+        let mut plan = common::plan();
+        plan.thresholds.truncate(1);
+        let (t, owned) = (&mut plan.thresholds[0], |name: Option<&str>| name.map(str::to_owned));
+        t.metric = metric;
+        (t.check, t.phase, t.tags) =
+            (owned(check), owned(phase), kind.map(|kind| ("kind", kind)).into_iter().collect());
+        judge(&plan, &result)[0].actual
+    };
+    use Metric::{CheckFailureRate, CheckRate};
+    assert_eq!(found(CheckRate, None, None, None), Some(6.0 / 7.0), "all checks are those of the requests");
+    assert_eq!(found(CheckRate, Some("a"), None, None), Some(3.0 / 8.0));
+    assert_eq!(found(CheckFailureRate, Some("a"), None, None), Some(5.0 / 8.0));
+    assert_eq!(found(CheckRate, Some("a"), Some("write"), None), Some(0.75));
+    assert_eq!(found(CheckRate, Some("b"), None, None), Some(1.0), "those of a common name, too");
+    assert_eq!(found(CheckRate, Some("b"), None, Some("steady")), Some(7.0 / 8.0));
+    assert_eq!(found(CheckRate, Some("b: status"), Some("read"), Some("steady")), Some(1.0));
+    assert_eq!(found(CheckRate, Some("a"), None, Some("warm-up")), None, "no check was made");
 }
 
 #[test]

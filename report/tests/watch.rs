@@ -3,7 +3,7 @@
 mod common;
 
 use engine::Snapshot;
-use engine::stats::{Books, Figures, Part};
+use engine::stats::{Books, Figures, Part, Passed};
 use report::watch::Watch;
 use scenario::Plan;
 use scenario::plan::{Metric, Op, SeriesName};
@@ -34,6 +34,7 @@ fn snapshot(second: u64, parts: Vec<Part>) -> Snapshot {
         open: 1,
         connections: Default::default(),
         data_bytes: 0,
+        checks: vec![],
         parts,
         phases: vec![length(1), length(second - 1)],
         rows: vec![],
@@ -90,6 +91,24 @@ fn arrivals_that_were_dropped_are_watched() {
     let mut late = part(1, None, 1, 0, 1);
     late.figures.dropped = 3;
     assert_eq!(watch.see(&snapshot(3, vec![late])).map(|(_, abort)| abort.actual), Some(3.0));
+}
+
+#[test]
+fn checks_of_one_name_are_those_the_snapshot_has() {
+    let mut plan = plan(Metric::CheckRate, Op::AtLeast, 0.9, 0);
+    let mut all = plan.thresholds[0].clone();
+    all.check = Some("a".into());
+    plan.thresholds.push(all);
+    let mut watch = Watch::new(&plan).unwrap();
+    let with = |second, passed, failed| {
+        let mut part = part(1, None, 1, 0, 1);
+        (part.figures.checks_passed, part.figures.checks_failed) = (10, 0);
+        Snapshot { checks: vec![Passed { passed, failed }], ..snapshot(second, vec![part]) }
+    };
+    assert_eq!(watch.see(&with(2, 0, 0)), None, "nothing of it was made");
+    assert_eq!(watch.see(&with(3, 9, 1)), None);
+    let (index, abort) = watch.see(&with(4, 9, 3)).expect("9 of 12");
+    assert_eq!((index, abort.actual), (2, 0.75));
 }
 
 #[test]

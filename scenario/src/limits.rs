@@ -148,6 +148,8 @@ pub const MEETING_TIMEOUT: Duration = Duration::from_secs(30);
 pub const MAX_MEETINGS: usize = 1_000;
 /// Steps that a user takes in one go without a request or a pause: the others wait for the core that long.
 pub const MAX_OPS_IN_A_ROW: u32 = 10_000;
+/// Tallies of checks where they are kept by phase: 40 bytes each, for each core.
+pub const MAX_TALLIES: usize = 1_000_000;
 /// Samples of failures kept for each check and core.
 pub const MAX_SAMPLES: usize = 3;
 /// Characters of what was found that a sample shows.

@@ -115,6 +115,8 @@ pub struct NamedCheck {
     pub scenario: String,
     /// The step.
     pub step: String,
+    /// The tags of the step.
+    pub tags: Tags,
     /// Its own name.
     pub name: String,
 }
@@ -134,6 +136,23 @@ impl Plan {
     /// Every step of every scenario, in the dense order that step indices (results, prepared templates) use.
     pub fn steps(&self) -> impl Iterator<Item = (&Scenario, &Step)> {
         self.scenarios.iter().flat_map(|s| s.steps.iter().map(move |step| (s, step)))
+    }
+
+    /// The checks of all programs, then those of the steps of plain scenarios: in this order the result has them.
+    pub fn checks(&self) -> impl Iterator<Item = NamedCheck> {
+        let plain = self.steps().filter(|(scenario, step)| scenario.counts_in_step(step));
+        let plain = plain.map(|(scenario, step)| NamedCheck {
+            scenario: scenario.name.clone(),
+            step: step.name.clone(),
+            tags: step.tags.clone(),
+            name: STATUS_CHECK.to_owned(),
+        });
+        self.script.checks.iter().cloned().chain(plain)
+    }
+
+    /// Whether each phase has tallies of checks of its own: where a threshold asks for a check in a phase.
+    pub fn tallies_by_phase(&self) -> bool {
+        self.thresholds.iter().any(|t| t.check.is_some() && t.phase.is_some())
     }
 
     /// How connections begin.
@@ -681,6 +700,25 @@ pub struct Scenario {
     pub program: Option<Arc<Program>>,
 }
 
+/// The name of the check of a step that has a status to expect and nothing else to look at.
+pub const STATUS_CHECK: &str = "status";
+
+impl Scenario {
+    /// Whether this step of it has a check that is counted with the requests of the step: there is no program to judge it.
+    pub fn counts_in_step(&self, step: &Step) -> bool {
+        self.program.is_none() && !step.checks.is_empty()
+    }
+
+    /// The names of the checks of its steps, by the place of the step in it.
+    pub fn check_names(&self, step: usize) -> Vec<&str> {
+        match &self.program {
+            Some(program) => program.exchanges()[step].check_names().collect(),
+            None if self.counts_in_step(&self.steps[step]) => vec![STATUS_CHECK],
+            None => vec![],
+        }
+    }
+}
+
 /// How users walk the steps of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Order {
@@ -928,6 +966,8 @@ pub struct Threshold {
     pub step: Option<String>,
     /// Only steps with these tags.
     pub tags: Tags,
+    /// Only checks of this name; of the two figures of checks alone.
+    pub check: Option<String>,
     /// Only this phase (by name); else all recorded phases.
     pub phase: Option<String>,
     /// How the sides compare.
@@ -950,6 +990,14 @@ impl Threshold {
             && self.step.as_ref().is_none_or(|s| s == step)
             && tags.include(&self.tags)
     }
+
+    /// Whether it speaks of checks of this name. A name that was given to several checks at once is the beginning of theirs.
+    pub fn counts(&self, check: &str) -> bool {
+        let behind = |name: &String| check.strip_prefix(name.as_str());
+        self.check
+            .as_ref()
+            .is_none_or(|name| behind(name).is_some_and(|r| r.is_empty() || r.starts_with(": ")))
+    }
 }
 
 /// Left side of a threshold.
@@ -971,6 +1019,8 @@ pub enum Metric {
     Count(CountName),
     /// Checks failed over checks made.
     CheckFailureRate,
+    /// Checks passed over checks made.
+    CheckRate,
 }
 
 impl Metric {
@@ -980,7 +1030,11 @@ impl Metric {
             Metric::Quantile(_, name) | Metric::Mean(name) | Metric::Min(name) | Metric::Max(name) => {
                 Some(name)
             }
-            Metric::ErrorRate | Metric::Rate | Metric::Count(_) | Metric::CheckFailureRate => None,
+            Metric::ErrorRate
+            | Metric::Rate
+            | Metric::Count(_)
+            | Metric::CheckFailureRate
+            | Metric::CheckRate => None,
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Parsed {
     pub scenario_at: Option<Range<usize>>,
     pub step_at: Option<Range<usize>>,
     pub phase_at: Option<Range<usize>>,
+    pub check_at: Option<Range<usize>>,
     /// Of each tag its name and its value.
     pub tags_at: Vec<(Range<usize>, Range<usize>)>,
 }
@@ -23,7 +24,8 @@ pub(crate) struct Parsed {
 impl Parsed {
     /// Moves the places of all names to the right.
     pub fn shift(&mut self, by: usize) {
-        let names = [&mut self.scenario_at, &mut self.step_at, &mut self.phase_at].into_iter().flatten();
+        let names = [&mut self.scenario_at, &mut self.step_at, &mut self.phase_at, &mut self.check_at];
+        let names = names.into_iter().flatten();
         let tags = self.tags_at.iter_mut().flat_map(|(name, value)| [name, value]);
         names.chain(tags).for_each(|at| *at = at.start + by..at.end + by);
     }
@@ -55,6 +57,7 @@ pub(crate) const SERIES: &[(&str, SeriesName)] = &[
 const PLAIN: &[(&str, Metric)] = &[
     ("error_rate", Metric::ErrorRate),
     ("rate", Metric::Rate),
+    ("checks", Metric::CheckRate),
     ("check_failure_rate", Metric::CheckFailureRate),
     ("started", Metric::Count(CountName::Started)),
     ("succeeded", Metric::Count(CountName::Succeeded)),
@@ -79,7 +82,8 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
         return bad(word_at.start..text.len(), "not a threshold", EXAMPLE);
     }
     let arguments = cursor.arguments()?;
-    let (metric, filters) = metric(word, word_at, arguments)?;
+    let (metric, mut filters) = metric(word, word_at, arguments)?;
+    let check = check_name(metric, &mut filters);
     let op = cursor.op()?;
     cursor.blanks();
     let right = cursor.at..cursor.at + text[cursor.at..].trim_end().len();
@@ -94,6 +98,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
             scenario: None,
             step: None,
             tags: Tags::default(),
+            check: check.as_ref().map(|name| name.text.to_owned()),
             phase: None,
             op,
             value,
@@ -102,6 +107,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
         scenario_at: None,
         step_at: None,
         phase_at: None,
+        check_at: check.map(|name| name.at),
         tags_at: vec![],
     };
     for filter in filters {
@@ -191,7 +197,7 @@ fn has_steps(metric: Metric) -> bool {
                 | CountName::HandshakesOpened
                 | CountName::HandshakesFailed
         ),
-        Metric::ErrorRate | Metric::Rate | Metric::CheckFailureRate => true,
+        Metric::ErrorRate | Metric::Rate | Metric::CheckFailureRate | Metric::CheckRate => true,
     }
 }
 
@@ -200,6 +206,13 @@ struct Argument<'t> {
     text: &'t str,
     at: Range<usize>,
     key: Option<(&'t str, Range<usize>)>,
+}
+
+/// The name between the brackets of `checks(NAME)`.
+fn check_name<'t>(metric: Metric, arguments: &mut Vec<Argument<'t>>) -> Option<Argument<'t>> {
+    let of_checks = matches!(metric, Metric::CheckRate | Metric::CheckFailureRate);
+    let named = of_checks && arguments.first().is_some_and(|first| first.key.is_none());
+    named.then(|| arguments.remove(0))
 }
 
 /// The left side, and what is left of its arguments.
@@ -297,7 +310,7 @@ fn value(metric: Metric, text: &str, at: Range<usize>) -> Result<f64, Bad> {
                 Err(error) => bad(at, error.to_string(), duration_advice(text, &error)),
             }
         }
-        Metric::ErrorRate | Metric::CheckFailureRate => fraction(text, at),
+        Metric::ErrorRate | Metric::CheckFailureRate | Metric::CheckRate => fraction(text, at),
         Metric::Rate => {
             let number = text.strip_suffix("/s").map(str::trim_end).and_then(decimal);
             number.map_or_else(|| bad(at, format!("{} is not a rate", quote(text)), "write `1000/s`"), Ok)
@@ -478,6 +491,15 @@ mod tests {
         assert_eq!(read("error_rate < 0.1%").value, 0.001);
         assert_eq!(read("error_rate(phase=a) < 0.5").value, 0.5);
         assert_eq!(read("check_failure_rate < 100%").value, 1.0);
+        let t = read("checks(\"is 200, or so\", phase=a, tag.kind=read) >= 99.9%");
+        assert_eq!(
+            (t.metric, t.value, t.check.as_deref()),
+            (Metric::CheckRate, 0.999, Some("is 200, or so"))
+        );
+        assert_eq!((t.phase.as_deref(), t.tags.get("kind")), (Some("a"), Some("read")));
+        assert_eq!(read("checks > 99%").check, None);
+        assert_eq!(read("checks(step=a) == 1").step.as_deref(), Some("a"));
+        assert_eq!(read("check_failure_rate(status) < 1%").check.as_deref(), Some("status"));
         assert_eq!(read("rate > 1000/s").value, 1000.0);
         assert_eq!(read("dropped == 0").value, 0.0);
         assert_eq!(read("failed<10").metric, Metric::Count(CountName::Failed));
@@ -516,6 +538,10 @@ mod tests {
             ("rate > 1000", "1000"),
             ("failed < 1.5", "1.5"),
             ("dropped(step=x) == 0", "step"),
+            ("checks(a, b) > 1%", "b"),
+            ("checks > 5", "5"),
+            ("checks() > 5%", ""),
+            ("error_rate(status) < 1%", "status"),
         ];
         for (text, place) in cases {
             let error = parse(text).expect_err(text);

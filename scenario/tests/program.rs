@@ -95,11 +95,11 @@ impl Actor {
     }
 
     fn respond(&mut self, status: u16, fields: &[(&str, &[u8])], body: &[u8]) -> Verdict {
-        self.user.head(&self.program, &mut self.world, status, &Head(fields), true);
+        self.user.head(&self.program, &mut self.world, status, &Head(fields), Some(0));
         for piece in body.chunks(7) {
             self.user.body(&self.program, piece);
         }
-        let done = Done { response: 5_000_000, protocol: "http/1.1", record: true };
+        let done = Done { response: 5_000_000, protocol: "http/1.1", tally: Some(0) };
         self.user.done(&self.program, &mut self.world, done)
     }
 

@@ -45,7 +45,7 @@ use crate::request_log::CoreLog;
 use crate::run::Interrupts;
 use crate::stats::interval::{Grid, Keep};
 use crate::stats::recorder::Recorder;
-use crate::stats::{Batching, Books, Bytes, Part, Pauses, Series, TlsFacts};
+use crate::stats::{Batching, Books, Bytes, Part, Passed, Pauses, Series, TlsFacts};
 use crate::timers::{Owner, Timers};
 use crate::tls::{Pieces, ServerName, TlsSetup};
 use crate::trace::{Exchange, Trace};
@@ -272,6 +272,8 @@ pub(crate) struct CoreSnapshot {
     pub(crate) opened: u64,
     pub(crate) failed: u64,
     pub(crate) data_bytes: u64,
+    /// So far, of each watched threshold on checks of one name.
+    pub(crate) checks: Vec<Passed>,
 }
 
 /// What a core found out.
@@ -725,6 +727,12 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let (phase, keep) = (self.phase_of_bytes(), &self.setup.keep);
         let phases = if keep.parts { self.phases_so_far(now) } else { Vec::new() };
         let parts = self.recorder.take_parts(phase, self.bytes);
+        let checks = keep.checks.iter().map(|counted| {
+            let mut all = self.recorder.checks(&counted.cells);
+            all.merge(self.scripts.checks(&counted.tallies));
+            all
+        });
+        let checks = checks.collect();
         let connections = &self.recorder.connections;
         CoreSnapshot {
             at: now,
@@ -740,6 +748,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             opened: connections.opened,
             failed: connections.failed,
             data_bytes: self.recorder.data_bytes,
+            checks,
         }
     }
 

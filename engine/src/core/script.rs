@@ -9,13 +9,16 @@ use super::{Core, Told, by_proxy, closing};
 use crate::clock::Clock;
 use crate::io::Driver;
 use crate::limits;
+use crate::stats::Passed;
 use crate::timers::Owner;
 use crate::trace::Trace;
 use proto::{Field, Framing, Piece, Template, Text, Time};
 use scenario::Plan;
 use scenario::plan::{CheckTally, Step};
 use scenario::program::data::Shard;
-use scenario::program::{Action, Done, Exchange, Flight, Handed, Hop, Program, Reason, User, Verdict, World};
+use scenario::program::{
+    Action, Done, Exchange, Flight, Handed, Hop, Program, Reason, Tally, User, Verdict, World, tallies,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,8 +161,8 @@ pub(super) struct Scripts {
     pub(super) actors: Vec<User>,
     /// Requests beside those of users, numbered behind them.
     pub(super) lanes: Lanes,
-    /// By phase: whether its checks count.
-    record: Vec<bool>,
+    /// By phase: where its checks count.
+    tallies: Vec<Tally>,
     /// Wall time at the epoch of the run.
     wall: u64,
     figures: ScriptFigures,
@@ -169,7 +172,7 @@ pub(super) struct Scripts {
 /// What scripted users found out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScriptFigures {
-    /// By check of the plan.
+    /// By check of the plan, or by phase and check.
     pub(crate) checks: Vec<CheckTally>,
     /// Iterations of recorded phases that failed.
     pub(crate) failed: u64,
@@ -188,7 +191,7 @@ impl Scripts {
             actors: (first_user..first_user + users).map(|number| User::new(&world, number)).collect(),
             world,
             lanes: Lanes::default(),
-            record: plan.phases.iter().map(|p| p.record).collect(),
+            tallies: tallies(plan),
             wall,
             figures: ScriptFigures::default(),
             said: 0,
@@ -241,9 +244,9 @@ impl Scripts {
         fields: &dyn proto::Fields,
         now: Time,
     ) {
-        let record = self.record[usize::from(phase)];
+        let tally = self.tallies[usize::from(phase)];
         self.world.wall = self.wall + now.as_nanos();
-        self.with(index, |actor, world| actor.head(&script.program, world, status, fields, record));
+        self.with(index, |actor, world| actor.head(&script.program, world, status, fields, tally));
     }
 
     pub(super) fn body(&mut self, index: u32, script: &Script, bytes: &[u8]) {
@@ -257,7 +260,7 @@ impl Scripts {
         response: u64,
         protocol: &'static str,
     ) -> Verdict {
-        let done = Done { response, protocol, record: self.record[usize::from(phase)] };
+        let done = Done { response, protocol, tally: self.tallies[usize::from(phase)] };
         self.with(index, |actor, world| actor.done(&script.program, world, done))
     }
 
@@ -272,11 +275,20 @@ impl Scripts {
     }
 
     fn note_failure(&mut self, phase: u16, reason: Reason) {
-        if !self.record[usize::from(phase)] {
+        if self.tallies[usize::from(phase)].is_none() {
             return;
         }
         self.figures.failed += 1;
         note_reason(&mut self.figures.reasons, reason, 1);
+    }
+
+    /// The checks of these tallies.
+    pub(super) fn checks(&self, tallies: &[usize]) -> Passed {
+        let mut all = Passed::default();
+        for tally in tallies.iter().map(|at| &self.world.checks[*at]) {
+            all.merge(Passed { passed: tally.passed, failed: tally.failed });
+        }
+        all
     }
 
     pub(super) fn into_figures(self) -> ScriptFigures {

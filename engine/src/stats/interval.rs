@@ -9,7 +9,7 @@ use crate::Options;
 use crate::options::Rows;
 use proto::Time;
 use scenario::Plan;
-use scenario::plan::SeriesName;
+use scenario::plan::{NamedCheck, Phase, STATUS_CHECK, SeriesName, Threshold};
 use std::time::Duration;
 
 /// What happened to a part of the requests in an interval.
@@ -37,6 +37,8 @@ pub(crate) struct Keep {
     pub(crate) opening: bool,
     /// Connect and handshake times so far.
     pub(crate) connect: bool,
+    /// Of each watched threshold on checks of one name, in the plan's order: where they are counted.
+    pub(crate) checks: Vec<Counted>,
     /// The class of each step: 0, or another where a watched threshold speaks of it in particular.
     classes: Vec<u32>,
     /// The first step of each class from 1.
@@ -58,6 +60,7 @@ impl Keep {
             first_byte: needs(&[SeriesName::FirstByte]),
             opening: needs(&[SeriesName::OpeningTime]),
             connect: needs(&[SeriesName::Connect, SeriesName::Handshake]),
+            checks: watched().filter(|t| t.check.is_some()).map(|t| Counted::of(plan, t)).collect(),
             classes,
             firsts,
         }
@@ -78,6 +81,38 @@ impl Keep {
     pub(crate) fn named(&self, group: usize) -> (usize, Option<u32>) {
         let classes = self.firsts.len() + 1;
         (group / classes, (group % classes).checked_sub(1).map(|at| self.firsts[at]))
+    }
+}
+
+/// Where the checks that a watched threshold names are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// Among the tallies of programs.
+    pub(crate) tallies: Vec<usize>,
+    /// Steps of plain scenarios: among the cells of the recorder.
+    pub(crate) cells: Vec<usize>,
+}
+
+impl Counted {
+    fn of(plan: &Plan, threshold: &Threshold) -> Counted {
+        let mine = |phase: &Phase| phase.record && threshold.phase.as_ref().is_none_or(|p| *p == phase.name);
+        let phases: Vec<usize> = (0..plan.phases.len()).filter(|&at| mine(&plan.phases[at])).collect();
+        // One row of tallies is of all recorded phases together.
+        let rows = if plan.tallies_by_phase() { &phases[..] } else { &[0] };
+        let checks = &plan.script.checks;
+        let named = (0..checks.len()).filter(|&at| {
+            let NamedCheck { scenario, step, tags, name } = &checks[at];
+            threshold.counts(name) && threshold.speaks_of(scenario, step, tags)
+        });
+        let tallies = named.flat_map(|at| rows.iter().map(move |row| row * checks.len() + at)).collect();
+        let steps = plan.steps().count();
+        let plain = plan.steps().enumerate().filter(|(_, (scenario, step))| {
+            scenario.counts_in_step(step)
+                && threshold.counts(STATUS_CHECK)
+                && threshold.speaks_of(&scenario.name, &step.name, &step.tags)
+        });
+        let cells = plain.flat_map(|(at, _)| phases.iter().map(move |phase| phase * steps + at)).collect();
+        Counted { tallies, cells }
     }
 }
 

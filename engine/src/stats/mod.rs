@@ -19,8 +19,8 @@ pub use interval::Part;
 pub use quic::QuicFigures;
 pub use result::{
     Batching, Bytes, CheckFigures, ConnectionFigures, Cost, Environment, ErrorCount, Figures,
-    HandshakeFigures, OnceFigures, Pauses, PhaseFigures, RunResult, ScriptResult, StepFigures, TlsFacts,
-    Verdict, VerdictLevel,
+    HandshakeFigures, OnceFigures, Passed, Pauses, PhaseFigures, RunResult, ScriptResult, StepFigures,
+    TlsFacts, Verdict, VerdictLevel,
 };
 pub use series::{Packed, Series};
 pub use timeline::{Row, Timeline};

@@ -2,7 +2,7 @@
 //! from cells at the end.
 
 use super::interval::{Interval, Keep};
-use super::{Books, Bytes, ConnectionFigures, ErrorCount, Figures, HandshakeFigures, Part, Series};
+use super::{Books, Bytes, ConnectionFigures, ErrorCount, Figures, HandshakeFigures, Part, Passed, Series};
 use crate::limits;
 use crate::request_log::CoreLog;
 use crate::trace::Trace;
@@ -197,6 +197,15 @@ impl Recorder {
         let mut books = Books { in_flight, ..Books::default() };
         self.cells.iter().for_each(|c| books.merge(&c.books));
         books
+    }
+
+    /// The checks of these cells.
+    pub(crate) fn checks(&self, cells: &[usize]) -> Passed {
+        let mut all = Passed::default();
+        for cell in cells.iter().map(|at| &self.cells[*at]) {
+            all.merge(Passed { passed: cell.checks_passed, failed: cell.checks_failed });
+        }
+        all
     }
 
     /// What changed since the last call, by part; parts of which nothing did are left out. `bytes` are those of `phase`

@@ -66,10 +66,29 @@ pub struct OnceFigures {
 pub struct ScriptResult {
     /// Each check by its name, in the plan's order.
     pub checks: Vec<CheckFigures>,
+    /// By phase and check, where a threshold asks for a check in a phase; else empty.
+    pub by_phase: Vec<Vec<Passed>>,
     /// Iterations that failed.
     pub iterations_failed: u64,
     /// Why, and how often.
     pub reasons: Vec<(String, u64)>,
+}
+
+/// How often something passed and how often it failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Times it passed.
+    pub passed: u64,
+    /// Times it failed.
+    pub failed: u64,
+}
+
+impl Passed {
+    /// Adds others to these.
+    pub fn merge(&mut self, other: Passed) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
 }
 
 /// One check.
@@ -79,6 +98,8 @@ pub struct CheckFigures {
     pub scenario: String,
     /// Which step of it.
     pub step: String,
+    /// The tags of the step.
+    pub tags: Tags,
     /// Its name.
     pub name: String,
     /// Times it passed.

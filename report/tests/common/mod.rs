@@ -25,6 +25,7 @@ fn threshold(text: &str, metric: Metric, op: Op, value: f64) -> Threshold {
         scenario: None,
         step: None,
         tags: Default::default(),
+        check: None,
         phase: None,
         op,
         value,

@@ -19,7 +19,7 @@ pub(crate) use extract::{Extract, From, Pick};
 pub(crate) use html::Selector;
 pub(crate) use json::Path;
 pub(crate) use json_schema::{Schema, Wrong};
-pub use user::{Action, Done, Flight, Hop, Reason, User, Verdict, World};
+pub use user::{Action, Done, Flight, Hop, Reason, Tally, User, Verdict, World, tallies};
 
 use crate::expr::Expr;
 use crate::expr::random::Random;

@@ -86,9 +86,13 @@ pub struct Done {
     pub response: u64,
     /// As ALPN names it.
     pub protocol: &'static str,
-    /// The phase is recorded: its checks count.
-    pub record: bool,
+    /// Where its checks are counted.
+    pub tally: Tally,
 }
+
+/// Where the checks of a request are counted: the first tally of its phase among those of the world. `None`: nowhere, for the
+/// phase is not recorded.
+pub type Tally = Option<usize>;
 
 /// What the users of one core share.
 #[derive(Debug)]
@@ -97,7 +101,7 @@ pub struct World {
     pub wall: u64,
     cursors: Vec<Cursor>,
     origins: Vec<Origin>,
-    /// Checks by their place in the plan.
+    /// Checks by their place in the plan: once, or once for each phase ([`Plan::tallies_by_phase`]).
     pub checks: Vec<CheckTally>,
     /// Buffers for bodies that nobody uses at the moment.
     pool: Vec<Vec<u8>>,
@@ -119,6 +123,17 @@ struct Origin {
     host: String,
 }
 
+/// How many tallies each check has.
+fn tally_rows(plan: &Plan) -> usize {
+    if plan.tallies_by_phase() { plan.phases.len() } else { 1 }
+}
+
+/// Where the checks of each phase are counted.
+pub fn tallies(plan: &Plan) -> Vec<Tally> {
+    let row = if plan.tallies_by_phase() { plan.script.checks.len() } else { 0 };
+    plan.phases.iter().enumerate().map(|(at, phase)| phase.record.then_some(at * row)).collect()
+}
+
 impl World {
     /// A core's world.
     pub fn new(plan: &Plan, shard: Shard) -> World {
@@ -132,7 +147,7 @@ impl World {
             notes: None,
             cursors: plan.script.data.iter().map(|s| Cursor::new(s.clone(), shard)).collect(),
             origins: plan.targets.iter().map(origin).collect(),
-            checks: plan.script.checks.iter().map(|_| CheckTally::default()).collect(),
+            checks: vec![CheckTally::default(); plan.script.checks.len() * tally_rows(plan)],
             pool: Vec::new(),
             scratch: Vec::new(),
             locations: Locations::new(),
@@ -605,7 +620,7 @@ impl User {
         world: &mut World,
         status: u16,
         fields: &dyn Fields,
-        record: bool,
+        tally: Tally,
     ) {
         let exchange = &program.exchanges[self.flight.step as usize];
         (self.flight.status, self.flight.passed, self.flight.missed, self.flight.truncated) =
@@ -622,7 +637,7 @@ impl User {
             self.breaks(exchange, "a redirect, which the plan does not allow");
         }
         if self.flight.hop.is_none() && exchange.want.fields {
-            self.judge_fields(exchange, world, fields, record);
+            self.judge_fields(exchange, world, fields, tally);
         }
     }
 
@@ -685,14 +700,14 @@ impl User {
     }
 
     /// Checks and extractors that look at header fields.
-    fn judge_fields(&mut self, exchange: &Exchange, world: &mut World, fields: &dyn Fields, record: bool) {
+    fn judge_fields(&mut self, exchange: &Exchange, world: &mut World, fields: &dyn Fields, to: Tally) {
         for (i, check) in exchange.checks.iter().enumerate() {
             let (name, test) = match &check.kind {
                 CheckKind::Header(name, test) => (name, test),
                 CheckKind::Cookie(name, test) => {
                     let found = self.jar.get(name);
                     let outcome = one(test, found.map(str::as_bytes), self.env(world));
-                    self.count(exchange, world, i, outcome, record, |_| "***".into());
+                    self.count(exchange, world, i, outcome, to, |_| "***".into());
                     continue;
                 }
                 _ => continue,
@@ -714,7 +729,7 @@ impl User {
                 outcome = Ok(!any);
             }
             let secret = is_secret(name);
-            self.count(exchange, world, i, outcome, record, |_| match (any, secret) {
+            self.count(exchange, world, i, outcome, to, |_| match (any, secret) {
                 (false, _) => "the header is not there".into(),
                 (true, true) => "***".into(),
                 (true, false) => show(&sample),
@@ -766,7 +781,7 @@ impl User {
         }
         let expected = exchange.expected.contains(self.flight.status);
         if exchange.want.body {
-            self.judge_body(exchange, world, done.record);
+            self.judge_body(exchange, world, done.tally);
         }
         for (i, check) in exchange.checks.iter().enumerate() {
             let outcome = match &check.kind {
@@ -776,7 +791,7 @@ impl User {
                 _ => continue,
             };
             let status = self.flight.status;
-            self.count(exchange, world, i, Ok(outcome), done.record, |check| match &check.kind {
+            self.count(exchange, world, i, Ok(outcome), done.tally, |check| match &check.kind {
                 CheckKind::Status(_) => status.to_string(),
                 CheckKind::Time(_) => crate::duration::show_duration(Duration::from_nanos(done.response)),
                 _ => done.protocol.to_owned(),
@@ -820,7 +835,7 @@ impl User {
         self.broken.get_or_insert_with(|| format!("{name}: {detail}"));
     }
 
-    fn judge_body(&mut self, exchange: &Exchange, world: &mut World, record: bool) {
+    fn judge_body(&mut self, exchange: &Exchange, world: &mut World, to: Tally) {
         let body = std::mem::take(&mut self.flight.body);
         let mut decoded = std::mem::take(&mut world.scratch);
         let mut seen = Some(&body[..]);
@@ -844,7 +859,7 @@ impl User {
                 None => Ok(false),
             };
             let truncated = self.flight.truncated;
-            self.count(exchange, world, i, outcome, record, |check| match (seen, &check.kind) {
+            self.count(exchange, world, i, outcome, to, |check| match (seen, &check.kind) {
                 (None, _) => "the body is not what content-encoding says".into(),
                 (Some(_), _) if truncated => "only the start of the body was kept: raise body_limit".into(),
                 (Some(seen), CheckKind::JsonSchema(schema)) => {
@@ -949,13 +964,13 @@ impl User {
         world: &mut World,
         index: usize,
         outcome: Result<bool, EvalError>,
-        record: bool,
+        to: Tally,
         sample: impl FnOnce(&Check) -> String,
     ) {
         let passed = outcome == Ok(true);
         self.flight.passed += u32::from(passed);
         self.flight.missed += u32::from(!passed);
-        if !record && world.notes.is_none() {
+        if to.is_none() && world.notes.is_none() {
             return;
         }
         let check = &exchange.checks[index];
@@ -964,10 +979,11 @@ impl User {
             Err(EvalError::Unset(_)) => "the expected value has a variable without a value".into(),
             Err(EvalError::Bad(reason)) => reason.into(),
         };
-        let tally = &mut world.checks[exchange.first_check as usize + index];
-        let sampled = record && !passed && tally.samples.len() < limits::MAX_SAMPLES;
+        let at = to.map(|first| first + exchange.first_check as usize + index);
+        let mut tally = at.map(|at| &mut world.checks[at]);
+        let sampled = !passed && tally.as_ref().is_some_and(|t| t.samples.len() < limits::MAX_SAMPLES);
         let found = (!passed && (sampled || world.notes.is_some())).then(found);
-        if record {
+        if let Some(tally) = &mut tally {
             tally.passed += u64::from(passed);
             tally.failed += u64::from(!passed);
         }
@@ -977,7 +993,7 @@ impl User {
                 Some(found) => format!("check {}: FAIL, found {found}", check.name),
             });
         }
-        if sampled {
+        if let (true, Some(tally)) = (sampled, tally) {
             tally.samples.extend(found);
         }
     }

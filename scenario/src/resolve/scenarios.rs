@@ -202,11 +202,12 @@ pub(crate) fn number_checks(scenarios: &mut [Scenario]) -> Vec<NamedCheck> {
     let mut all = Vec::new();
     for scenario in scenarios {
         let Some(program) = scenario.program.as_mut().and_then(Arc::get_mut) else { continue };
-        for exchange in &mut program.exchanges {
+        for (exchange, step) in program.exchanges.iter_mut().zip(&scenario.steps) {
             exchange.first_check = all.len() as u32;
             all.extend(exchange.checks.iter().map(|check| NamedCheck {
                 scenario: scenario.name.clone(),
                 step: exchange.name.clone(),
+                tags: step.tags.clone(),
                 name: check.name.clone(),
             }));
         }

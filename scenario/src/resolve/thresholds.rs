@@ -113,6 +113,7 @@ pub(super) fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed,
         unknown(reader, span, "step", step, &steps);
     }
     check_tags(reader, node, parsed, names);
+    check_check(reader, node, parsed, names);
     if let (Some(phase), Some(at)) = (&parsed.threshold.phase, &parsed.phase_at) {
         let phases: Vec<&str> = names.phases.iter().map(|p| p.name.as_str()).collect();
         let span = reader.part(node, at.start, at.end);
@@ -158,6 +159,52 @@ fn check_tags(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Nam
     if reader.problems.count() == before && !some {
         let span = reader.part(node, first.0.start, last.1.end);
         reader.problems.add(span, "no step is all of this", "each of the filters alone has some");
+    }
+}
+
+/// Whether a step that it speaks of has a check of the name in it.
+fn check_check(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Names<'_>) {
+    let (Some(wanted), Some(at)) = (&parsed.threshold.check, &parsed.check_at) else { return };
+    let threshold = &parsed.threshold;
+    let checks = |everywhere: bool| -> BTreeSet<&str> {
+        let steps = names
+            .scenarios
+            .iter()
+            .flat_map(|s| s.steps.iter().enumerate().map(move |(i, step)| (s, i, step)));
+        steps
+            .filter(|(s, _, step)| everywhere || threshold.speaks_of(&s.name, &step.name, &step.tags))
+            .flat_map(|(s, i, _)| s.check_names(i))
+            .collect()
+    };
+    let (all, spoken) = (checks(true), checks(false));
+    let span = reader.part(node, at.start, at.end);
+    if spoken.iter().any(|name| threshold.counts(name)) {
+        if threshold.phase.is_some() {
+            check_tallies(reader, span, names);
+        }
+        return;
+    }
+    if all.iter().any(|name| threshold.counts(name)) {
+        let message = format!("no step of these has a check {}", quote(wanted));
+        reader.problems.add(span, message, "other steps have one");
+    } else if all.is_empty() {
+        reader.problems.add(span, format!("there is no check {}", quote(wanted)), "no step has a `check`");
+    } else {
+        // A name that was given to several checks at once is known as well.
+        let given = all.iter().filter_map(|name| name.split_once(": ")).map(|(given, _)| given);
+        let known: BTreeSet<&str> = all.iter().copied().chain(given).collect();
+        unknown(reader, span, "check", wanted, &Vec::from_iter(known));
+    }
+}
+
+/// Each check has a tally for each phase where one of them is asked for in a phase.
+fn check_tallies(reader: &mut Reader<'_>, span: Span, names: &Names<'_>) {
+    let of = |s: &Scenario| (0..s.steps.len()).map(|i| s.check_names(i).len()).sum::<usize>();
+    let checks: usize = names.scenarios.iter().map(of).sum();
+    if checks.saturating_mul(names.phases.len()) > limits::MAX_TALLIES {
+        let message = "the plan has too many checks and phases to count single checks by phase";
+        let label = format!("{checks} checks in {} phases: leave `phase=` out", names.phases.len());
+        reader.problems.add(span, message, label);
     }
 }
 

@@ -1,0 +1,126 @@
+//! Thresholds on checks against the real server: the share of a check is that of the answers the server counted.
+
+mod common;
+
+use common::Server;
+use common::plan::{ALL, Http, head, run_text, seen};
+use serde_json::Value;
+
+/// What each path answers decides the check: two good answers and a bad one, then one of each, then plain steps.
+const SCENARIOS: &str = r#"scenarios:
+  often:
+    tags: { kind: read }
+    steps:
+      - repeat: 2
+        steps: [ { get: /any/a, check: { name: is fine, status: 200 } } ]
+      - { get: "/any/b?r=503", name: bad, check: { name: is fine, status: 200 } }
+  half:
+    tags: { kind: write }
+    steps:
+      - { get: /any/c, check: { name: is fine, status: 200, body_size: "< 1 000 000" } }
+      - { get: "/any/d?r=503", check: { status: 200 } }
+  plain:
+    steps:
+      - { get: /any/e, check: { status: 200 } }
+      - { get: "/any/f?r=503", name: lost, check: { status: 200 } }
+phases:
+  - { name: before, users: 2, iterations: 3, record: false }
+  - { name: one, users: 2, iterations: 20, scenarios: { often: 1, plain: 1 } }
+  - { name: two, users: 2, iterations: 10, scenarios: { half: 1 } }
+  - { name: three, users: 2, iterations: 10, scenarios: { often: 1 } }
+"#;
+
+#[test]
+fn the_share_of_a_check_is_that_of_the_answers() {
+    let thresholds = r#"thresholds:
+  - checks > 1%
+  - checks(is fine) > 1%
+  - checks(is fine, scenario=often) > 1%
+  - checks(is fine, step=bad) == 0%
+  - checks(is fine, tag.kind=write) == 100%
+  - 'checks("is fine: status") == 1'
+  - check_failure_rate(status) > 1%
+  - checks(status, step=lost) == 0
+  - checks(is fine, phase=three) > 1%
+  - checks(is fine, phase=two, tag.kind=write) == 100%
+  - checks(status, phase=one) == 50%
+  - checks(status, phase=two) == 0%
+  - checks(is fine, phase=two, scenario=often) > 0%
+"#;
+    for http in ALL {
+        let server = Server::start();
+        let scenarios = SCENARIOS.replace("1 000 000", "1000000");
+        let text = format!("{}{scenarios}{thresholds}", head(&server, http));
+        let result = run_text(&format!("checks-{http:?}"), &text, &["-t", "2"], &[99]);
+        let of = |i: usize| &result["thresholds"][i];
+        let stats = server.stats();
+        // The warm-up is in the server's counts and not in the result's: the share within a scenario is the same.
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|p| seen(&stats, &format!("/any/{p}")));
+        assert!(a == 2 * b && c == d && c >= 10, "{http:?} {stats}");
+        let share = |passed: u64, failed: u64| passed as f64 / (passed + failed) as f64;
+        let counted = |name: &str| {
+            let list = result["checks_by_name"].as_array().expect("a list");
+            let mine = list.iter().filter(|c| c["name"].as_str().is_some_and(|n| n.starts_with(name)));
+            mine.fold((0, 0), |all, c| {
+                (all.0 + c["passed"].as_u64().unwrap(), all.1 + c["failed"].as_u64().unwrap())
+            })
+        };
+        let (all, fine, status) = (counted(""), counted("is fine"), counted("status"));
+        let by_scenario = share(a, b);
+        let expected = [
+            share(all.0, all.1),
+            share(fine.0, fine.1),
+            by_scenario,
+            0.0,
+            1.0,
+            1.0,
+            share(status.1, status.0),
+            0.0,
+            by_scenario,
+            1.0,
+            0.5,
+            0.0,
+        ];
+        for (i, expected) in expected.into_iter().enumerate() {
+            let actual = of(i)["actual"].as_f64().unwrap_or_else(|| panic!("{http:?} {}", of(i)));
+            assert!((actual - expected).abs() < 1e-9, "{http:?} {} is not {expected}", of(i));
+            assert_eq!(
+                (&of(i)["holds"], &of(i)["unit"]),
+                (&true.into(), &"fraction".into()),
+                "{http:?} {}",
+                of(i)
+            );
+        }
+        assert_eq!((&of(12)["holds"], &of(12)["note"]), (&false.into(), &"no check was made".into()));
+        let recorded = fine.1 + fine.0 + status.0 + status.1;
+        assert_eq!(recorded, all.0 + all.1, "{http:?} {}", result["checks_by_name"]);
+    }
+}
+
+#[test]
+fn a_check_of_one_name_is_watched() {
+    for http in [Http::H1, Http::H2, Http::H3] {
+        let server = Server::start();
+        let watch = |scenario: &str, that: &str| -> Value {
+            let scenarios = SCENARIOS.replace("1 000 000", "1000000");
+            let (scenarios, _) = scenarios.split_once("phases:").expect("phases");
+            let text = format!(
+                "{}{scenarios}phases: [ {{ name: all, users: 2, for: 2m, scenarios: {{ {scenario}: 1 }} }} ]\n\
+                 thresholds:\n  - {{ that: 'checks(is fine, tag.kind=write) >= 100%', abort_after: 0s }}\n  \
+                 - {{ that: '{that}', abort_after: 0s }}\n",
+                head(&server, http)
+            );
+            let name = format!("checks-watched-{scenario}-{http:?}");
+            run_text(&name, &text, &["--interval", "100ms", "-t", "2"], &[99])
+        };
+        let often = watch("often", "checks(is fine) > 90%");
+        let by = often["thresholds"][1]["aborted_by"].as_f64().expect("it ended the run");
+        assert!(by > 0.3 && by < 0.9, "{http:?} {by}");
+        assert!(often["thresholds"][0]["aborted_at_s"].is_null(), "nothing of it was measured");
+        let plain = watch("plain", "checks(status, step=lost, phase=all) > 0%");
+        assert_eq!(plain["thresholds"][1]["aborted_by"], 0.0, "{http:?}");
+        let half = watch("half", "checks(status, phase=all) > 10%");
+        assert_eq!(half["thresholds"][1]["aborted_by"], 0.0, "{http:?}");
+        assert_eq!(half["thresholds"][0]["actual"], 1.0, "{http:?}");
+    }
+}
