@@ -1,6 +1,6 @@
 //! A connection against a server that says anything on any stream. The input is a program: requests, bytes of the server
 //! on the streams it may use, their ends, cancels, time. The recorder asserts the promises. QUIC itself is real, so that
-//! streams and their order are what they would be; its packets are not the target.
+//! streams and their order are what they would be; its packets are not the target, and go without encryption.
 //!
 //! Byte by byte: an operation and its arguments. Bytes come as they are, or as frames whose header is made well.
 #![no_main]
@@ -59,11 +59,11 @@ fuzz_target!(|data: &[u8]| {
         blocked_streams: u16::from(a / 8) % 4,
         ..Config::default()
     };
-    let mut server = Server::new();
+    let mut server = Server::plain();
     if a & 0x80 != 0 {
         server.greeting.clear();
     }
-    let mut p = Pair::connected(config, server);
+    let mut p = Pair::plain(config, server);
     let mut token = 0;
     while let [op, arg, after @ ..] = rest {
         rest = after;

@@ -4,6 +4,7 @@ use crate::frame::{kind, put_frame, put_varint};
 use crate::gauge::Gauge;
 use crate::tls::Tls;
 use crate::{frame, limits};
+use quinn_proto::crypto;
 use quinn_proto::{ClientConfig, EndpointConfig, MtuDiscoveryConfig, RandomConnectionIdGenerator};
 use quinn_proto::{QlogConfig, QlogStream, TransportConfig, VarInt};
 use std::io::Write;
@@ -89,7 +90,7 @@ impl std::error::Error for NoQuicCipher {}
 pub struct Setup {
     pub(crate) config: Config,
     pub(crate) endpoint: Arc<EndpointConfig>,
-    crypto: Arc<Tls>,
+    crypto: Arc<dyn crypto::ClientConfig>,
     /// Where the next connection's events are written.
     qlog: Option<Arc<Mutex<Option<Qlog>>>>,
 }
@@ -107,14 +108,18 @@ impl Setup {
     /// From the configuration and TLS as the caller wants it: verification, resumption, early data, key log. Its ALPN must
     /// say `h3`.
     pub fn new(config: Config, tls: Arc<rustls::ClientConfig>) -> Result<Setup, NoQuicCipher> {
-        let crypto = Arc::new(Tls::new(tls).ok_or(NoQuicCipher)?);
+        Ok(Setup::with_crypto(config, Arc::new(Tls::new(tls).ok_or(NoQuicCipher)?)))
+    }
+
+    /// With a handshake and keys of the caller's own, for tests.
+    pub fn with_crypto(config: Config, crypto: Arc<dyn crypto::ClientConfig>) -> Setup {
         let mut endpoint = EndpointConfig::default();
         // One connection on one connected socket: its datagrams need no id to be told from others.
         endpoint.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(0)));
         endpoint.rng_seed(config.seed);
         let largest = *limits::UDP_PAYLOAD.end();
         endpoint.max_udp_payload_size(largest).expect("a legal size");
-        Ok(Setup { config: config.clamped(), endpoint: Arc::new(endpoint), crypto, qlog: None })
+        Setup { config: config.clamped(), endpoint: Arc::new(endpoint), crypto, qlog: None }
     }
 
     /// The same with another TLS: another use of sessions and early data, as some connections of a run may want it.

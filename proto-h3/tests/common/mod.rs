@@ -1,6 +1,8 @@
 //! What several test files share.
 #![allow(dead_code)]
 
+mod plain;
+
 /// Bytes from hexadecimal text, blanks ignored.
 pub fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
@@ -187,7 +189,15 @@ impl Server {
     }
 
     pub fn with(adjust: impl FnOnce(&mut TransportConfig)) -> Server {
-        let mut config = ServerConfig::with_crypto(tls().server.clone());
+        Server::make(ServerConfig::with_crypto(tls().server.clone()), adjust)
+    }
+
+    /// One without encryption, see [`Pair::plain`].
+    pub fn plain() -> Server {
+        Server::make(ServerConfig::with_crypto(Arc::new(plain::Plain)), |_| {})
+    }
+
+    fn make(mut config: ServerConfig, adjust: impl FnOnce(&mut TransportConfig)) -> Server {
         let mut transport = TransportConfig::default();
         transport.initial_rtt(Duration::from_millis(20));
         adjust(&mut transport);
@@ -453,6 +463,17 @@ impl Pair {
             templates().iter().enumerate().map(|(i, t)| Connection::prepare(i as u32, t)).collect();
         let (now, way) = (Time::ZERO, Duration::from_micros(500));
         Pair { client: client(config, now), server, log: Recorder::default(), now, way, prepared }
+    }
+
+    /// Without encryption on either side, and with the handshake over.
+    pub fn plain(config: Config, server: Server) -> Pair {
+        let setup = Setup::with_crypto(Config { seed: Some([1; 32]), ..config }, Arc::new(plain::Plain));
+        let client = Connection::new(&setup, server_address(), "peer.test", epoch(), Time::ZERO).unwrap();
+        let (now, way) = (Time::ZERO, Duration::from_micros(500));
+        let mut pair = Pair { client, server, log: Recorder::default(), now, way, prepared: Vec::new() };
+        pair.run();
+        assert!(pair.client.capacity() > 0, "{:?}", pair.log.events);
+        pair
     }
 
     /// With the handshake over and greetings exchanged.
