@@ -5,6 +5,7 @@ mod support;
 
 use proto::Kind;
 use scenario::plan::{Protocol, Share, Stop};
+use std::sync::{Mutex, mpsc};
 use support::h2::Server;
 use support::hostile::Hostile;
 use support::{Load, iterations, left, ms, run};
@@ -125,5 +126,37 @@ fn a_connection_lives_as_long_as_the_plan_says_and_nothing_fails() {
         assert_eq!((books.failed, c.lost), (0, 0), "{share:?} {:?}", result.totals.errors);
         assert!((16..=44).contains(&c.opened), "{share:?}: {} connections", c.opened);
         assert!(books.succeeded > 2 * c.opened, "{share:?} {books:?}");
+    }
+}
+
+/// The first connection is answered at once; the others when the client has closed that one, which it does only if it waits
+/// for nothing else.
+#[test]
+fn a_connection_is_closed_when_its_users_have_done_their_part() {
+    // With a ramp, each connection has its part of the requests; else whoever is first takes the next one.
+    for (ramp, each) in [(ms(0), 1), (ms(1), 3)] {
+        let (close, closed) = mpsc::channel();
+        let (close, closed) = (Mutex::new(close), Mutex::new(closed));
+        let server = Hostile::new(move |visit| {
+            if visit.number == 0 {
+                let _ = visit.serve();
+                let _ = close.lock().unwrap().send(());
+                return Ok(());
+            }
+            visit.request()?;
+            let waited = closed.lock().unwrap().recv_timeout(ms(10_000));
+            waited.map_err(std::io::Error::other)?;
+            visit.answer()?;
+            visit.serve()
+        });
+        let load = Load { connections: 2, users: 2, ..Load::on(server.address(), iterations(2 * each)) };
+        let mut plan = load.plan();
+        plan.connections.ramp_up = ramp;
+        let result = run(plan);
+        server.settle();
+        let books = result.totals.books;
+        assert_eq!((books.succeeded, server.requests()), (2 * each, 2 * each), "{ramp:?} {books:?}");
+        let c = &result.connections;
+        assert_eq!((c.opened, server.connections(), c.lost), (2, 2, 0), "{ramp:?}");
     }
 }

@@ -831,7 +831,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     fn is_wanted(&self, index: u32) -> bool {
         let link = &self.links[index as usize];
         let waiting = !self.queues.waiting[usize::from(link.target)].is_empty() || link.waiting > 0;
-        waiting || self.tracks.iter().any(Track::has_work)
+        waiting || (self.tracks.iter().any(Track::has_work) && !self.is_done(index % self.share.links))
     }
 
     /// Closed for being idle: opened again only when a user wants it.
@@ -901,7 +901,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         (link.http, link.tls, link.prelude) = (None, None, None);
         (link.state, link.since, link.reopen_at) = (LinkState::Down, now, reopen_at);
         (link.sending, link.unarmed, link.held, link.fresh) = (false, false, false, 0);
-        link.stuck_since = Time::NEVER;
+        // What was armed for the connection must not open the next one.
+        (link.stuck_since, link.timer_at) = (Time::NEVER, Time::NEVER);
         if self.is_apart(index) {
             self.handshake_ended(index, now);
         }
@@ -1004,7 +1005,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Closes a connection that takes no more requests and has none. Not in the middle of a handshake: its end may say that
     /// what was sent early must be sent again.
-    fn close_if_spent(&mut self, index: u32, now: Time) -> bool {
+    pub(super) fn close_if_spent(&mut self, index: u32, now: Time) -> bool {
         let link = &self.links[index as usize];
         let busy = link.http.as_ref().is_none_or(|http| http.in_flight() > 0);
         if link.budget > 0 || link.tidings.early || busy {

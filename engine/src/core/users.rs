@@ -1,5 +1,7 @@
 //! Virtual users: what each does next, and the phases that say how many there are and until when.
 
+use super::link::{Link, LinkState};
+use super::tracks::Stage;
 use super::{Core, Setup, StepSetup};
 use crate::clock::Clock;
 use crate::core::notes::Notes;
@@ -361,14 +363,58 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let phase = &mut track.phase;
         user.state = State::Idle;
         let quota = &mut self.links[(index % self.share.links) as usize].quota;
-        let used_up = phase.budget == 0 || u64::from(user.iterations) >= phase.per_user || *quota == 0;
-        if self.stopping || track.stage.is_closing() || index >= phase.active || used_up {
+        if self.stopping || track.stage.is_closing() || index >= phase.active {
             return;
+        }
+        if phase.budget == 0 || u64::from(user.iterations) >= phase.per_user || *quota == 0 {
+            return self.leave_if_done(index % self.share.links, now);
         }
         *quota -= u64::from(*quota != u64::MAX);
         phase.budget = if phase.budget == u64::MAX { u64::MAX } else { phase.budget - 1 };
         user.iterations = user.iterations.saturating_add(1);
         self.start_iteration(index, now, now);
+    }
+
+    /// Whether a user may still begin an iteration.
+    fn may_begin(&self, index: u32) -> bool {
+        let track = &self.tracks[self.track_of(index)];
+        let (user, phase) = (&self.users[index as usize], &track.phase);
+        let counts = phase.ends == Time::NEVER && track.arrivals.is_none();
+        let used_up = phase.budget == 0
+            || u64::from(user.iterations) >= phase.per_user
+            || self.links[(index % self.share.links) as usize].quota == 0;
+        match track.stage {
+            Stage::Before(_) => true,
+            Stage::Running => !counts || !used_up || phase.index + 1 < track.phases.end,
+            Stage::Ending(_) => phase.index + 1 < track.phases.end,
+            Stage::Over => false,
+        }
+    }
+
+    /// Whether users own this place among the links of each target, and none has anything left to do.
+    pub(super) fn is_done(&self, place: u32) -> bool {
+        let users = self.users.len() as u32;
+        let mut owners = (place..users).step_by(self.share.links as usize);
+        let done = |u| self.users[u as usize].state == State::Idle && !self.may_begin(u);
+        !self.pooling() && place < users && owners.all(done)
+    }
+
+    /// Connections whose users have done their part are closed at once, as h2load's are: nothing more is sent on them, and
+    /// the server need not keep them while others go on.
+    fn leave_if_done(&mut self, place: u32, now: Time) {
+        let links = self.share.links as usize;
+        let busy = |l: &Link| l.http.as_ref().is_some_and(|http| http.in_flight() > 0);
+        if self.links[..self.pool as usize].iter().skip(place as usize).step_by(links).any(busy)
+            || !self.is_done(place)
+        {
+            return;
+        }
+        for index in (place..self.pool).step_by(links) {
+            if self.links[index as usize].state == LinkState::Open {
+                self.links[index as usize].budget = 0;
+                self.close_if_spent(index, now);
+            }
+        }
     }
 
     /// Starts an iteration that was due at `due`.
