@@ -247,7 +247,7 @@ pub struct ProtocolArgs {
     /// HTTP/3: how QUIC finds its sending rate
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Congestion::Cubic)]
     pub quic_congestion: Congestion,
-    /// HTTP/3: round-trip time assumed before one was measured [default: 1ms to near targets, else 333ms]
+    /// HTTP/3: round-trip time assumed before one was measured [default: from 1ms to near targets, else 333ms]
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub initial_rtt: Option<Duration>,
     /// HTTP/3: write a qlog per connection, to PATH.CORE.CLIENT.CONNECTION.sqlog

@@ -48,6 +48,13 @@ pub const BACKOFF_MAX: Duration = Duration::from_millis(250);
 /// A run that counts iterations ends when no connection could be opened for this long: the server is gone.
 pub const GIVE_UP: Duration = Duration::from_secs(10);
 
+/// What a handshake that is under way already adds to the round-trip time that the next one over QUIC assumes. Three times the
+/// assumed time pass before the first packet is repeated (RFC 9002 section 6.2.2), and a server needs 200 to 300 us of a CPU for a
+/// handshake.
+pub const HANDSHAKE_TURN: Duration = Duration::from_micros(100);
+/// What is assumed at most: what RFC 9002 section 6.2.2 wants to be assumed of a path that is not known.
+pub const INITIAL_RTT_MAX: Duration = Duration::from_millis(333);
+
 /// How often one request is sent again because the server certainly did not process it.
 pub const RETRIES: u8 = 3;
 /// How often because it crossed the close of an idle connection: a retry that fails is not retried (RFC 9112 section 9.3.1).

@@ -61,7 +61,7 @@ pub(crate) fn setup(
     let quic = match (plan.protocol, &tls) {
         (Protocol::H3, Some(tls)) if targets.iter().all(|t| t.tls.is_some()) => {
             let setups = tls.quic(h3_config(plan, &targets)).map_err(StartError)?;
-            Some(QuicSetup { setups, epoch: clock::instant() })
+            Some(QuicSetup { setups, given_rtt: plan.http3.initial_rtt.is_some(), epoch: clock::instant() })
         }
         (Protocol::H3, _) => {
             return Err(StartError("HTTP/3 is spoken over TLS only: use an https:// URL".into()));
@@ -187,9 +187,13 @@ fn is_tls13(name: &str) -> bool {
 const NEAR_RTT: Duration = Duration::from_millis(1);
 
 fn h3_config(plan: &Plan, targets: &[TargetSetup]) -> proto_h3::Config {
-    let near = targets.iter().flat_map(|t| &t.ways.peers).all(|p| p.is_near());
+    let all = |holds: fn(&Peer) -> bool| targets.iter().flat_map(|t| &t.ways.peers).all(|p| holds(p));
+    let near = all(Peer::is_near);
     let h3 = &plan.http3;
     let defaults = proto_h3::Config::default();
+    let max_udp_payload = h3.max_udp_payload.unwrap_or(defaults.max_udp_payload);
+    // The loopback device carries datagrams of any size (its MTU is 65536).
+    let loopback = all(Peer::is_local) && max_udp_payload <= defaults.max_udp_payload;
     proto_h3::Config {
         max_streams: plan.connections.streams.get(),
         stream_window_bits: h3.stream_window_bits,
@@ -201,7 +205,8 @@ fn h3_config(plan: &Plan, targets: &[TargetSetup]) -> proto_h3::Config {
             Congestion::NewReno => proto_h3::Congestion::NewReno,
         },
         initial_rtt: h3.initial_rtt.unwrap_or(if near { NEAR_RTT } else { defaults.initial_rtt }),
-        max_udp_payload: h3.max_udp_payload.unwrap_or(defaults.max_udp_payload),
+        max_udp_payload,
+        known_udp_payload: if loopback { max_udp_payload } else { defaults.known_udp_payload },
         segments: if h3.segmentation { defaults.segments } else { 1 },
         ..defaults
     }

@@ -40,8 +40,10 @@ pub struct Config {
     pub congestion: Congestion,
     /// The round-trip time assumed before one was measured.
     pub initial_rtt: Duration,
-    /// The largest UDP payload sent; above 1200 it is tried out first (RFC 8899).
+    /// The largest UDP payload sent; above `known_udp_payload` it is tried out first (RFC 8899).
     pub max_udp_payload: u16,
+    /// The largest UDP payload that the path is known to carry.
+    pub known_udp_payload: u16,
     /// Datagrams handed out at once at most; 1 is without GSO.
     pub segments: u8,
     /// The connection is given up after so long without a packet. `None`: never.
@@ -64,6 +66,7 @@ impl Default for Config {
             congestion: Congestion::Cubic,
             initial_rtt: Duration::from_millis(333),
             max_udp_payload: 1452,
+            known_udp_payload: *limits::UDP_PAYLOAD.start(),
             segments: limits::SEGMENTS as u8,
             idle_timeout: Some(Duration::from_secs(30)),
             continue_timeout: Duration::from_secs(1),
@@ -128,6 +131,17 @@ impl Setup {
         Ok(Setup { crypto, ..self.clone() })
     }
 
+    /// The round-trip time assumed before one was measured.
+    pub fn initial_rtt(&self) -> Duration {
+        self.config.initial_rtt
+    }
+
+    /// The same for one connection whose first answer is expected after this time.
+    pub fn with_initial_rtt(&self, initial_rtt: Duration) -> Setup {
+        let config = Config { initial_rtt, ..self.config.clone() }.clamped();
+        Setup { config, ..self.clone() }
+    }
+
     /// The same for one connection, whose events are written to `to` as a qlog (JSON text sequences, RFC 7464).
     pub fn with_qlog(&self, to: impl Write + Send + Sync + 'static) -> Setup {
         Setup { qlog: Some(Arc::new(Mutex::new(Some(Box::new(to))))), ..self.clone() }
@@ -161,8 +175,8 @@ impl Setup {
         }
         let mut discovery = MtuDiscoveryConfig::default();
         discovery.upper_bound(c.max_udp_payload);
-        let fixed = c.max_udp_payload == *limits::UDP_PAYLOAD.start();
-        t.mtu_discovery_config((!fixed).then_some(discovery));
+        let fixed = c.max_udp_payload == c.known_udp_payload;
+        t.initial_mtu(c.known_udp_payload).mtu_discovery_config((!fixed).then_some(discovery));
         let mut config = ClientConfig::new(self.crypto.clone());
         config.transport_config(Arc::new(t));
         config
@@ -181,6 +195,7 @@ impl Config {
             blocked_streams: self.blocked_streams.min(limits::BLOCKED_STREAMS),
             initial_rtt: self.initial_rtt.clamp(Duration::from_micros(1), Duration::from_secs(10)),
             max_udp_payload: self.max_udp_payload.clamp(least, most),
+            known_udp_payload: self.known_udp_payload.clamp(least, self.max_udp_payload.clamp(least, most)),
             segments: self.segments.clamp(1, limits::SEGMENTS as u8),
             ..self
         }

@@ -464,7 +464,11 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             link.reopen_at = start.after(Duration::from_nanos(link.reopen_at.as_nanos()));
         }
         if self.setup.plan.makes_requests() {
-            (0..self.pool).for_each(|link| self.start_link(link, start));
+            for link in 0..self.pool {
+                // A thousand connections of QUIC take a while to make, and each has timers.
+                let now = self.clock.now().max(start);
+                self.start_link(link, now);
+            }
         }
         let begins = self.open_links_first(&mut run, place, tell)?;
         self.begin_tracks(begins);
@@ -613,16 +617,18 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         });
         let deadline = deadline.min(self.timers.next()).min(self.tracks_deadline()).min(tick);
         let in_flight = self.queues.in_flight as u32;
-        let now = match self.until_arrival(before, self.setup.options.pacing == Pacing::Precise) {
+        let mut now = match self.until_arrival(before, self.setup.options.pacing == Pacing::Precise) {
             Some(until) => self.wait_for_arrival(before, deadline, until)?,
             None => self.wait_for_completions(before, deadline)?,
         };
+        let began = now;
         while let Some(completion) = self.io.next() {
             let link = completion.tag;
             match completion.what {
                 What::Received(chunk) => self.received(link, chunk, now),
                 What::Skipped(n) => self.skipped(link, n, now),
                 What::Readable => {
+                    now = self.reading_time(link, now);
                     self.readable(link, now);
                     self.answer_at_once(link, now);
                 }
@@ -637,7 +643,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 }
             }
         }
-        while let Some(owner) = self.timers.expired(now) {
+        // What came while the batch was handled is not read yet: its timers can wait.
+        while let Some(owner) = self.timers.expired(began) {
             match owner {
                 Owner::User(user) => self.user_timer(user, now),
                 Owner::Link(link) => self.link_timer(link, now),

@@ -22,6 +22,8 @@ use std::sync::Arc;
 pub(crate) struct QuicSetup {
     /// For each of [`Opening::ALL`].
     pub(crate) setups: [proto_h3::Setup; 3],
+    /// Somebody said which round-trip time is to be assumed.
+    pub(crate) given_rtt: bool,
     /// The moment that the clock's zero stands for; only differences matter.
     pub(crate) epoch: std::time::Instant,
 }
@@ -29,6 +31,18 @@ pub(crate) struct QuicSetup {
 impl QuicSetup {
     fn of(&self, opening: Opening) -> &proto_h3::Setup {
         &self.setups[opening as usize]
+    }
+
+    /// A server shakes hands with one connection after the other. What is assumed of the round trip before one was measured
+    /// leaves it the time that those before take: else each of a thousand connections that begin at once repeats its first
+    /// packet again and again, while the server is still busy with those that it has.
+    fn patience(&self, setup: &proto_h3::Setup, before: u64) -> Option<proto_h3::Setup> {
+        if self.given_rtt || before == 0 {
+            return None;
+        }
+        let queue = limits::HANDSHAKE_TURN.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX));
+        let rtt = (setup.initial_rtt() + queue).min(limits::INITIAL_RTT_MAX).max(setup.initial_rtt());
+        Some(setup.with_initial_rtt(rtt))
     }
 }
 
@@ -61,13 +75,16 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let target = &self.setup.targets[usize::from(link.target)];
         let name = target.tls.as_ref().map(|n| n.to_str()).unwrap_or_default();
         let remote = peer.socket_addr().expect("UDP goes to an address");
+        let setup = quic.of(opening);
+        let patient = quic.patience(setup, self.recorder.connections.under_way().saturating_sub(1));
+        let setup = patient.as_ref().unwrap_or(setup);
         let logged;
         let setup = match &self.setup.options.qlog {
-            None => quic.of(opening),
+            None => setup,
             Some(base) => {
                 let path = qlog_path(base, self.share.core.0, index, self.recorder.connections.attempted);
                 match File::create(&path) {
-                    Ok(file) => logged = quic.of(opening).with_qlog(BufWriter::new(file)),
+                    Ok(file) => logged = setup.with_qlog(BufWriter::new(file)),
                     Err(error) => {
                         let detail = format!("the qlog {} cannot be written: {error}", path.display());
                         return self.open_failed(index, UNLOGGED, detail, now);
@@ -84,8 +101,21 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 }
                 self.touch(index);
                 self.after_datagrams(index, now);
+                // The server has work while the next one is made; with early data, requests go along.
+                if self.links[index as usize].state == LinkState::Handshaking {
+                    self.flush_quic(index, now);
+                }
             }
             Err(error) => self.open_failed(index, error, error.detail.to_owned(), now),
+        }
+    }
+
+    /// The time at which a link is read. A handshake takes as long as hundreds of requests, and many may be in one batch: with
+    /// the time of the batch their round trips would be too short and their timers early.
+    pub(super) fn reading_time(&self, index: u32, now: Time) -> Time {
+        match self.links[index as usize].state {
+            LinkState::Handshaking => self.clock.now().max(now),
+            _ => now,
         }
     }
 
