@@ -49,9 +49,9 @@ pub const BACKOFF_MAX: Duration = Duration::from_millis(250);
 pub const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// What a handshake that is under way already adds to the round-trip time that the next one over QUIC assumes. Three times the
-/// assumed time pass before the first packet is repeated (RFC 9002 section 6.2.2), and a server needs 200 to 300 us of a CPU for a
-/// handshake.
-pub const HANDSHAKE_TURN: Duration = Duration::from_micros(100);
+/// assumed time pass before the first packet is repeated (RFC 9002 section 6.2.2), and each handshake takes some 300 us of the
+/// server's CPU and as much of ours.
+pub const HANDSHAKE_TURN: Duration = Duration::from_micros(250);
 /// What is assumed at most: what RFC 9002 section 6.2.2 wants to be assumed of a path that is not known.
 pub const INITIAL_RTT_MAX: Duration = Duration::from_millis(333);
 

@@ -193,7 +193,7 @@ fn h3_config(plan: &Plan, targets: &[TargetSetup]) -> proto_h3::Config {
     let defaults = proto_h3::Config::default();
     let max_udp_payload = h3.max_udp_payload.unwrap_or(defaults.max_udp_payload);
     // The loopback device carries datagrams of any size (its MTU is 65536).
-    let loopback = all(Peer::is_local) && max_udp_payload <= defaults.max_udp_payload;
+    let known = if all(Peer::is_local) { defaults.max_udp_payload } else { defaults.known_udp_payload };
     proto_h3::Config {
         max_streams: plan.connections.streams.get(),
         stream_window_bits: h3.stream_window_bits,
@@ -206,7 +206,7 @@ fn h3_config(plan: &Plan, targets: &[TargetSetup]) -> proto_h3::Config {
         },
         initial_rtt: h3.initial_rtt.unwrap_or(if near { NEAR_RTT } else { defaults.initial_rtt }),
         max_udp_payload,
-        known_udp_payload: if loopback { max_udp_payload } else { defaults.known_udp_payload },
+        known_udp_payload: known.min(max_udp_payload),
         segments: if h3.segmentation { defaults.segments } else { 1 },
         ..defaults
     }

@@ -192,9 +192,12 @@ impl Server {
         Server::make(ServerConfig::with_crypto(tls().server.clone()), adjust)
     }
 
-    /// One without encryption, see [`Pair::plain`].
+    /// One without encryption, see [`Pair::plain`]. It does not probe the path: those who read frames read padding byte by
+    /// byte.
     pub fn plain() -> Server {
-        Server::make(ServerConfig::with_crypto(Arc::new(plain::Plain)), |_| {})
+        Server::make(ServerConfig::with_crypto(Arc::new(plain::Plain)), |t| {
+            t.mtu_discovery_config(None);
+        })
     }
 
     fn make(mut config: ServerConfig, adjust: impl FnOnce(&mut TransportConfig)) -> Server {
@@ -467,7 +470,8 @@ impl Pair {
 
     /// Without encryption on either side, and with the handshake over.
     pub fn plain(config: Config, server: Server) -> Pair {
-        let setup = Setup::with_crypto(Config { seed: Some([1; 32]), ..config }, Arc::new(plain::Plain));
+        let config = Config { seed: Some([1; 32]), max_udp_payload: 1200, ..config };
+        let setup = Setup::with_crypto(config, Arc::new(plain::Plain));
         let client = Connection::new(&setup, server_address(), "peer.test", epoch(), Time::ZERO).unwrap();
         let (now, way) = (Time::ZERO, Duration::from_micros(500));
         let mut pair = Pair { client, server, log: Recorder::default(), now, way, prepared: Vec::new() };
