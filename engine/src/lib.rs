@@ -22,6 +22,7 @@ mod rendezvous;
 mod request_log;
 mod run;
 pub mod search;
+pub mod spans;
 pub mod stats;
 mod stock;
 mod timers;

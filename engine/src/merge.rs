@@ -4,6 +4,7 @@ use crate::StartError;
 use crate::core::{CoreResult, ScriptFigures, Setup};
 use crate::limits;
 use crate::run::{CALLED_OFF, Outcome};
+use crate::spans::covered;
 use crate::stats::recorder::per_second;
 use crate::stats::{
     CheckFigures, ConnectionFigures, Cost, Figures, Passed, PhaseFigures, RunResult, ScriptResult,
@@ -234,14 +235,8 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
 /// How long phases went on, those that ran at a time counted once.
 fn length(setup: &Setup, cores: &[(CoreResult, Cost)], counts: impl Fn(bool) -> bool) -> Duration {
     let phases = setup.plan.phases.iter().enumerate().filter(|(_, p)| counts(p.record));
-    let mut spans: Vec<(u64, u64)> = phases.map(|(index, _)| span(index, cores)).collect();
-    spans.sort_unstable();
-    let (mut all, mut until) = (0, 0);
-    for (began, ended) in spans {
-        all += ended.saturating_sub(began.max(until));
-        until = until.max(ended);
-    }
-    Duration::from_nanos(all)
+    let at = Duration::from_nanos;
+    covered(phases.map(|(index, _)| span(index, cores)).map(|(began, ended)| (at(began), at(ended))))
 }
 
 /// From when the first core began a phase to when the last ended it.

@@ -7,6 +7,7 @@
 use crate::core::CoreSnapshot;
 use crate::limits;
 use crate::options::Rows;
+use crate::spans::Span;
 use crate::stats::{Books, ConnectionFigures, Figures, Part, Passed, Row, Series, Timeline};
 use proto::Time;
 use std::collections::BTreeMap;
@@ -31,8 +32,8 @@ pub struct Snapshot {
     pub data_bytes: u64,
     /// What changed since the last snapshot, where somebody asked for that.
     pub parts: Vec<Part>,
-    /// How long each phase has been going on. Empty where nobody asked for parts.
-    pub phases: Vec<Duration>,
+    /// When each phase began and until when it has been going on; `None`: it has not begun. Empty where nobody asked for parts.
+    pub phases: Vec<Option<Span>>,
     /// The rows that are complete since the last snapshot, where they were asked for.
     pub rows: Vec<Row>,
 }
@@ -192,7 +193,9 @@ impl Stock {
         }
         assert!(books.balance(), "the books of all cores do not balance: {books:?}");
         let data_bytes = data - std::mem::replace(&mut self.data_before, data);
-        let length = |p: Option<(Time, Time)>| p.map_or(Duration::ZERO, |(began, now)| now.since(began));
+        let span = |(began, now): (Time, Time)| {
+            (Duration::from_nanos(began.as_nanos()), Duration::from_nanos(now.as_nanos()))
+        };
         Snapshot {
             elapsed: Duration::from_nanos(at.as_nanos()),
             phase,
@@ -202,7 +205,7 @@ impl Stock {
             checks,
             data_bytes,
             parts,
-            phases: phases.into_iter().map(length).collect(),
+            phases: phases.into_iter().map(|p| p.map(span)).collect(),
             rows,
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::thresholds::{Abort, Selection, measure};
 use engine::Snapshot;
+use engine::spans::covered;
 use engine::stats::{Figures, Part, Passed};
 use scenario::Plan;
 use scenario::plan::{SeriesName, Threshold};
@@ -114,8 +115,8 @@ impl Watched {
 
     /// What was not measured yet does not fail yet.
     fn fails(&self, snapshot: &Snapshot) -> Option<Abort> {
-        let lengths = snapshot.phases.iter().zip(&self.phases);
-        let elapsed: Duration = lengths.filter(|(_, mine)| **mine).map(|(length, _)| *length).sum();
+        let phases = snapshot.phases.iter().zip(&self.phases);
+        let elapsed = covered(phases.filter_map(|(span, mine)| span.filter(|_| *mine)));
         if elapsed.is_zero() || elapsed < self.after {
             return None;
         }

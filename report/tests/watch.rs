@@ -36,7 +36,7 @@ fn snapshot(second: u64, parts: Vec<Part>) -> Snapshot {
         data_bytes: 0,
         checks: vec![],
         parts,
-        phases: vec![length(1), length(second - 1)],
+        phases: vec![Some((length(0), length(1))), Some((length(1), length(second)))],
         rows: vec![],
     }
 }
@@ -81,6 +81,22 @@ fn a_rate_is_per_second_of_what_is_recorded() {
     assert_eq!(watch.see(&snapshot(2, vec![part(0, None, 1, 0, 1), part(1, None, 100, 0, 1)])), None);
     let (_, abort) = watch.see(&snapshot(3, vec![part(1, None, 50, 0, 1)])).expect("150 in 2 s");
     assert_eq!(abort.actual, 75.0);
+}
+
+#[test]
+fn time_in_which_phases_run_side_by_side_counts_once() {
+    let mut plan = plan(Metric::Rate, Op::AtLeast, 100.0, 3);
+    plan.phases[0].record = true;
+    let length = Duration::from_secs;
+    let at = |second: u64, began: u64| Snapshot {
+        phases: vec![Some((length(0), length(second))), Some((length(began), length(second)))],
+        ..snapshot(second, vec![part(0, None, 100, 0, 1), part(1, None, 100, 0, 1)])
+    };
+    let mut watch = Watch::new(&plan).unwrap();
+    assert_eq!(watch.see(&at(2, 0)), None, "2 s are recorded and not 4");
+    assert_eq!(watch.see(&at(3, 0)), None, "400 in 3 s");
+    let (_, abort) = watch.see(&at(7, 2)).expect("600 in 7 s");
+    assert_eq!(abort.actual, 600.0 / 7.0);
 }
 
 #[test]
