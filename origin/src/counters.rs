@@ -17,6 +17,9 @@ pub(crate) enum Count {
     AcceptedTls,
     AcceptedQuic,
     Http2,
+    RequestsH1,
+    RequestsH2,
+    RequestsH3,
     HandshakesFailed,
     HandshakesResumed,
     EarlyRequests,
@@ -113,6 +116,12 @@ pub(crate) fn sum<'a>(threads: impl Iterator<Item = &'a Counters> + Clone) -> St
             // A connection may close between the two readings.
             open: accepted.saturating_sub(total(Count::Closed)),
         },
+        by_protocol: [
+            ("h1", total(Count::RequestsH1)),
+            ("h2", total(Count::RequestsH2)),
+            ("h3", total(Count::RequestsH3)),
+        ]
+        .into(),
         malformed: total(Count::Malformed),
         faults: total(Count::Faults),
         body_bytes_sent: total(Count::BodyBytesSent),
@@ -129,6 +138,9 @@ pub(crate) fn sum<'a>(threads: impl Iterator<Item = &'a Counters> + Clone) -> St
 /// What was counted since `baseline`, an earlier [`sum`].
 pub(crate) fn since(mut stats: Stats, baseline: &Stats) -> Stats {
     stats.responses_sent -= baseline.responses_sent;
+    for (protocol, then) in &baseline.by_protocol {
+        *stats.by_protocol.entry(protocol).or_insert(*then) -= then;
+    }
     stats.malformed -= baseline.malformed;
     stats.faults -= baseline.faults;
     stats.body_bytes_sent -= baseline.body_bytes_sent;

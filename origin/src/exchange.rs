@@ -7,7 +7,7 @@ use http::header::ALT_SVC;
 use http::{Method, Request, Response, StatusCode, Version};
 
 use crate::body::Body;
-use crate::counters::PathId;
+use crate::counters::{Count, PathId};
 use crate::link::Link;
 
 /// A request that has been counted.
@@ -26,6 +26,12 @@ impl Exchange {
         let path = request.uri().path();
         // Looking must not change what is seen.
         let counted = !matches!(path, "/stats" | "/stats/reset");
+        let spoken = match request.version() {
+            Version::HTTP_2 => Count::RequestsH2,
+            Version::HTTP_3 => Count::RequestsH3,
+            _ => Count::RequestsH1,
+        };
+        link.worker.counters.add(spoken, counted.into());
         let path = counted.then(|| link.worker.counters.request(path));
         let advertise = link.tls && request.version() < Version::HTTP_3;
         Self { link: link.clone(), path, head: request.method() == Method::HEAD, advertise }

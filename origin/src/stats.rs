@@ -23,6 +23,8 @@ pub struct Stats {
     /// The same by path without query. Paths beyond the first thousand or so, and very long ones, share
     /// `other`.
     pub by_path: BTreeMap<String, PathStats>,
+    /// Requests by what they were spoken in: `h1`, `h2` (in clear, too) and `h3`. They add up to `requests`.
+    pub by_protocol: BTreeMap<&'static str, u64>,
     /// Connections.
     pub connections: ConnectionStats,
     /// Connections on which something was received that is not HTTP (answered with 400 or 431 and closed).
