@@ -27,6 +27,7 @@ fn main() {
             authority: authority.into(),
             host: host.into(),
             endpoint: Endpoint::Name { host: host.into(), port: port.parse().unwrap() },
+            protocol: None,
         }],
         protocol: match (has("h2"), scheme) {
             (false, _) => Protocol::H1,

@@ -92,7 +92,7 @@ mod tests {
     use proto::Scheme;
 
     fn target(endpoint: Endpoint) -> Target {
-        Target { scheme: Scheme::Http, authority: "a".into(), host: "a".into(), endpoint }
+        Target { scheme: Scheme::Http, authority: "a".into(), host: "a".into(), endpoint, protocol: None }
     }
 
     fn list(text: &str) -> Endpoint {

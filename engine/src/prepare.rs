@@ -2,21 +2,25 @@
 //!
 //! Each check that fails says what is wrong and the exact remedy.
 
+use crate::addresses::Ways;
 use crate::budget::{self, Churn, Demand, Ports};
 use crate::clock;
 use crate::core::QuicSetup;
-use crate::core::{Numbers, PreludeSetup, ScenarioSetup, Script, Setup, StepSetup, TargetSetup};
+use crate::core::{Numbers, PreludeSetup, ScenarioSetup, Script, Setup, StepSetup, TargetSetup, TargetTls};
 use crate::io::socket::{self, Peer};
 use crate::rendezvous::Rendezvous;
 use crate::stats::interval::Keep;
-use crate::tls::{TlsSetup, server_name};
+use crate::tls::{Sessions, TlsSetup, server_name};
 use crate::{Event, Options, StartError, limits};
 use proto::Scheme;
 use scenario::Plan;
-use scenario::plan::{Congestion, Curve, Endpoint, Load, Protocol, Share, Stop, Tls, TlsVersion, Track};
+use scenario::plan::{
+    Congestion, Curve, Endpoint, Load, Protocol, Share, Stop, Target, Tls, TlsVersion, Track,
+};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Makes what all cores share.
@@ -25,56 +29,21 @@ pub(crate) fn setup(
     options: &Options,
     observe: &mut dyn FnMut(Event),
 ) -> Result<Setup, StartError> {
-    let alpn: &[&str] = match plan.protocol {
-        Protocol::Auto => &["h2", "http/1.1"],
-        Protocol::H1 => &["http/1.1"],
-        Protocol::H2 => &["h2"],
-        Protocol::H2c => &[],
-        Protocol::H3 => &["h3"],
-    };
-    let targets = plan
-        .targets
-        .iter()
-        .map(|t| {
-            let sni = plan.tls.sni.as_deref().unwrap_or(&t.host);
-            let name = match t.scheme {
-                Scheme::Https => Some(server_name(sni).map_err(StartError)?),
-                Scheme::Http => None,
-            };
-            let (prelude, ways) = PreludeSetup::new(t, plan)?;
-            Ok(TargetSetup { ways, prelude, tls: name })
-        })
-        .collect::<Result<Vec<_>, StartError>>()?;
-    let any_tls = targets.iter().any(|t| t.tls.is_some());
-    let wanted = if plan.protocol == Protocol::H3 { quic_tls(&plan.tls)? } else { plan.tls.clone() };
-    let tls = match any_tls {
-        true => Some(TlsSetup::new(&wanted, plan.mix(), alpn, options.key_log).map_err(StartError)?),
-        false => None,
-    };
-    if plan.protocol == Protocol::H3 {
-        over_udp(plan)?;
-    } else if plan.mix().early > 0 {
+    let mut tls = TlsByTarget { plan, key_log: options.key_log, made: [None, None], sessions: vec![] };
+    let targets = (0..plan.targets.len()).map(|t| target(t, &mut tls)).collect::<Result<Vec<_>, _>>()?;
+    if plan.mix().early > 0 && !plan.speaks(Protocol::H3) {
         return Err(StartError(
             "early data (0-RTT) is sent over QUIC only: use HTTP/3, or leave it out".into(),
         ));
     }
-    let quic = match (plan.protocol, &tls) {
-        (Protocol::H3, Some(tls)) if targets.iter().all(|t| t.tls.is_some()) => {
-            let setups = tls.quic(h3_config(plan, &targets)).map_err(StartError)?;
-            Some(QuicSetup { setups, given_rtt: plan.http3.initial_rtt.is_some(), epoch: clock::instant() })
-        }
-        (Protocol::H3, _) => {
-            return Err(StartError("HTTP/3 is spoken over TLS only: use an https:// URL".into()));
-        }
-        _ => None,
-    };
-    if options.qlog.is_some() && quic.is_none() {
+    if options.qlog.is_some() && targets.iter().all(|t| t.quic.is_none()) {
         observe(Event::Warning(
             "--qlog-file-base has no effect: a qlog is of QUIC, and HTTP/3 is not spoken".into(),
         ));
     }
     let unix = plan.targets.iter().any(|t| matches!(t.endpoint, Endpoint::Unix(_)));
-    let in_clear = !any_tls && matches!(plan.protocol, Protocol::Auto | Protocol::H1);
+    let in_clear =
+        targets.iter().all(|t| t.tls.is_none() && matches!(t.protocol, Protocol::Auto | Protocol::H1));
     let discard = options.discard_body && in_clear && !unix;
     if options.discard_body && !discard {
         let text = match in_clear {
@@ -101,17 +70,98 @@ pub(crate) fn setup(
         steps,
         scenarios,
         targets,
-        tls,
         lingering,
         h1: proto_h1::Config { depth: pipelining(plan), ..proto_h1::Config::default() },
         h2: h2_config(plan),
-        quic,
         discard,
         keep: Keep::of(plan, options),
         meetings: plan.script.meetings.iter().map(|m| Rendezvous::new(m.users)).collect(),
         options: options.clone(),
         plan: plan.clone(),
     })
+}
+
+/// A target of the plan, ready to be connected to.
+fn target(index: usize, tls: &mut TlsByTarget<'_>) -> Result<TargetSetup, StartError> {
+    let plan = tls.plan;
+    let target = &plan.targets[index];
+    let protocol = plan.protocol_of(target);
+    let (prelude, ways) = PreludeSetup::new(target, plan)?;
+    let tls = match target.scheme {
+        Scheme::Https => Some(tls.of(target, protocol)?),
+        Scheme::Http => None,
+    };
+    let quic = match protocol {
+        Protocol::H3 => {
+            over_udp(plan, target)?;
+            let tls = tls
+                .as_ref()
+                .ok_or_else(|| StartError("HTTP/3 is spoken over TLS only: use an https:// URL".into()))?;
+            let setups = tls.setup.quic(h3_config(plan, &ways)).map_err(StartError)?;
+            Some(QuicSetup { setups, given_rtt: plan.http3.initial_rtt.is_some(), epoch: clock::instant() })
+        }
+        _ => None,
+    };
+    let lazy = plan.steps().all(|(_, step)| step.target != index);
+    Ok(TargetSetup { ways, protocol, prelude, tls, quic, lazy })
+}
+
+/// The TLS of targets, as they come. What takes time (files, the system's certificates) is done once, and once for QUIC.
+struct TlsByTarget<'p> {
+    plan: &'p Plan,
+    key_log: bool,
+    /// Over TCP, and over QUIC.
+    made: [Option<TlsSetup>; 2],
+    sessions: Vec<(Server, Arc<Sessions>)>,
+}
+
+/// Who may continue a session: the same name, port and kind of connection. Another port is another server, which would not
+/// know it; a ticket of QUIC's says what QUIC may assume (RFC 9001 section 4.5).
+#[derive(PartialEq, Eq)]
+struct Server {
+    name: String,
+    port: u16,
+    quic: bool,
+}
+
+impl TlsByTarget<'_> {
+    fn of(&mut self, target: &Target, protocol: Protocol) -> Result<TargetTls, StartError> {
+        let tls = &self.plan.tls;
+        let name = server_name(tls.sni.as_deref().unwrap_or(&target.host)).map_err(StartError)?;
+        let quic = protocol == Protocol::H3;
+        let made = &mut self.made[usize::from(quic)];
+        let made = match made {
+            Some(made) => made,
+            None => {
+                let wanted = if quic { quic_tls(tls)? } else { tls.clone() };
+                let setup = TlsSetup::new(&wanted, self.plan.mix(), self.key_log).map_err(StartError)?;
+                made.insert(setup)
+            }
+        };
+        let server = Server { name: target.host.clone(), port: target.port(), quic };
+        let known = self.sessions.iter().position(|(s, _)| *s == server);
+        let known = known.unwrap_or_else(|| {
+            self.sessions.push((server, Arc::default()));
+            self.sessions.len() - 1
+        });
+        let sessions = &self.sessions[known].1;
+        let setup = match tls.alpn.is_empty() {
+            true => made.with(alpn(protocol).iter().copied(), sessions),
+            false => made.with(tls.alpn.iter().map(String::as_str), sessions),
+        };
+        Ok(TargetTls { name, setup })
+    }
+}
+
+/// What a protocol offers where the plan does not say.
+fn alpn(protocol: Protocol) -> &'static [&'static str] {
+    match protocol {
+        Protocol::Auto => &["h2", "http/1.1"],
+        Protocol::H1 => &["http/1.1"],
+        Protocol::H2 => &["h2"],
+        Protocol::H2c => &[],
+        Protocol::H3 => &["h3"],
+    }
 }
 
 /// All steps in their dense order; templates that redirects and cookies need are numbered behind them.
@@ -149,9 +199,9 @@ fn h2_config(plan: &Plan) -> proto_h2::Config {
 }
 
 /// What only TCP can do is refused by name.
-fn over_udp(plan: &Plan) -> Result<(), StartError> {
+fn over_udp(plan: &Plan, target: &Target) -> Result<(), StartError> {
     let route = &plan.connections.route;
-    let unix = plan.targets.iter().any(|t| matches!(t.endpoint, Endpoint::Unix(_)));
+    let unix = matches!(target.endpoint, Endpoint::Unix(_));
     let what = match (route.proxy.is_some(), route.proxy_protocol.is_some(), unix) {
         (true, ..) => "through an HTTP proxy",
         (_, true, _) => "behind the header of the PROXY protocol",
@@ -186,8 +236,8 @@ fn is_tls13(name: &str) -> bool {
 /// long a lost first packet is waited for.
 const NEAR_RTT: Duration = Duration::from_millis(1);
 
-fn h3_config(plan: &Plan, targets: &[TargetSetup]) -> proto_h3::Config {
-    let all = |holds: fn(&Peer) -> bool| targets.iter().flat_map(|t| &t.ways.peers).all(|p| holds(p));
+fn h3_config(plan: &Plan, ways: &Ways) -> proto_h3::Config {
+    let all = |holds: fn(&Peer) -> bool| ways.peers.iter().all(|p| holds(p));
     let near = all(Peer::is_near);
     let h3 = &plan.http3;
     let defaults = proto_h3::Config::default();
@@ -214,11 +264,17 @@ fn h3_config(plan: &Plan, targets: &[TargetSetup]) -> proto_h3::Config {
 
 /// Sockets as the plan wants them can be made here.
 fn sockets(plan: &Plan, targets: &[TargetSetup], observe: &mut dyn FnMut(Event)) -> Result<(), StartError> {
-    let peers: Vec<&Peer> = targets.iter().flat_map(|t| &t.ways.peers).map(|p| &**p).collect();
     let c = &plan.connections;
-    let check = if plan.protocol == Protocol::H3 { socket::check_datagrams } else { socket::check };
-    let warnings = check(&peers, &c.route.sources, &c.socket).map_err(StartError)?;
-    warnings.into_iter().for_each(|text| observe(Event::Warning(text)));
+    for quic in [false, true] {
+        let of = targets.iter().filter(|t| t.quic.is_some() == quic);
+        let peers: Vec<&Peer> = of.flat_map(|t| &t.ways.peers).map(|p| &**p).collect();
+        if peers.is_empty() {
+            continue;
+        }
+        let check = if quic { socket::check_datagrams } else { socket::check };
+        let warnings = check(&peers, &c.route.sources, &c.socket).map_err(StartError)?;
+        warnings.into_iter().for_each(|text| observe(Event::Warning(text)));
+    }
     Ok(())
 }
 
@@ -237,7 +293,7 @@ fn budget(
     let cores = cores as u64;
     let pool = if plan.makes_requests() { u64::from(plan.connections.max.get()) } else { 0 };
     let needs = budget::Needs {
-        connections: pool * targets.len() as u64 + u64::from(plan.handshakes()),
+        connections: pool * reached(plan, targets).count() as u64 + u64::from(plan.handshakes()),
         cores,
         lingering: (limits::LINGERING_MAX as u64 * cores).min(ports.room),
     };
@@ -261,15 +317,25 @@ fn budget(
     Ok((files.lingering / cores) as usize)
 }
 
-/// What each remote address and port is asked for. Targets may share one.
+/// The targets that steps or handshakes go to, or a redirect may lead to, with their places among all.
+fn reached<'t>(plan: &Plan, targets: &'t [TargetSetup]) -> impl Iterator<Item = (usize, &'t TargetSetup)> {
+    let programs = plan.scenarios.iter().filter_map(|s| s.program.as_ref());
+    let follows = programs.flat_map(|p| p.exchanges()).any(|e| e.follows());
+    let handshakes = plan.handshakes() > 0;
+    targets.iter().enumerate().filter(move |(at, t)| follows || !t.lazy || (handshakes && *at == 0))
+}
+
+/// What each remote address and port is asked for. Targets may share one; ports of UDP are not those of TCP.
 fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
-    let mut demands: Vec<(SocketAddr, Demand)> = Vec::new();
+    let mut demands: Vec<((SocketAddr, bool), Demand)> = Vec::new();
     let pool = if plan.makes_requests() { plan.connections.max.get() } else { 0 };
-    for (at, ways) in targets.iter().map(|t| &t.ways).enumerate() {
+    for (at, target) in reached(plan, targets) {
+        let ways = &target.ways;
         let all = u64::from(pool) + if at == 0 { u64::from(plan.handshakes()) } else { 0 };
         let connections = all.div_ceil(ways.peers.len() as u64);
         for address in ways.peers.iter().filter_map(|p| p.socket_addr()) {
-            match demands.iter_mut().find(|(a, _)| *a == address) {
+            let place = (address, target.quic.is_some());
+            match demands.iter_mut().find(|(p, _)| *p == place) {
                 Some((_, same)) => same.connections += connections,
                 None => {
                     let demand = Demand {
@@ -278,7 +344,7 @@ fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
                         connections,
                         sources: ways.sources.len() as u64,
                     };
-                    demands.push((address, demand));
+                    demands.push((place, demand));
                 }
             }
         }
@@ -295,8 +361,11 @@ fn churn(plan: &Plan, addresses: u64) -> Option<Churn> {
         return Some(Churn { closed_from_here: true, total: None, rate: Some(rate / addresses as f64) });
     }
     let per_connection = plan.connections.requests_per_connection?.get();
-    let clear = plan.targets.iter().all(|t| t.scheme == Scheme::Http);
-    let h1 = plan.protocol == Protocol::H1 || (plan.protocol == Protocol::Auto && clear);
+    let h1 = plan.targets.iter().all(|t| match plan.protocol_of(t) {
+        Protocol::H1 => true,
+        Protocol::Auto => t.scheme == Scheme::Http,
+        Protocol::H2 | Protocol::H2c | Protocol::H3 => false,
+    });
     // A single request of HTTP/1 says `connection: close`, and the server closes. Otherwise it is done from here.
     let by_server = per_connection == 1 && h1;
     let steps = plan.scenarios.iter().map(|s| s.steps.len() as u64).max().unwrap_or(1);

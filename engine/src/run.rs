@@ -278,7 +278,7 @@ fn run_core(
     }
     let links = share.links * setup.targets.len() as u32 + share.handshakes.iter().sum::<u32>();
     // The driver belongs to the thread that made it. All threads reach the gate, also those that have none.
-    let chosen = choice::choose(setup.options.io, links, setup.tls.is_none());
+    let chosen = choice::choose(setup.options.io, links, setup.in_clear());
     // The others are waited for at the gate, and they wait there for this one.
     if let Some(before_load) = seat.before_load {
         before_load();

@@ -21,7 +21,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use scenario::plan::{Identity, Mix, Tls, TlsVersion};
 pub(crate) use session::{Pieces, TlsSession};
-use sessions::{Access, Sessions};
+use sessions::Access;
+pub(crate) use sessions::Sessions;
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,16 +44,17 @@ impl Opening {
     pub(crate) const ALL: [Opening; 3] = [Opening::Fresh, Opening::Resumed, Opening::Early];
 }
 
-/// The TLS of a run: a configuration for each way to begin. All share their sessions.
+/// The TLS of connections: a configuration for each way to begin. All share their sessions.
 #[derive(Clone)]
 pub(crate) struct TlsSetup {
     /// In the order of [`Opening::ALL`].
     configs: [Arc<ClientConfig>; 3],
+    mix: Mix,
 }
 
 impl TlsSetup {
-    /// From the plan. `alpn` is what the protocol wants to offer. Errors name what is wrong and the remedy.
-    pub(crate) fn new(tls: &Tls, mix: Mix, alpn: &[&str], key_log: bool) -> Result<TlsSetup, String> {
+    /// From the plan, for no server yet. Errors name what is wrong and the remedy.
+    pub(crate) fn new(tls: &Tls, mix: Mix, key_log: bool) -> Result<TlsSetup, String> {
         let provider = Arc::new(provider(tls)?);
         let usable = versions(tls, &provider)?;
         let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -75,18 +77,21 @@ impl TlsSetup {
                 builder.with_client_auth_cert(chain, key).map_err(|e| unusable(files, &e))?
             }
         };
-        config.alpn_protocols = match tls.alpn.is_empty() {
-            true => alpn.iter().map(|p| p.as_bytes().to_vec()).collect(),
-            false => tls.alpn.iter().map(|p| p.trim().as_bytes().to_vec()).collect(),
-        };
         if key_log {
             config.key_log = Arc::new(rustls::KeyLogFile::new());
         }
-        Ok(TlsSetup::of(config, mix))
+        Ok(TlsSetup::of(&config, mix, &Arc::default()))
     }
 
-    fn of(config: ClientConfig, mix: Mix) -> TlsSetup {
-        let sessions = Arc::new(Sessions::default());
+    /// The same for a server that is offered these protocols. (The library continues a session only with the verifier that it
+    /// began with, so connections that are to share sessions must come from one setup.)
+    pub(crate) fn with<'a>(&self, alpn: impl Iterator<Item = &'a str>, sessions: &Arc<Sessions>) -> TlsSetup {
+        let mut config = ClientConfig::clone(&self.configs[Opening::Fresh as usize]);
+        config.alpn_protocols = alpn.map(|p| p.trim().as_bytes().to_vec()).collect();
+        TlsSetup::of(&config, self.mix, sessions)
+    }
+
+    fn of(config: &ClientConfig, mix: Mix, sessions: &Arc<Sessions>) -> TlsSetup {
         let configs = Opening::ALL.map(|opening| {
             let mut config = config.clone();
             let continues = opening != Opening::Fresh;
@@ -97,7 +102,7 @@ impl TlsSetup {
             config.enable_early_data = opening == Opening::Early;
             Arc::new(config)
         });
-        TlsSetup { configs }
+        TlsSetup { configs, mix }
     }
 
     /// The same for QUIC, for each of [`Opening::ALL`]. TLS 1.3 is all it knows (RFC 9001 section 4.2).

@@ -64,6 +64,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
             authority: "localhost".into(),
             host: "localhost".into(),
             endpoint: Endpoint::Address(address),
+            protocol: None,
         }],
         protocol: match (load.h2, load.tls) {
             (false, _) => Protocol::H1,

@@ -136,9 +136,11 @@ fn cell(value: Option<&Value>) -> String {
 
 fn what_was_run(out: &mut Map<String, Value>, result: &RunResult, context: &Context<'_>) {
     let tls = result.connections.tls.as_ref();
-    let spoken = match result.connections.application_protocol {
-        Some("http/1.1") | None => "h1",
-        Some(other) => other,
+    let c = &result.connections;
+    let short = |name: &'static str| if name == "http/1.1" { "h1" } else { name };
+    let spoken = match c.by_protocol.len() {
+        0 | 1 => short(c.application_protocol.unwrap_or("http/1.1")).to_owned(),
+        _ => c.by_protocol.keys().map(|name| short(name)).collect::<Vec<_>>().join("+"),
     };
     put(out, "proto", json!(spoken));
     put(out, "url", json!(context.url));

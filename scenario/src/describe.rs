@@ -27,11 +27,11 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     if let Some(first) = plan.targets.first() {
         writeln!(out, "target: {}", origin(first))?;
     }
-    writeln!(out, "protocol: {}", protocol(plan.protocol))?;
+    writeln!(out, "protocol: {}", plan.protocol.as_str())?;
     write_tls(out, plan)?;
     write_connections(out, plan)?;
     write_http2(out, &plan.http2)?;
-    if plan.protocol == Protocol::H3 {
+    if plan.speaks(Protocol::H3) {
         write_http3(out, &plan.http3)?;
     }
     write_timeouts(out, &plan.timeouts)?;
@@ -76,14 +76,9 @@ fn origin(target: &Target) -> String {
     }
 }
 
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Auto => "auto",
-        Protocol::H1 => "h1",
-        Protocol::H2 => "h2",
-        Protocol::H2c => "h2c",
-        Protocol::H3 => "h3",
-    }
+/// Whether two targets differ in what is spoken at most.
+fn is_same_host(a: &Target, b: &Target) -> bool {
+    (a.scheme, &a.authority, &a.endpoint) == (b.scheme, &b.authority, &b.endpoint)
 }
 
 fn write_tls(out: &mut String, plan: &Plan) -> fmt::Result {
@@ -91,7 +86,7 @@ fn write_tls(out: &mut String, plan: &Plan) -> fmt::Result {
     write!(out, "tls: {{ verify: {}", tls.verify)?;
     if plan.connections.mix.is_none() {
         write!(out, ", resumption: {}", tls.resumption)?;
-        if plan.protocol == Protocol::H3 {
+        if plan.speaks(Protocol::H3) {
             write!(out, ", early_data: {}", tls.early_data)?;
         }
     }
@@ -170,7 +165,11 @@ fn write_connections(out: &mut String, plan: &Plan) -> fmt::Result {
 /// Where connections go if not to the host of their URL.
 fn write_redirections(out: &mut String, targets: &[Target]) -> fmt::Result {
     let (mut elsewhere, mut resolved) = (vec![], vec![]);
-    for target in targets {
+    for (i, target) in targets.iter().enumerate() {
+        // The same host in another protocol.
+        if targets[..i].iter().any(|t| is_same_host(t, target)) {
+            continue;
+        }
         let name = plain(&target.authority);
         match &target.endpoint {
             Endpoint::Unix(path) => {
@@ -324,12 +323,16 @@ fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
 
 fn write_step(out: &mut String, plan: &Plan, step: &Step) -> fmt::Result {
     let template = &step.template;
-    let host = match plan.targets.get(step.target) {
-        Some(target) if step.target != 0 => origin(target),
-        _ => String::new(),
+    let target = &plan.targets[step.target];
+    let host = match is_same_host(target, &plan.targets[0]) {
+        true => String::new(),
+        false => origin(target),
     };
     writeln!(out, "      - request: {} {host}{}", template.method(), text(template.path()))?;
     writeln!(out, "        name: {}", plain(&step.name))?;
+    if let Some(protocol) = target.protocol {
+        writeln!(out, "        protocol: {}", protocol.as_str())?;
+    }
     if !template.fields().is_empty() {
         writeln!(out, "        headers:")?;
     }

@@ -171,6 +171,10 @@ pub(crate) const SCENARIO: Place = Place {
         "phases",
         "start_after",
         "tags",
+        "target",
+        "protocol",
+        "headers",
+        "timeout",
     ],
     later: &["defaults", "setup", "teardown"],
 };
@@ -207,8 +211,9 @@ pub(crate) const STEP: Place = Place {
         "compression",
         "body_limit",
         "tags",
+        "protocol",
     ],
-    later: &["protocol", "expect_continue", "chunked"],
+    later: &["expect_continue", "chunked"],
 };
 
 /// Keys that make a step something else than a request, and what goes with each.

@@ -25,7 +25,7 @@ pub struct Plan {
     pub name: String,
     /// Where connections go. Never empty; index 0 is the default.
     pub targets: Vec<Target>,
-    /// Which HTTP.
+    /// Which HTTP, where a target does not say: see [`Plan::protocol_of`].
     pub protocol: Protocol,
     /// How TLS behaves for `https` targets.
     pub tls: Tls,
@@ -153,6 +153,16 @@ impl Plan {
     /// Whether each phase has tallies of checks of its own: where a threshold asks for a check in a phase.
     pub fn tallies_by_phase(&self) -> bool {
         self.thresholds.iter().any(|t| t.check.is_some() && t.phase.is_some())
+    }
+
+    /// What is spoken with a target.
+    pub fn protocol_of(&self, target: &Target) -> Protocol {
+        target.protocol.unwrap_or(self.protocol)
+    }
+
+    /// Whether this is spoken with some target.
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        self.targets.iter().any(|t| self.protocol_of(t) == protocol)
     }
 
     /// How connections begin.
@@ -285,6 +295,9 @@ pub struct Target {
     pub host: String,
     /// Where the connection really goes.
     pub endpoint: Endpoint,
+    /// What is spoken there if not what the plan says. A host that is spoken to in several protocols is several targets, each
+    /// with connections of its own.
+    pub protocol: Option<Protocol>,
 }
 
 /// Where a connection goes.
@@ -308,7 +321,7 @@ pub enum Endpoint {
 }
 
 /// Which HTTP the connections speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Protocol {
     /// What ALPN agrees on over TLS; HTTP/1.1 in clear.
     Auto,
@@ -321,6 +334,37 @@ pub enum Protocol {
     H2c,
     /// HTTP/3.
     H3,
+}
+
+impl Protocol {
+    /// As plans name them.
+    pub const WORDS: &'static [(&'static str, Protocol)] = &[
+        ("auto", Protocol::Auto),
+        ("h1", Protocol::H1),
+        ("h2", Protocol::H2),
+        ("h2c", Protocol::H2c),
+        ("h3", Protocol::H3),
+    ];
+
+    /// `auto`, `h1`, `h2`, `h2c`, `h3`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Auto => "auto",
+            Protocol::H1 => "h1",
+            Protocol::H2 => "h2",
+            Protocol::H2c => "h2c",
+            Protocol::H3 => "h3",
+        }
+    }
+
+    /// Whether it can be spoken with targets of this scheme.
+    pub fn goes_with(self, scheme: Scheme) -> bool {
+        match self {
+            Protocol::Auto | Protocol::H1 => true,
+            Protocol::H2 | Protocol::H3 => scheme == Scheme::Https,
+            Protocol::H2c => scheme == Scheme::Http,
+        }
+    }
 }
 
 /// How TLS behaves.

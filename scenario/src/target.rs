@@ -73,7 +73,7 @@ impl Target {
     /// The server inside this process.
     pub fn builtin(scheme: Scheme) -> Target {
         let host = "localhost".to_owned();
-        Target { scheme, authority: host.clone(), host, endpoint: Endpoint::Builtin }
+        Target { scheme, authority: host.clone(), host, endpoint: Endpoint::Builtin, protocol: None }
     }
 
     /// A server on a Unix socket, in clear, under the name `localhost`.
@@ -141,7 +141,8 @@ fn target(scheme: Scheme, authority: &str, at: Range<usize>) -> Result<Target, U
         true => shown.to_owned(),
         false => format!("{shown}:{port}"),
     };
-    Ok(Target { scheme, authority, endpoint: Endpoint::Name { host: host.clone(), port }, host })
+    let endpoint = Endpoint::Name { host: host.clone(), port };
+    Ok(Target { scheme, authority, endpoint, host, protocol: None })
 }
 
 /// What is sent as the path: as written, but never empty, and what is not ASCII percent-encoded (RFC 3986 section 2.1).

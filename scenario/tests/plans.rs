@@ -65,6 +65,59 @@ fn defaults_of_a_small_plan() {
 }
 
 #[test]
+fn a_host_is_a_target_for_each_protocol_it_is_spoken_to_in() {
+    let plan = parse(
+        r#"
+version: 1
+target: https://a.test
+protocol: h2
+scenarios:
+  s:
+    steps:
+      - { get: /plan, protocol: h2 }
+      - { get: /quic, protocol: h3, redirects: follow }
+      - { get: "http://b.test/", protocol: h1 }
+      - { get: "https://c.test/" }
+  t: { target: "https://d.test", protocol: h1, steps: [ get: /, { get: /x, protocol: auto } ] }
+setup: [ { get: /once, protocol: h3 } ]
+phases: [ { users: 3, for: 1s } ]
+"#,
+    );
+    let shown = |t: &scenario::plan::Target| format!("{} {}", t.authority, plan.protocol_of(t).as_str());
+    let targets: Vec<String> = plan.targets.iter().map(shown).collect();
+    let used = ["a.test h2", "a.test h3", "b.test h1", "c.test h2", "d.test h1", "d.test auto"];
+    // Where a redirect over HTTP/3 may lead. In clear it is not spoken.
+    assert_eq!(targets, [&used[..], &["c.test h3", "d.test h3"]].concat());
+    let of_steps: Vec<usize> = plan.steps().map(|(_, step)| step.target).collect();
+    assert_eq!(of_steps, [0, 1, 2, 3, 4, 5]);
+    assert!(plan.speaks(Protocol::H3) && !plan.speaks(Protocol::H2c));
+    let once = plan.script.setup.as_ref().unwrap();
+    assert_eq!(once.targets[once.scenario.steps[0].target].protocol, Some(Protocol::H3));
+}
+
+#[test]
+fn what_a_scenario_says_holds_for_its_steps() {
+    let text = "version: 1\ntarget: http://a.test\ndefaults: { headers: { a: plan, b: plan }, timeout: 9s }\n\
+         fragments: { f: { steps: [ { get: /f, timeout: 1s, headers: { B: step } } ] } }\n\
+         scenarios: { s: { target: \"http://b.test\", headers: { b: own, c: own }, timeout: 3s, steps: [ get: /, use: f ] } }\n\
+         phases: [ { users: 1, for: 1s } ]\n";
+    let plan = parse(text);
+    let [first, second] = &plan.scenarios[0].steps[..] else { panic!("two steps") };
+    assert_eq!(plan.targets[first.target].authority, "b.test");
+    assert_eq!((first.target, first.timeout), (second.target, Some(Duration::from_secs(3))));
+    assert_eq!(second.timeout, Some(Duration::from_secs(1)));
+    let fields = |step: &scenario::plan::Step| -> Vec<String> {
+        let bytes = |f: &proto::Field| match f.value.pieces() {
+            [proto::Piece::Literal(value)] => format!("{}={}", f.name, String::from_utf8_lossy(value)),
+            other => panic!("{other:?}"),
+        };
+        step.template.fields().iter().map(bytes).collect()
+    };
+    assert_eq!(fields(first), ["a=plan", "b=own", "c=own"]);
+    assert_eq!(fields(second), ["a=plan", "c=own", "B=step"]);
+}
+
+#[test]
 fn the_builtin_server_is_not_verified_unless_told() {
     assert!(!with("target: builtin+tls").tls.verify);
     assert!(with("target: builtin+tls\ntls: { verify: true }").tls.verify);

@@ -342,6 +342,10 @@ fn what_goes_wrong_has_a_name_and_ends_the_iteration() {
     assert_eq!(a.reason(), "n: more redirects than are followed");
     let away = [("location", &b"http://elsewhere.test/"[..])];
     assert_eq!(fails("", loops, 302, &away, b""), "n: a redirect to a host that is not in the plan");
+    let clear = "\n      - get: /\n        name: n\n        redirects: follow\n        protocol: h2c\n      - get: https://tls.test/";
+    let to_tls = [("location", &b"https://tls.test/"[..])];
+    let unspoken = "n: a redirect to where the step's protocol is not spoken";
+    assert_eq!(fails("", clear, 302, &to_tls, b""), unspoken);
     let error = "\n      - get: /\n        name: n\n        redirects: error";
     assert_eq!(fails("", error, 301, &[], b""), "n: a redirect, which the plan does not allow");
     let cookies = "\n      - get: /\n        name: n\n        cookies: true";

@@ -75,13 +75,10 @@ pub(crate) struct Setup {
     pub(crate) steps: Vec<StepSetup>,
     pub(crate) scenarios: Vec<ScenarioSetup>,
     pub(crate) targets: Vec<TargetSetup>,
-    pub(crate) tls: Option<TlsSetup>,
     /// Most retired sockets that wait for the peer to close, per core.
     pub(crate) lingering: usize,
     pub(crate) h1: proto_h1::Config,
     pub(crate) h2: proto_h2::Config,
-    /// Where connections are QUIC.
-    pub(crate) quic: Option<QuicSetup>,
     /// Bodies nobody looks at are thrown away by the kernel: HTTP/1 in clear only.
     pub(crate) discard: bool,
     /// What of each interval somebody asked for.
@@ -91,6 +88,11 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// Whether no target is spoken to over TLS.
+    pub(crate) fn in_clear(&self) -> bool {
+        self.targets.iter().all(|t| t.tls.is_none())
+    }
+
     /// What the users of a scripted scenario do.
     fn program(&self, scenario: u16) -> &Program {
         self.plan.scenarios[usize::from(scenario)].program.as_ref().expect("a scripted scenario")
@@ -137,13 +139,24 @@ pub(crate) struct StepSetup {
     timeout: u64,
 }
 
-/// Where connections of a target go.
+/// Where connections of a target go, and what they speak.
 pub(crate) struct TargetSetup {
     pub(crate) ways: Ways,
+    pub(crate) protocol: Protocol,
     /// What its connections say first.
     pub(crate) prelude: PreludeSetup,
-    /// The server name where it is `https`.
-    pub(crate) tls: Option<ServerName<'static>>,
+    /// Where it is `https`.
+    pub(crate) tls: Option<TargetTls>,
+    /// Where it is spoken to over QUIC.
+    pub(crate) quic: Option<QuicSetup>,
+    /// No step goes there: connections are opened when a redirect does.
+    pub(crate) lazy: bool,
+}
+
+/// The TLS of a target.
+pub(crate) struct TargetTls {
+    pub(crate) name: ServerName<'static>,
+    pub(crate) setup: TlsSetup,
 }
 
 /// RFC 9110 section 9.2.2, of the methods that it defines.
@@ -194,7 +207,8 @@ impl StepSetup {
 /// A proxy that passes requests on in clear must be told the whole URL, and who asks.
 fn by_proxy(template: Template, target: usize, plan: &Plan) -> Template {
     let Some(proxy) = &plan.connections.route.proxy else { return template };
-    if prelude::tunnels(plan.targets[target].scheme, plan.protocol) {
+    let target = &plan.targets[target];
+    if prelude::tunnels(target.scheme, plan.protocol_of(target)) {
         return template;
     }
     let template = template.absolute_form();
@@ -387,7 +401,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         links.extend((0..apart).map(|i| Link::new(0, Time::ZERO, share.first_link + i)));
         let plan = &setup.plan;
         let mix = plan.mix();
-        let multiplexed = plan.protocol != Protocol::H1 && plan.connections.streams.get() > 1;
+        let h1 = setup.targets.iter().all(|t| t.protocol == Protocol::H1);
+        let multiplexed = !h1 && plan.connections.streams.get() > 1;
         let batch = Batch::new(setup.options.batch && io.can_nap(), multiplexed, now);
         let tracks = tracks::tracks(plan, &share, pool, now);
         Core {
@@ -467,7 +482,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             for link in 0..self.pool {
                 // A thousand connections of QUIC take a while to make, and each has timers.
                 let now = self.clock.now().max(start);
-                self.start_link(link, now);
+                if !self.is_lazy(&self.links[link as usize]) {
+                    self.start_link(link, now);
+                }
             }
         }
         let begins = self.open_links_first(&mut run, place, tell)?;
@@ -499,8 +516,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let until = run.now.after(limits::OPEN_FIRST);
         let mut came = false;
         loop {
-            let settled =
-                |l: &Link| l.state == link::LinkState::Open || l.failures > 0 || (l.reopen_at > run.now);
+            let settled = |l: &Link| {
+                l.state == link::LinkState::Open || l.failures > 0 || l.reopen_at > run.now || self.is_lazy(l)
+            };
             if !came && (run.now >= until || self.links[..wanted].iter().all(settled)) {
                 place.come(gate::READY, run.now);
                 came = true;
@@ -770,7 +788,13 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     fn never_opened(&self) -> bool {
         let connections = &self.recorder.connections;
         let needed = self.setup.plan.makes_requests();
-        needed && connections.opened == 0 && connections.failed >= u64::from(self.pool)
+        let all = || self.links[..self.pool as usize].iter().filter(|l| !self.is_lazy(l)).count() as u64;
+        needed && connections.opened == 0 && connections.failed > 0 && connections.failed >= all()
+    }
+
+    /// Whether a link is opened only when it is needed.
+    fn is_lazy(&self, link: &Link) -> bool {
+        self.setup.targets[usize::from(link.target)].lazy
     }
 
     /// No request is on a connection and none is being opened: where no new one may be opened, nothing will end any more.

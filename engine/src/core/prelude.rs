@@ -51,7 +51,7 @@ impl PreludeSetup {
             c.family,
             &c.route.sources,
         )?;
-        let tunnel = match tunnels(target.scheme, plan.protocol) {
+        let tunnel = match tunnels(target.scheme, plan.protocol_of(target)) {
             true => Some(Tunnel::new(target, proxy)?),
             false => None,
         };

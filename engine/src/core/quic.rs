@@ -60,7 +60,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Begins a QUIC connection: there is nothing to wait for before its own handshake.
     pub(super) fn start_quic(&mut self, index: u32, peer: &Arc<Peer>, source: Option<IpAddr>, now: Time) {
         let opening = self.opening();
-        let quic = self.setup.quic.as_ref().expect("made for HTTP/3");
+        let target = &self.setup.targets[usize::from(self.links[index as usize].target)];
+        let quic = target.quic.as_ref().expect("made for HTTP/3");
         let options = &self.setup.plan.connections.socket;
         let sock = match self.io.open_datagrams(index, peer, source, options) {
             Ok(sock) => sock,
@@ -72,8 +73,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         link.harvested = ConnStats::default();
         let succeeded = link.tidings.succeeded;
         link.tidings = Tidings { opened_at: now, succeeded, ..Tidings::default() };
-        let target = &self.setup.targets[usize::from(link.target)];
-        let name = target.tls.as_ref().map(|n| n.to_str()).unwrap_or_default();
+        let name = target.tls.as_ref().map(|t| t.name.to_str()).unwrap_or_default();
         let remote = peer.socket_addr().expect("UDP goes to an address");
         let setup = quic.of(opening);
         let patient = quic.patience(setup, self.recorder.connections.under_way().saturating_sub(1));

@@ -30,8 +30,8 @@ pub(crate) struct Script {
     /// Its requests may have bodies.
     pub(super) has_body: bool,
     with_cookie: Option<Prepared>,
-    /// By target of the plan.
-    hops: Vec<HopPrepared>,
+    /// By target of the plan; redirects stay with the protocol of the step.
+    hops: Vec<Option<HopPrepared>>,
 }
 
 /// The requests that redirects to one target ask for, each without and with cookies.
@@ -66,9 +66,12 @@ impl Script {
             exchange.cookies().then(|| Prepared::new(numbers.next(), &cookie(&proxied, exchange)));
         let hops = match exchange.follows() {
             false => vec![],
-            true => (0..plan.targets.len())
-                .map(|t| HopPrepared::new(plan, t, step, &template, exchange, numbers))
-                .collect(),
+            true => {
+                let protocol = plan.targets[step.target].protocol;
+                let reached = |t: usize| plan.targets[t].protocol == protocol;
+                let mut hop = |t| HopPrepared::new(plan, t, step, &template, exchange, numbers);
+                (0..plan.targets.len()).map(|t| reached(t).then(|| hop(t))).collect()
+            }
         };
         Script { program: program.clone(), at, has_body: exchange.has_body(), with_cookie, hops }
     }
@@ -88,7 +91,7 @@ impl Script {
             (None, true, Some(prepared)) => prepared,
             (None, ..) => plain,
             (Some(hop), cookie, _) => {
-                let hops = &self.hops[usize::from(hop.target)];
+                let hops = self.hops[usize::from(hop.target)].as_ref().expect("it stays with its protocol");
                 let pair = if hop.same { &hops.same } else { &hops.get };
                 &pair[usize::from(cookie)]
             }

@@ -465,6 +465,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             authority: "sim".into(),
             host: "sim".into(),
             endpoint: Endpoint::Address("192.0.2.1:80".parse().unwrap()),
+            protocol: None,
         }],
         protocol: if h2 { Protocol::H2c } else { Protocol::H1 },
         tls: Tls::default(),

@@ -52,10 +52,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Begins to open a link.
     pub(super) fn open_link(&mut self, index: u32, now: Time) {
         let link = &mut self.links[index as usize];
-        let (peer, source) = self.setup.targets[usize::from(link.target)].ways.take(link.next_way);
+        let target = &self.setup.targets[usize::from(link.target)];
+        let (peer, source) = target.ways.take(link.next_way);
         link.next_way = link.next_way.wrapping_add(1);
         self.recorder.connections.attempted += 1;
-        if self.setup.quic.is_some() {
+        if target.quic.is_some() {
             return self.start_quic(index, &peer.clone(), source, now);
         }
         match self.io.open(index, peer, source, &self.setup.plan.connections.socket) {
@@ -121,15 +122,15 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// The way to the server stands: TLS, or HTTP at once. `receiving`: a receive is armed already.
     fn secure(&mut self, index: u32, receiving: bool, now: Time) {
-        let opening = self.opening();
+        // Over TCP nothing is sent early.
+        let opening = match self.opening() {
+            Opening::Early => Opening::Resumed,
+            opening => opening,
+        };
         let link = &mut self.links[index as usize];
         let target = &self.setup.targets[usize::from(link.target)];
         let sock = link.sock.expect("a connected link has a socket");
-        let session = match (&self.setup.tls, &target.tls) {
-            (Some(setup), Some(name)) => Some(setup.session(name, opening)),
-            _ => None,
-        };
-        match session {
+        match target.tls.as_ref().map(|tls| tls.setup.session(&tls.name, opening)) {
             None => {
                 if !receiving {
                     self.receive(index);
@@ -203,12 +204,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.shaken_hands(resumed, took);
         }
         let link = &mut self.links[index as usize];
-        let h2 = match (self.setup.plan.protocol, &link.tls) {
+        let protocol = self.setup.targets[usize::from(link.target)].protocol;
+        let h2 = match (protocol, &link.tls) {
             (Protocol::H2c, None) => true,
             (Protocol::H2 | Protocol::Auto, Some(tls)) => tls.alpn() == Some(b"h2"),
             _ => false,
         };
-        if self.setup.plan.protocol == Protocol::H2 && !h2 {
+        if protocol == Protocol::H2 && !h2 {
             let detail = "the server did not choose h2 in ALPN: let it speak HTTP/1.1 (--h1, or protocol: auto in a plan)".to_owned();
             return self.open_failed(index, Error::peer(Kind::Tls, "no h2 in ALPN"), detail, now);
         }
@@ -271,6 +273,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let ready = self.links[index as usize].since.nanos_since(opened_at);
         let connections = &mut self.recorder.connections;
         connections.opened += 1;
+        *connections.by_protocol.entry(self.links[index as usize].tidings.protocol).or_default() += 1;
         connections.ready.record(ready);
         if let Some(address) = address {
             *connections.by_address.entry(address.ip()).or_default() += 1;
@@ -945,7 +948,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return;
         }
         link.timer_at = Time::NEVER;
-        if self.setup.quic.is_some() && self.quic_timer(index, now) {
+        if self.quic_timer(index, now) {
             return;
         }
         let link = &mut self.links[index as usize];
@@ -1034,7 +1037,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let link = &mut self.links[index as usize];
         let Some(http) = &mut link.http else { return };
         // QUIC's own were looked at already.
-        if let Some(at) = http.poll_timeout().filter(|_| self.setup.quic.is_none()) {
+        let at = if matches!(http, Http::H3(_)) { None } else { http.poll_timeout() };
+        if let Some(at) = at {
             if at > now {
                 self.arm_link(index, at);
                 return;

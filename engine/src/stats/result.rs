@@ -267,6 +267,8 @@ pub struct ConnectionFigures {
     pub by_address: BTreeMap<IpAddr, u64>,
     /// Opened connections by local address, where the plan names some.
     pub by_source: BTreeMap<IpAddr, u64>,
+    /// Opened connections by what is spoken: `http/1.1`, `h2`, `h2c`, `h3`.
+    pub by_protocol: BTreeMap<&'static str, u64>,
     /// What TLS agreed on, of the first connection.
     pub tls: Option<TlsFacts>,
     /// `http/1.1`, `h2`, `h2c`, `h3`: what was spoken on the first connection.
@@ -483,6 +485,9 @@ impl ConnectionFigures {
         }
         for (&addr, &n) in &other.by_source {
             *self.by_source.entry(addr).or_default() += n;
+        }
+        for (&protocol, &n) in &other.by_protocol {
+            *self.by_protocol.entry(protocol).or_default() += n;
         }
         if self.tls.is_none() {
             self.tls.clone_from(&other.tls);

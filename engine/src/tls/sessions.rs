@@ -19,9 +19,10 @@ struct Known {
     tickets: VecDeque<Tls13ClientSessionValue>,
 }
 
-/// The sessions of a run, for all of its cores: they meet here in handshakes alone.
+/// The sessions with one server (a host, a port, and whether it is QUIC), for all cores of a run: they meet here in handshakes
+/// alone. By name, as the library asks for them.
 #[derive(Debug, Default)]
-pub(super) struct Sessions {
+pub(crate) struct Sessions {
     servers: Mutex<HashMap<ServerName<'static>, Known>>,
 }
 

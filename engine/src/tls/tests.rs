@@ -31,7 +31,8 @@ fn serving(fragment: Option<usize>) -> Arc<ServerConfig> {
 fn asking(version: TlsVersion, cipher: Option<&str>) -> TlsSetup {
     let ciphers = cipher.map(str::to_owned).into_iter().collect();
     let tls = Tls { verify: false, min: version, max: version, ciphers, ..Tls::default() };
-    TlsSetup::new(&tls, Mix { fresh: Mix::WHOLE, resumed: 0, early: 0 }, &["h2"], false).unwrap()
+    let setup = TlsSetup::new(&tls, Mix { fresh: Mix::WHOLE, resumed: 0, early: 0 }, false).unwrap();
+    setup.with(["h2"].into_iter(), &Arc::default())
 }
 
 /// A client's session and its server.

@@ -71,6 +71,7 @@ impl Load {
                 authority: "localhost".into(),
                 host: "localhost".into(),
                 endpoint: Endpoint::Address(self.address),
+                protocol: None,
             }],
             protocol: self.protocol,
             tls: Tls { verify: false, ..Tls::default() },

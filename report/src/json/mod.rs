@@ -210,6 +210,7 @@ fn connection_object(c: &ConnectionFigures) -> Value {
         "by_address": by_address,
         "by_source": by_source,
         "application_protocol": c.application_protocol,
+        "by_protocol": c.by_protocol,
         "tls": tls,
         "peer_max_streams": c.peer_max_streams,
         "goaways": goaways,

@@ -4,7 +4,7 @@ use crate::tags;
 use scenario::Plan;
 use scenario::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
-    Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
+    ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -18,8 +18,8 @@ pub const MASK: &str = "***";
 pub fn object(plan: &Plan) -> Value {
     json!({
         "name": plan.name,
-        "protocol": protocol(plan.protocol),
-        "targets": plan.targets.iter().map(target).collect::<Value>(),
+        "protocol": plan.protocol.as_str(),
+        "targets": plan.targets.iter().map(|t| target(t, plan)).collect::<Value>(),
         "tls": tls(&plan.tls),
         "connections": connections(&plan.connections),
         "http2": http2(&plan.http2),
@@ -40,18 +40,7 @@ fn threshold(threshold: &Threshold) -> Value {
     }
 }
 
-/// `auto`, `h1`, `h2`, `h2c`, `h3`.
-pub fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Auto => "auto",
-        Protocol::H1 => "h1",
-        Protocol::H2 => "h2",
-        Protocol::H2c => "h2c",
-        Protocol::H3 => "h3",
-    }
-}
-
-fn target(target: &Target) -> Value {
+fn target(target: &Target, plan: &Plan) -> Value {
     let endpoint = match &target.endpoint {
         Endpoint::Name { host, port } if host.contains(':') => format!("[{host}]:{port}"),
         Endpoint::Name { host, port } => format!("{host}:{port}"),
@@ -60,7 +49,11 @@ fn target(target: &Target) -> Value {
         Endpoint::Unix(path) => format!("unix:{}", path.display()),
         Endpoint::Builtin => "builtin".into(),
     };
-    json!({ "url": format!("{}://{}", target.scheme.as_str(), target.authority), "connect_to": endpoint })
+    json!({
+        "url": format!("{}://{}", target.scheme.as_str(), target.authority),
+        "connect_to": endpoint,
+        "protocol": plan.protocol_of(target).as_str(),
+    })
 }
 
 fn tls(tls: &Tls) -> Value {
@@ -187,6 +180,7 @@ fn step(step: &Step, plan: &Plan) -> Value {
         "name": step.name,
         "request": format!("{} {}", template.method(), text(template.path())),
         "target": format!("{}://{}", target.scheme.as_str(), target.authority),
+        "protocol": plan.protocol_of(target).as_str(),
         "authority": text(template.authority()),
         "headers": headers,
         "body_bytes": step.body.len(),

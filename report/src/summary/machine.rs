@@ -15,7 +15,10 @@ pub(super) fn connections(result: &RunResult) -> String {
     if c.resumed + c.early_rejected > 0 {
         out += &began(c);
     }
-    if let Some(protocol) = c.application_protocol {
+    let spoken: Vec<String> = c.by_protocol.iter().map(|(protocol, n)| format!("{n} {protocol}")).collect();
+    if spoken.len() > 1 {
+        out += &format!("; {}; the first", spoken.join(", "));
+    } else if let Some(protocol) = c.application_protocol {
         out += &format!("; {protocol}");
     }
     if let Some(tls) = &c.tls {

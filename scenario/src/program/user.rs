@@ -17,7 +17,7 @@ use crate::expr::random::Random;
 use crate::expr::value::{Val, Value};
 use crate::expr::{Binary, Env, EvalError, HANDED};
 use crate::limits;
-use crate::plan::{CheckTally, Plan};
+use crate::plan::{CheckTally, Plan, Protocol};
 use bytes::Bytes;
 use proto::{Fields, Scheme};
 use std::collections::HashMap;
@@ -118,6 +118,7 @@ pub struct World {
 
 #[derive(Debug)]
 struct Origin {
+    protocol: Option<Protocol>,
     scheme: Scheme,
     authority: String,
     host: String,
@@ -138,6 +139,7 @@ impl World {
     /// A core's world.
     pub fn new(plan: &Plan, shard: Shard) -> World {
         let origin = |t: &crate::plan::Target| Origin {
+            protocol: t.protocol,
             scheme: t.scheme,
             authority: t.authority.clone(),
             host: t.host.clone(),
@@ -685,11 +687,14 @@ impl User {
         let base = format!("{}://{}{path}", origin.scheme.as_str(), origin.authority);
         let url = url::Url::parse(&base).and_then(|base| base.join(location)).map_err(|_| BAD)?;
         let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
-        let target = world
-            .origins
-            .iter()
-            .position(|o| o.scheme.as_str() == url.scheme() && o.authority.eq_ignore_ascii_case(authority))
-            .ok_or("a redirect to a host that is not in the plan")?;
+        let is =
+            |o: &Origin| o.scheme.as_str() == url.scheme() && o.authority.eq_ignore_ascii_case(authority);
+        // It stays with the protocol of the step.
+        let target = world.origins.iter().position(|o| o.protocol == origin.protocol && is(o));
+        let target = target.ok_or(match world.origins.iter().any(is) {
+            true => "a redirect to where the step's protocol is not spoken",
+            false => "a redirect to a host that is not in the plan",
+        })?;
         let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
         if path.len() > limits::MAX_PATH_BYTES {
             return Err(BAD);

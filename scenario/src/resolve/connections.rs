@@ -1,5 +1,6 @@
 //! `tls`, `connections` and `timeouts`.
 
+use super::targets::Targets;
 use super::{mix, network};
 use crate::limits;
 use crate::place;
@@ -96,19 +97,27 @@ fn version(reader: &mut Reader<'_>, entry: &Entry) -> Option<TlsVersion> {
 }
 
 /// What is offered must hold what the protocol needs.
-pub(crate) fn check_alpn(reader: &mut Reader<'_>, plan: &Fields<'_>, tls: &Tls, protocol: Protocol) {
+pub(crate) fn check_alpn(reader: &mut Reader<'_>, plan: &Fields<'_>, tls: &Tls, lists: &[&Targets]) {
+    let entry = plan.get("tls").and_then(|tls| tls.value.entry("alpn"));
+    let Some(entry) = entry.filter(|_| !tls.alpn.is_empty()) else { return };
+    if lists.iter().any(|targets| targets.is_mixed()) {
+        let message =
+            "`alpn` is one list, and this plan's steps and scenarios have a `protocol` of their own";
+        return reader.problems.add(
+            entry.key_span,
+            message,
+            "leave it out: each protocol offers what it needs",
+        );
+    }
     let offers = |name: &str| tls.alpn.iter().any(|n| n == name);
-    let lacks = match protocol {
+    let lacks = match lists[0].plan_protocol() {
         Protocol::H1 if !offers("http/1.1") => "http/1.1",
         Protocol::H2 if !offers("h2") => "h2",
         Protocol::Auto if !offers("h2") && !offers("http/1.1") => "h2` or `http/1.1",
         _ => return,
     };
-    let entry = plan.get("tls").and_then(|tls| tls.value.entry("alpn"));
-    if let Some(entry) = entry.filter(|_| !tls.alpn.is_empty()) {
-        let message = format!("`alpn` does not offer `{lacks}`, which the plan's protocol needs");
-        reader.problems.add(entry.value.span, message, format!("add `{lacks}`"));
-    }
+    let message = format!("`alpn` does not offer `{lacks}`, which the plan's protocol needs");
+    reader.problems.add(entry.value.span, message, format!("add `{lacks}`"));
 }
 
 fn certificates(reader: &mut Reader<'_>, entry: &Entry) -> Option<PathBuf> {

@@ -1,13 +1,17 @@
-//! What requests have in common: the plan's `defaults`, a scenario's own, and a step's own.
+//! What requests have in common: the plan's `defaults`, a scenario's own, and a step's own; and where they go.
 
 use super::headers::{self, Header};
 use super::tags;
+use super::targets::Targets;
 use crate::limits;
 use crate::place;
+use crate::plan::{Protocol, Target};
 use crate::program::{Lifetime, OnError, Redirects};
 use crate::reader::{Fields, Reader};
+use crate::source::Span;
 use crate::tags::Tags;
 use crate::tree::Entry;
+use std::time::Duration;
 
 /// How requests are made unless a step says otherwise.
 #[derive(Clone)]
@@ -22,6 +26,12 @@ pub(crate) struct Habits {
     pub lifetime: Lifetime,
     pub on_error: OnError,
     pub tags: Tags,
+    /// What is spoken, and where that was said, if not what the plan says.
+    pub protocol: Option<(Protocol, Span)>,
+    /// Where relative steps go, if not to the plan's target.
+    pub target: Option<Target>,
+    /// How long a request may take, if not what the plan says.
+    pub timeout: Option<Duration>,
 }
 
 /// The plan's `defaults`, over its `tags`. (`defaults.timeout` is read with the other timeouts.)
@@ -36,6 +46,9 @@ pub(crate) fn defaults(reader: &mut Reader<'_>, plan: &Fields<'_>) -> Habits {
         lifetime: Lifetime::Iteration,
         on_error: OnError::Continue,
         tags: tags::read(reader, plan, &Tags::default()),
+        protocol: None,
+        target: None,
+        timeout: None,
     };
     let Some(entry) = plan.get("defaults") else { return habits };
     let Some(fields) = reader.map(entry, &place::DEFAULTS) else { return habits };
@@ -74,6 +87,29 @@ impl Habits {
             habits.redirects = redirects;
         }
         habits.tags = tags::read(reader, fields, &self.tags);
+        if let Some(entry) = fields.get("protocol") {
+            let protocol = reader.word(entry, Protocol::WORDS);
+            habits.protocol = protocol.map(|p| (p, entry.value.span)).or(habits.protocol);
+        }
+        habits
+    }
+
+    /// A scenario's: these, changed by the keys that are there.
+    pub fn of_scenario(&self, reader: &mut Reader<'_>, fields: &Fields<'_>, targets: &mut Targets) -> Habits {
+        let mut habits = self.with(reader, fields);
+        if let Some(entry) = fields.get("headers") {
+            habits.headers = headers::combine(&self.headers, headers::read(reader, entry));
+        }
+        if let Some(entry) = fields.get("timeout") {
+            habits.timeout = reader.positive_duration(entry).or(habits.timeout);
+        }
+        if let Some(entry) = fields.get("target") {
+            habits.target = targets.of_scenario(reader, entry);
+            if habits.target.is_none() {
+                // It was said that this is no target; what could be spoken there is not known.
+                habits.protocol = None;
+            }
+        }
         habits
     }
 }

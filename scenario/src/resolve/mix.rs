@@ -52,7 +52,7 @@ fn share(reader: &mut Reader<'_>, entry: &Entry) -> Option<u32> {
 pub(crate) fn check(
     reader: &mut Reader<'_>,
     plan: &Fields<'_>,
-    (tls, protocol): (&Tls, Protocol),
+    tls: &Tls,
     mix: Option<Mix>,
     targets: &Targets,
 ) {
@@ -65,7 +65,8 @@ pub(crate) fn check(
     }
     let early = mix.map_or(tls.early_data, |m| m.early > 0);
     let entry = written.or(within(plan, "tls", "early_data"));
-    if let (true, Some(entry)) = (early && protocol != Protocol::H3, entry) {
+    let quic = targets.protocols().any(|p| p == Protocol::H3);
+    if let (true, Some(entry)) = (early && !quic, entry) {
         let message = "early data (0-RTT) is sent by HTTP/3 alone";
         reader.problems.add(entry.key_span, message, "add `protocol: h3`, or leave it out");
     }

@@ -25,7 +25,7 @@ mod targets;
 mod thresholds;
 
 use crate::place;
-use crate::plan::{Phase, Plan, Protocol, Script, Track, most_users};
+use crate::plan::{Once, Phase, Plan, Protocol, Scenario, Script, Track, most_users};
 use crate::reader::{Fields, Reader};
 use crate::source::Span;
 use crate::tree::{Kind, Node};
@@ -50,11 +50,8 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let name = name(reader, &fields, fallback_name);
     let protocol = protocol(reader, &fields);
     let mut targets = targets::Targets::default();
-    targets.read_default(reader, &fields);
+    targets.read_default(reader, &fields, protocol.unwrap_or(Protocol::Auto));
     let tls = connections::tls(reader, &fields);
-    if let (Some(tls), Some(protocol)) = (&tls, protocol) {
-        connections::check_alpn(reader, &fields, tls, protocol);
-    }
     let http2 = http2::http2(reader, &fields);
     let http3 = http3::http3(reader, &fields);
     let timeouts = connections::timeouts(reader, &fields);
@@ -89,7 +86,22 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let (mut phases, tracks) = course.map_or((None, vec![]), |c| (Some(c.phases), c.tracks));
     let names_known = reader.problems.count() == before;
     let width = scenarios.iter().flatten().flat_map(|s| &s.program).map(|p| p.width()).max().unwrap_or(1);
-    let multiplexed = matches!(protocol, Some(Protocol::H2 | Protocol::H2c | Protocol::H3));
+    let programs = |of: &[Scenario]| of.iter().filter_map(|s| s.program.clone()).collect::<Vec<_>>();
+    let once = |of: &Option<Option<Box<Once>>>| {
+        of.iter().flatten().flat_map(|o| programs(std::slice::from_ref(&o.scenario))).collect()
+    };
+    for (targets, programs) in [
+        (&mut targets, programs(scenarios.as_deref().unwrap_or(&[]))),
+        (&mut targets_before, once(&setup)),
+        (&mut targets_after, once(&teardown)),
+    ] {
+        targets.add_hops(reader, programs.iter().map(|p| &**p));
+    }
+    if let Some(tls) = &tls {
+        connections::check_alpn(reader, &fields, tls, &[&targets, &targets_before, &targets_after]);
+    }
+    let multiplexes = |p| matches!(p, Protocol::H2 | Protocol::H2c | Protocol::H3);
+    let multiplexed = targets.protocols().all(multiplexes);
     let width = connections::Width { width, multiplexed };
     let stretches = phases.as_deref().unwrap_or(&[]);
     let connections = connections::connections(reader, &fields, stretches, &tracks, width);
@@ -103,10 +115,10 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let mut lists = [&mut targets, &mut targets_before, &mut targets_after];
     targets::redirect(reader, &fields, &mut lists);
     for targets in lists {
-        targets.check_protocol(reader, fields.get("protocol"), protocol.unwrap_or(Protocol::Auto));
+        targets.check_protocol(reader);
     }
-    if let (Some(tls), Some(protocol), Some(connections)) = (&tls, protocol, &connections) {
-        mix::check(reader, &fields, (tls, protocol), connections.mix, &targets);
+    if let (Some(tls), Some(connections)) = (&tls, &connections) {
+        mix::check(reader, &fields, tls, connections.mix, &targets);
     }
     let names = thresholds::Names {
         scenarios: scenarios.as_deref().unwrap_or(&[]),
@@ -204,15 +216,8 @@ fn name(reader: &mut Reader<'_>, fields: &Fields<'_>, fallback: &str) -> Option<
 }
 
 fn protocol(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Protocol> {
-    const WORDS: &[(&str, Protocol)] = &[
-        ("auto", Protocol::Auto),
-        ("h1", Protocol::H1),
-        ("h2", Protocol::H2),
-        ("h2c", Protocol::H2c),
-        ("h3", Protocol::H3),
-    ];
     match fields.get("protocol") {
         None => Some(Protocol::Auto),
-        Some(entry) => reader.word(entry, WORDS),
+        Some(entry) => reader.word(entry, Protocol::WORDS),
     }
 }

@@ -94,7 +94,7 @@ impl<'t> Walk<'t> {
             let message = format!("the scenario {} has no `steps`", quote(&entry.key));
             return reader.fail(entry.key_span, message, "give it `steps: [...]` with at least one");
         };
-        let habits = self.defaults.with(reader, &fields);
+        let habits = self.defaults.of_scenario(reader, &fields, self.targets);
         let body = self.body(reader, &habits, fields.get("variables"), list)?;
         if body.made.is_empty() && reader.problems.count() == 0 {
             let message = format!("the scenario {} requests nothing", quote(&entry.key));

@@ -61,7 +61,7 @@ pub(crate) fn read(
     };
     let timeout = match timeout {
         Some(timeout) => Some(timeout?),
-        None => None,
+        None => habits.timeout,
     };
     Some(assemble(request, (name, given), &habits, checks, extracts, timeout))
 }
@@ -155,7 +155,7 @@ impl Request {
     ) -> Option<Request> {
         let text = url.as_text().unwrap_or_default();
         let masked = Masked::new(reader, url, text)?;
-        let (target, path) = targets.of_step(reader, url, &masked.text, method == "OPTIONS")?;
+        let (target, path) = targets.of_step(reader, (url, &masked.text), method == "OPTIONS", habits)?;
         let shown = masked.show(&path);
         let mut path = masked.restore(reader, url, &path)?;
         query(reader, fields, &mut path)?;

@@ -1,20 +1,24 @@
 //! Where requests go: the plan's `target`, and the hosts of steps with an absolute URL.
 
+use super::habits::Habits;
 use crate::limits;
 use crate::network;
 use crate::place;
 use crate::plan::{Endpoint, Protocol, Target};
+use crate::program::Program;
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
 use crate::target::path_and_query;
 use crate::tree::{Entry, Node};
 use proto::Scheme;
 
-/// The targets so far; index 0 is the plan's own.
+/// The targets so far; index 0 is the plan's own. A host that is spoken to in several protocols is several targets.
 #[derive(Clone, Default)]
 pub(crate) struct Targets {
     pub list: Vec<Target>,
     places: Vec<Span>,
+    /// What the plan says.
+    protocol: Protocol,
     /// Relative steps have no meaning: there is no `target`, or it is wrong.
     no_default: bool,
     missing_noted: bool,
@@ -22,7 +26,8 @@ pub(crate) struct Targets {
 
 impl Targets {
     /// Reads the key `target`.
-    pub fn read_default(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    pub fn read_default(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>, protocol: Protocol) {
+        self.protocol = protocol;
         let target = match fields.get("target") {
             None => {
                 self.missing_noted = !fields.lacks("target");
@@ -43,21 +48,48 @@ impl Targets {
         }
     }
 
+    /// The target of a scenario that has one of its own.
+    pub fn of_scenario(&mut self, reader: &mut Reader<'_>, entry: &Entry) -> Option<Target> {
+        let target = read(reader, entry);
+        // What is wrong was said; steps without a host need no second error.
+        self.missing_noted |= target.is_none();
+        target
+    }
+
     /// The target and the path that a step's URL means. `text` is the node's, with something harmless for templates.
     pub fn of_step(
         &mut self,
         reader: &mut Reader<'_>,
-        node: &Node,
-        text: &str,
+        (node, text): (&Node, &str),
         options: bool,
+        habits: &Habits,
     ) -> Option<(usize, String)> {
+        let (mut target, path) = self.host_of_step(reader, (node, text), options, habits.target.as_ref())?;
+        if let Some((protocol, place)) = habits.protocol.filter(|(p, _)| *p != self.protocol) {
+            target.protocol = Some(protocol);
+            // Said once for each host: the target is there from now on.
+            if !protocol.goes_with(target.scheme) && !self.list.contains(&target) {
+                let (message, label) = mismatch(protocol, &target);
+                reader.problems.add(place, message, label);
+            }
+        }
+        Some((self.index(reader, target, node.span)?, path))
+    }
+
+    fn host_of_step(
+        &mut self,
+        reader: &mut Reader<'_>,
+        (node, text): (&Node, &str),
+        options: bool,
+        base: Option<&Target>,
+    ) -> Option<(Target, String)> {
         if text.len() > limits::MAX_PATH_BYTES {
             let message = format!("a path has at most {} bytes", limits::MAX_PATH_BYTES);
             return reader.fail(node.span, message, format!("this one has {}", text.len()));
         }
         if text.contains("://") && !text.starts_with('/') {
             return match Target::from_url(text) {
-                Ok((target, path)) => Some((self.index(reader, target, node.span)?, path)),
+                Ok(url) => Some(url),
                 Err(error) => url_fault(reader, node, &error),
             };
         }
@@ -73,7 +105,7 @@ impl Targets {
             Ok(path) => path,
             Err(error) => return url_fault(reader, node, &error),
         };
-        if self.no_default {
+        if self.no_default && base.is_none() {
             if !self.missing_noted {
                 self.missing_noted = true;
                 let message = "the plan has no `target`, and this step names no host";
@@ -81,7 +113,8 @@ impl Targets {
             }
             return None;
         }
-        Some((0, path))
+        let target = base.or(self.list.first());
+        target.map(|target| (target.clone(), path))
     }
 
     /// A key of the plan has no meaning without its `target`.
@@ -110,30 +143,66 @@ impl Targets {
         Some(self.list.len() - 1)
     }
 
-    /// Whether the protocol can be spoken with every target.
-    pub fn check_protocol(&self, reader: &mut Reader<'_>, entry: Option<&Entry>, protocol: Protocol) {
-        let needs = match protocol {
-            Protocol::Auto | Protocol::H1 => return,
-            Protocol::H2 | Protocol::H3 => Scheme::Https,
-            Protocol::H2c => Scheme::Http,
-        };
-        let (Some(entry), Some(at)) = (entry, self.list.iter().position(|t| t.scheme != needs)) else {
-            return;
-        };
-        let name = entry.value.as_text().unwrap_or_default();
-        let target = &self.list[at];
-        let label = match (needs, &target.endpoint) {
-            (Scheme::Https, Endpoint::Builtin) => "use `target: builtin+tls`",
-            (Scheme::Http, Endpoint::Builtin) => "use `target: builtin`, or `protocol: h2`",
-            (Scheme::Https, _) if protocol == Protocol::H2 => "use `https://`, or `protocol: h2c`",
-            (Scheme::Https, _) => "use `https://`",
-            (Scheme::Http, _) => "use `http://`, or `protocol: h2`",
-        };
-        let message = match needs {
-            Scheme::Https => format!("`protocol: {name}` needs TLS, and this target is in clear"),
-            Scheme::Http => format!("`protocol: {name}` is in clear, and this target is TLS"),
-        };
+    /// Whether the plan's protocol can be spoken with every target that has no other.
+    pub fn check_protocol(&self, reader: &mut Reader<'_>) {
+        let wrong = |t: &Target| t.protocol.is_none() && !self.protocol.goes_with(t.scheme);
+        let Some(at) = self.list.iter().position(wrong) else { return };
+        let (message, label) = mismatch(self.protocol, &self.list[at]);
         reader.problems.add(self.places[at], message, label);
+    }
+
+    /// Redirects stay with the protocol of their step: adds every host in the protocols of the steps that follow some, where
+    /// it can be spoken.
+    pub fn add_hops<'p>(&mut self, reader: &mut Reader<'_>, programs: impl Iterator<Item = &'p Program>) {
+        let follow = programs.flat_map(Program::exchanges).filter(|e| e.follows());
+        let mut protocols: Vec<Option<Protocol>> = follow.map(|e| self.list[e.target].protocol).collect();
+        protocols.sort_unstable();
+        protocols.dedup();
+        for host in 0..self.list.len() {
+            for &protocol in &protocols {
+                let target = Target { protocol, ..self.list[host].clone() };
+                if protocol.unwrap_or(self.protocol).goes_with(target.scheme) {
+                    self.index(reader, target, self.places[host]);
+                }
+            }
+        }
+    }
+
+    /// What the plan says.
+    pub fn plan_protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// What is spoken with some target.
+    pub fn protocols(&self) -> impl Iterator<Item = Protocol> {
+        self.list.iter().map(|t| t.protocol.unwrap_or(self.protocol))
+    }
+
+    /// Whether steps go to targets of several protocols.
+    pub fn is_mixed(&self) -> bool {
+        self.list.iter().any(|t| t.protocol.is_some())
+    }
+}
+
+/// What is said of a protocol that cannot be spoken with a target.
+fn mismatch(protocol: Protocol, target: &Target) -> (String, &'static str) {
+    let name = protocol.as_str();
+    match (target.scheme, &target.endpoint) {
+        (Scheme::Http, endpoint) => {
+            let label = match endpoint {
+                Endpoint::Builtin => "use `target: builtin+tls`",
+                _ if protocol == Protocol::H2 => "use `https://`, or `protocol: h2c`",
+                _ => "use `https://`",
+            };
+            (format!("`protocol: {name}` needs TLS, and this target is in clear"), label)
+        }
+        (Scheme::Https, endpoint) => {
+            let label = match endpoint {
+                Endpoint::Builtin => "use `target: builtin`, or `protocol: h2`",
+                _ => "use `http://`, or `protocol: h2`",
+            };
+            (format!("`protocol: {name}` is in clear, and this target is TLS"), label)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What values look like: the kinds of the plan language as JSON Schema.
 
+use crate::plan::Protocol;
 use serde_json::{Value, json};
 
 /// Any scalar, taken as it is written.
@@ -79,6 +80,10 @@ pub(super) fn window_bits() -> Value {
 /// How many redirects.
 pub(super) fn hops() -> Value {
     json!({ "type": "integer", "minimum": 0, "maximum": 50 })
+}
+
+pub(super) fn protocol() -> Value {
+    words(&Protocol::WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>())
 }
 
 pub(super) fn redirects() -> Value {
