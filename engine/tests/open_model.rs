@@ -274,3 +274,17 @@ fn connections_that_come_later_find_their_part_of_the_work() {
     each.sort_unstable();
     assert_eq!(each, [10, 10, 11, 11]);
 }
+
+/// Threads are as many as the largest phase can use. Where a phase has fewer users, each of its arrivals is where one of them is.
+#[test]
+fn a_phase_with_fewer_users_than_cores_leaves_nobody_waiting() {
+    for share in [Share::Pool, Share::PerUser] {
+        let server = answering(Duration::ZERO);
+        let mut small = open(1000.0, iterations(40));
+        small.users = n32(1);
+        let plan = plan(&server, share, vec![small, open(1000.0, iterations(4))]);
+        let result = run_with(plan, 2, Arc::default()).unwrap();
+        assert_eq!((result.totals.arrived, result.totals.dropped), (44, 0), "{share:?}");
+        assert_complete(&result, &server);
+    }
+}

@@ -11,6 +11,7 @@ use crate::pacing::Schedule;
 use proto::Time;
 use scenario::plan::Stop;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// The arrivals of a phase on this core.
 pub(super) struct Open {
@@ -44,10 +45,13 @@ impl Open {
         self.schedule.next() == Time::NEVER && self.waiting == 0
     }
 
-    /// How to wait for the next arrival.
+    /// How to wait for the next arrival, or for what waits to have waited too long.
     pub(super) fn until(&self, now: Time, precise: bool) -> Until {
         let next = self.schedule.next();
-        if !precise || next == Time::NEVER {
+        if next == Time::NEVER {
+            return Until::Sleep(self.expiry());
+        }
+        if !precise {
             return Until::Sleep(next);
         }
         let wake = next.as_nanos().saturating_sub(self.margin);
@@ -60,6 +64,31 @@ impl Open {
         let late = now.nanos_since(wake) * 5 / 4;
         let next = if late > self.margin { late } else { self.margin - (self.margin - late) / 64 };
         self.margin = next.clamp(limits::SPIN_MIN.as_nanos() as u64, limits::SPIN_MAX.as_nanos() as u64);
+    }
+
+    /// When the next of what waits has waited too long. Only asked for after the last arrival: each arrival looks itself.
+    fn expiry(&self) -> Time {
+        if self.waiting == 0 || self.longest == u64::MAX {
+            return Time::NEVER;
+        }
+        let oldest = self.backlog.iter().filter_map(|lane| lane.front()).fold(Time::NEVER, |a, &b| a.min(b));
+        oldest.after(Duration::from_nanos(self.longest.saturating_add(1)))
+    }
+
+    /// Takes over what waited in the phase before, whose lanes may have been others.
+    fn carry(&mut self, before: Open) {
+        self.waiting = before.waiting;
+        let lanes = self.backlog.len();
+        for (lane, waits) in before.backlog.into_iter().enumerate() {
+            self.backlog[lane % lanes].extend(waits);
+        }
+        // Oldest first, also where two lanes became one.
+        self.backlog.iter_mut().for_each(|lane| lane.make_contiguous().sort_unstable());
+    }
+
+    /// Drops what has waited too long in any lane. Returns how many.
+    fn expire_all(&mut self, now: Time) -> u64 {
+        (0..self.backlog.len()).map(|lane| self.expire(lane, now)).sum()
     }
 
     /// Drops what has waited too long in a lane. Returns how many.
@@ -84,7 +113,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if let Some(other) = before.take_if(|b| b.of_handshakes != of_handshakes) {
             self.drop_backlog(Some(other), index);
         }
-        let Some(arrivals) = plan.load.schedule() else {
+        // Without anybody here who could take them there are no arrivals here.
+        let (arrivals, lanes) = (plan.load.schedule(), self.share.phases[index].lanes);
+        let Some((arrivals, lanes)) = arrivals.zip(lanes) else {
             self.drop_backlog(before, index);
             return;
         };
@@ -92,11 +123,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             Stop::Iterations(n) => n.get(),
             Stop::After(_) | Stop::IterationsPerUser(_) => u64::MAX,
         };
-        let (lanes, seed) = (self.share.lanes, self.setup.options.seed.wrapping_add(index as u64));
+        let seed = self.setup.options.seed.wrapping_add(index as u64);
         let per_core = arrivals.backlog.number * u64::from(lanes.own) / u64::from(lanes.all);
         let mut open = Open {
             schedule: Schedule::new(arrivals, lanes, began, limit, seed),
-            backlog: Vec::new(),
+            backlog: vec![VecDeque::new(); lanes.own as usize],
             waiting: 0,
             most: per_core.max(1),
             longest: arrivals.backlog.time.map_or(u64::MAX, |t| t.as_nanos() as u64),
@@ -104,9 +135,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             margin: limits::SPIN_MAX.as_nanos() as u64,
             of_handshakes,
         };
-        match before {
-            Some(before) => (open.backlog, open.waiting) = (before.backlog, before.waiting),
-            None => open.backlog = vec![VecDeque::new(); lanes.own as usize],
+        if let Some(before) = before {
+            open.carry(*before);
         }
         if self.pooling() {
             let users = self.tracks[t].first..self.tracks[t].phase.active;
@@ -119,12 +149,20 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// What was carried over from the phase before may find users now.
     fn serve_carried(&mut self, t: usize, now: Time) {
-        let Some(open) = &mut self.tracks[t].arrivals else { return };
+        let pooling = self.pooling();
+        let track = &mut self.tracks[t];
+        let Some(open) = &mut track.arrivals else { return };
         if open.waiting == 0 {
             return;
         }
-        for user in std::mem::take(&mut open.idle) {
-            self.serve_backlog(user, now);
+        let idle = match pooling {
+            true => std::mem::take(&mut open.idle),
+            false => (track.first..track.phase.active).collect(),
+        };
+        for user in idle {
+            if self.users[user as usize].state == State::Idle {
+                self.serve_backlog(user, now);
+            }
         }
     }
 
@@ -161,6 +199,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                     }
                 }
             }
+        }
+        if open.waiting > 0 && open.schedule.next() == Time::NEVER {
+            self.recorder.dropped[phase] += open.expire_all(now);
         }
         self.tracks[t].arrivals = Some(open);
     }
@@ -211,5 +252,61 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let track = &mut self.tracks[t];
         let open = track.arrivals.take();
         self.recorder.dropped[track.phase.index] += open.map_or(0, |o| o.waiting);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pacing::Lanes;
+    use scenario::plan::{Arrivals, Backlog, Curve, Spread};
+
+    /// The arrivals of a phase in which one is due each millisecond, two in all, and one may wait for 5 ms.
+    fn open(lanes: u32) -> Open {
+        let backlog = Backlog { time: None, number: 9 };
+        let arrivals = Arrivals { curve: Curve::Constant(1000.0), spread: Spread::Even, backlog };
+        let own = Lanes { all: lanes, first: 0, own: lanes };
+        Open {
+            schedule: Schedule::new(&arrivals, own, Time::ZERO, 2, 0),
+            backlog: vec![VecDeque::new(); lanes as usize],
+            waiting: 0,
+            most: 9,
+            longest: 5_000_000,
+            idle: vec![],
+            margin: 0,
+            of_handshakes: false,
+        }
+    }
+
+    fn wait(open: &mut Open, lane: usize) -> Time {
+        let due = open.schedule.take(Time::from_nanos(1_000_000)).unwrap().due;
+        open.backlog[lane].push_back(due);
+        open.waiting += 1;
+        due
+    }
+
+    #[test]
+    fn after_the_last_arrival_what_waits_is_dropped_by_time_alone() {
+        let mut open = open(2);
+        wait(&mut open, 0);
+        wait(&mut open, 1);
+        let first = Time::from_nanos(5_000_001);
+        for precise in [true, false] {
+            assert_eq!(open.until(Time::from_nanos(1_000_000), precise), Until::Sleep(first));
+        }
+        assert_eq!((open.expire_all(Time::from_nanos(5_000_000)), open.expire_all(first)), (0, 1));
+        assert!(!open.is_over());
+        assert_eq!(open.until(first, true), Until::Sleep(Time::from_nanos(6_000_001)));
+        assert_eq!(open.expire_all(Time::from_nanos(6_000_001)), 1);
+        assert!(open.is_over());
+        assert_eq!(open.until(first, true), Until::Sleep(Time::NEVER));
+    }
+
+    #[test]
+    fn what_waited_in_lanes_that_are_no_more_waits_in_others() {
+        let (mut before, mut after) = (open(2), open(1));
+        let dues = [wait(&mut before, 1), wait(&mut before, 0)];
+        after.carry(before);
+        assert_eq!((&after.backlog[..], after.waiting), (&[VecDeque::from(dues)][..], 2));
     }
 }

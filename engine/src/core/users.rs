@@ -680,8 +680,6 @@ impl UserPart {
 #[derive(Clone, Debug)]
 pub(crate) struct CoreShare {
     pub(crate) part: UserPart,
-    /// Which arrivals of the open model are its own.
-    pub(crate) lanes: Lanes,
     /// Links per target.
     pub(crate) links: u32,
     /// Index of its first link among those of all cores, per target: spreads addresses and the ramp.
@@ -700,6 +698,8 @@ pub(crate) struct CoreShare {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PhaseShare {
     pub(crate) users: u32,
+    /// Which arrivals of the open model are its own; `None`: it has nobody who could take any.
+    pub(crate) lanes: Option<Lanes>,
     /// `u64::MAX`: no count.
     pub(crate) iterations: u64,
 }
@@ -725,24 +725,29 @@ pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
             Stop::After(_) | Stop::IterationsPerUser(_) => vec![u64::MAX; cores],
         })
         .collect();
+    let most_lanes = match plan.connections.share {
+        Share::PerUser => links.clone(),
+        Share::Pool => vec![1; cores],
+    };
+    let lanes: Vec<_> = users.iter().map(|users| lanes(users, &most_lanes)).collect();
     let tracks = plan.all_tracks();
     let (connections, all) = (plan.connections.max.get(), cores as u64);
     let (mut first_link, mut first_user) = (0, 0);
     (0..cores)
         .map(|core| {
             let own = links[core] as u32;
-            let (part, lanes) = match plan.connections.share {
-                Share::PerUser => (
-                    UserPart { before: u64::from(first_link), own: links[core], all: u64::from(connections) },
-                    Lanes { all: connections, first: first_link, own },
-                ),
-                Share::Pool => (
-                    UserPart { before: core as u64, own: 1, all },
-                    Lanes { all: cores as u32, first: core as u32, own: 1 },
-                ),
+            let part = match plan.connections.share {
+                Share::PerUser => {
+                    UserPart { before: u64::from(first_link), own: links[core], all: u64::from(connections) }
+                }
+                Share::Pool => UserPart { before: core as u64, own: 1, all },
             };
             let phases = (0..plan.phases.len())
-                .map(|p| PhaseShare { users: users[p][core] as u32, iterations: iterations[p][core] })
+                .map(|p| PhaseShare {
+                    users: users[p][core] as u32,
+                    lanes: lanes[p][core],
+                    iterations: iterations[p][core],
+                })
                 .collect();
             let most = |t: &Track, counts: &dyn Fn(&Phase) -> bool| {
                 let counted = t.phases.clone().filter(|&p| counts(&plan.phases[p]));
@@ -754,7 +759,6 @@ pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
             let place = (core as u64, cores as u64);
             let share = CoreShare {
                 part,
-                lanes,
                 links: own,
                 first_link,
                 first_user,
@@ -770,9 +774,32 @@ pub(crate) fn shares(setup: &Setup, cores: usize) -> Vec<CoreShare> {
         .collect()
 }
 
+/// The lanes of each core in a phase: as many as it has users, and connections of them where each connection is a lane. A core
+/// without users has none: what arrived there would wait for nobody.
+fn lanes(users: &[u64], most: &[u64]) -> Vec<Option<Lanes>> {
+    let own: Vec<u32> = users.iter().zip(most).map(|(&users, &most)| users.min(most) as u32).collect();
+    let (all, mut first) = (own.iter().sum(), 0);
+    own.into_iter()
+        .map(|own| {
+            let lanes = Lanes { all, first, own };
+            first += own;
+            (own > 0).then_some(lanes)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_lane_of_a_phase_has_somebody() {
+        let lane = |all, first, own| Some(Lanes { all, first, own });
+        assert_eq!(lanes(&[3, 2, 2], &[1, 1, 1]), [lane(3, 0, 1), lane(3, 1, 1), lane(3, 2, 1)]);
+        assert_eq!(lanes(&[1, 0, 1], &[1, 1, 1]), [lane(2, 0, 1), None, lane(2, 1, 1)]);
+        assert_eq!(lanes(&[8, 6], &[4, 3]), [lane(7, 0, 4), lane(7, 4, 3)]);
+        assert_eq!(lanes(&[2, 1, 0], &[3, 3, 2]), [lane(3, 0, 2), lane(3, 2, 1), None]);
+    }
 
     #[test]
     fn a_split_adds_up_and_is_fair() {
