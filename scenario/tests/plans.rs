@@ -473,3 +473,22 @@ fn a_search_for_users_opens_a_connection_for_each() {
     let plan = parse(&format!("{head}{search}connections: 16\n"));
     assert_eq!(plan.probe(64.0).expect("a search").connections.max.get(), 16);
 }
+
+/// A loop whose count is computed may be gone through not once: what follows a `fail` in it is reached.
+#[test]
+fn what_follows_a_loop_that_may_be_skipped_is_reached() {
+    let plan = parse(
+        "version: 1
+target: http://a
+scenarios:
+  s:
+    variables: { n: 0 }
+    steps:
+      - repeat: '{{n}}'
+        steps: [ { fail: too many } ]
+      - get: /
+phases: [ { users: 1, iterations: 1 } ]
+",
+    );
+    assert_eq!(plan.scenarios[0].steps.len(), 1);
+}

@@ -289,11 +289,14 @@ impl<'t> Flow<'t> {
         {
             return reader.mismatch(entry, "a whole number, at least 1");
         }
+        let surely = matches!(times, Some(Expr::Const(_)));
         let counter = self.counter();
         let at = self.ops.len();
         self.ops.push(Op::Repeat { counter, times: times.unwrap_or(Expr::Const(Value::Int(1))), exit: 0 });
         let steps = steps_of(reader, fields, entry)?;
         self.steps(reader, steps);
+        // A count that is computed may be 0: the loop is skipped.
+        self.ends &= surely;
         self.ops.push(Op::Again { counter, to: at + 1 });
         let end = self.ops.len();
         if let Op::Repeat { exit, .. } = &mut self.ops[at] {
