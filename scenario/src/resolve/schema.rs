@@ -31,10 +31,30 @@ fn inline(reader: &mut Reader<'_>, node: &Node) -> Option<Schema> {
     if text.len() as u64 > limits::MAX_SCHEMA_BYTES {
         return too_large(reader, node.span);
     }
-    let document = serde_json::from_slice(text).expect("made from a plan's values");
+    // A plan may hold numbers that are JSON and yet too large for anything that computes with them.
+    let document = match serde_json::from_slice(text) {
+        Ok(document) => document,
+        Err(_) => {
+            let span = unreadable_number(node).unwrap_or(node.span);
+            let advice = format!("the largest is {:e}", f64::MAX);
+            return reader.fail(span, "a number of the JSON Schema is out of range", advice);
+        }
+    };
     match Schema::compile(document) {
         Ok(schema) => Some(schema),
         Err(wrong) => reader.fail(at(node, &wrong.at), "this is not a JSON Schema", wrong.message),
+    }
+}
+
+/// The first number that is none once it is read.
+fn unreadable_number(node: &Node) -> Option<Span> {
+    match &node.kind {
+        Kind::Scalar { text, plain } => {
+            let infinite = *plain && text.parse::<f64>().is_ok_and(f64::is_infinite);
+            infinite.then_some(node.span)
+        }
+        Kind::List(items) => items.iter().find_map(|item| unreadable_number(item)),
+        Kind::Map(entries) => entries.iter().find_map(|entry| unreadable_number(&entry.value)),
     }
 }
 
