@@ -1081,6 +1081,12 @@ impl Metric {
             | Metric::CheckRate => None,
         }
     }
+
+    /// Whether it speaks of connections of phases of handshakes alone.
+    pub fn of_handshakes(self) -> bool {
+        let counts = matches!(self, Metric::Count(CountName::HandshakesOpened | CountName::HandshakesFailed));
+        counts || self.series() == Some(SeriesName::OpeningTime)
+    }
 }
 
 /// A series of times.

@@ -13,6 +13,8 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub threshold: Threshold,
+    /// The left side.
+    pub figure_at: Range<usize>,
     pub scenario_at: Option<Range<usize>>,
     pub step_at: Option<Range<usize>>,
     pub phase_at: Option<Range<usize>>,
@@ -27,7 +29,7 @@ impl Parsed {
         let names = [&mut self.scenario_at, &mut self.step_at, &mut self.phase_at, &mut self.check_at];
         let names = names.into_iter().flatten();
         let tags = self.tags_at.iter_mut().flat_map(|(name, value)| [name, value]);
-        names.chain(tags).for_each(|at| *at = at.start + by..at.end + by);
+        names.chain(tags).chain([&mut self.figure_at]).for_each(|at| *at = at.start + by..at.end + by);
     }
 }
 
@@ -82,6 +84,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
         return bad(word_at.start..text.len(), "not a threshold", EXAMPLE);
     }
     let arguments = cursor.arguments()?;
+    let figure_at = word_at.start..word_at.start + text[word_at.start..cursor.at].trim_end().len();
     let (metric, mut filters) = metric(word, word_at, arguments)?;
     let check = check_name(metric, &mut filters);
     let op = cursor.op()?;
@@ -104,6 +107,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
             value,
             abort_after: None,
         },
+        figure_at,
         scenario_at: None,
         step_at: None,
         phase_at: None,

@@ -51,6 +51,16 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
         }
         entry => entry,
     };
+    if of_handshakes(plan).1
+        && let Some(&first) = shared.first()
+    {
+        let message = format!("no phase runs the scenario {}", quote(&scenarios[first].key));
+        reader.problems.add(
+            scenarios[first].key_span,
+            message,
+            "phases of handshakes make no requests: add one that does, such as `{ users: 16, for: 30s }`, or leave it out",
+        );
+    }
     let mut walk = Walk {
         names: HashSet::new(),
         places: connections::places(plan),
@@ -147,6 +157,10 @@ impl Walk<'_> {
         let fields = reader.map_node(node, &place::PHASE)?;
         let name = name(reader, &fields, default, &mut self.names);
         let record = fields.get("record").map_or(Some(true), |entry| reader.boolean(entry));
+        if let Some(entry) = fields.get("handshakes").filter(|_| owned) {
+            let message = "the scenario does not run in a phase of handshakes, which makes no requests";
+            return reader.fail(entry.key_span, message, "move the phase to the plan's own `phases`");
+        }
         let stop = stop(reader, &fields);
         let load = arrivals::read(reader, &fields, stop, self.places);
         let overrides = self.overrides(reader, &fields, stop, owned);

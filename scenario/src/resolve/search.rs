@@ -165,9 +165,11 @@ fn condition(reader: &mut Reader<'_>, entry: &Entry) -> Option<(Vec<Parsed>, Str
         if parsed.threshold.phase.is_some() {
             return reader.fail(span, "a search has no phases to name", "leave `phase=` out");
         }
-        if let Some(SeriesName::Connect | SeriesName::Handshake | SeriesName::OpeningTime) =
-            parsed.threshold.metric.series()
-        {
+        if parsed.threshold.metric.of_handshakes() {
+            let label = "leave it out, or measure a phase of `handshakes` without a search";
+            return reader.fail(span, "a search has no phases of handshakes", label);
+        }
+        if let Some(SeriesName::Connect | SeriesName::Handshake) = parsed.threshold.metric.series() {
             let label = "they are opened before a probe begins, whatever its load";
             return reader.fail(span, "connections do not tell loads apart", label);
         }

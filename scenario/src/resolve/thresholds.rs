@@ -112,6 +112,7 @@ pub(super) fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed,
         let span = reader.part(node, at.start, at.end);
         unknown(reader, span, "step", step, &steps);
     }
+    check_handshakes(reader, node, parsed, names);
     check_tags(reader, node, parsed, names);
     check_check(reader, node, parsed, names);
     if let (Some(phase), Some(at)) = (&parsed.threshold.phase, &parsed.phase_at) {
@@ -122,6 +123,28 @@ pub(super) fn check_names(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed,
             let message = format!("the phase {} is not recorded", quote(phase));
             reader.problems.add(span, message, "it has no figures to judge");
         }
+    }
+}
+
+/// Whether a figure of handshakes has some to speak of: over nothing it would always hold.
+fn check_handshakes(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Names<'_>) {
+    let (threshold, at) = (&parsed.threshold, &parsed.figure_at);
+    if !threshold.metric.of_handshakes() {
+        return;
+    }
+    let mut phases = names.phases.iter().filter(|p| !p.load.makes_requests() && p.record).peekable();
+    let span = reader.part(node, at.start, at.end);
+    let Some(some) = phases.peek().map(|p| p.name.clone()) else {
+        let message = "no recorded phase of the plan is of handshakes";
+        let label = "there is nothing to judge: add a phase such as `{ handshakes: 100/s, for: 1m }`, or leave it out";
+        reader.problems.add(span, message, label);
+        return;
+    };
+    if let Some(phase) = &threshold.phase
+        && names.phases.iter().any(|p| p.name == *phase && p.record && p.load.makes_requests())
+    {
+        let message = format!("the phase {} makes requests and no handshakes", quote(phase));
+        reader.problems.add(span, message, format!("{} is of handshakes", quote(&some)));
     }
 }
 
