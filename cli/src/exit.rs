@@ -1,8 +1,9 @@
 //! Exit codes, and which of them a run earns.
 
 use crate::persona::Persona;
-use engine::stats::{RunResult, VerdictLevel};
+use engine::stats::{Figures, RunResult, VerdictLevel};
 use report::thresholds::{self, Outcome};
+use scenario::Plan;
 
 /// Ran, and every threshold held.
 pub const OK: u8 = 0;
@@ -39,15 +40,11 @@ struct Facts {
     level: VerdictLevel,
 }
 
-/// The code of a finished run. The gravest reason wins.
-pub fn code(result: &RunResult, outcomes: &[Outcome], rules: Rules) -> u8 {
+/// The code of a finished run of a plan. The gravest reason wins.
+pub fn code(plan: &Plan, result: &RunResult, outcomes: &[Outcome], rules: Rules) -> u8 {
     let facts = Facts {
         interrupted: result.interrupted,
-        // Phases of handshakes make no requests: what ends well there is a connection.
-        succeeded: match result.totals.books.started {
-            0 => result.totals.handshakes.opened,
-            _ => result.totals.books.succeeded,
-        },
+        succeeded: succeeded(plan, &result.totals),
         thresholds_hold: outcomes.iter().all(|o| o.holds),
         aborted: thresholds::aborted(outcomes),
         level: result.verdict.level,
@@ -61,6 +58,14 @@ pub fn of_search(run: u8, interrupted: bool, enough: bool) -> u8 {
         _ if interrupted => INTERRUPTED,
         OK | INVALID if !enough => THRESHOLD,
         other => other,
+    }
+}
+
+/// What ended well. Where no recorded phase makes requests, that is connections: they are all that was asked for.
+fn succeeded(plan: &Plan, totals: &Figures) -> u64 {
+    match plan.phases.iter().any(|p| p.record && p.load.makes_requests()) {
+        true => totals.books.succeeded,
+        false => totals.handshakes.opened,
     }
 }
 
@@ -103,6 +108,21 @@ mod tests {
         let interrupted = Facts { interrupted: true, ..nothing };
         assert_eq!(of(interrupted, STRICT), 130);
         assert_eq!(of(Facts { aborted: true, ..interrupted }, STRICT), 99);
+    }
+
+    #[test]
+    fn connections_are_a_success_where_no_requests_were_asked_for() {
+        let of = |phases: &str| {
+            let head = "version: 1\ntarget: http://a\nscenarios: { s: { steps: [ get: / ] } }\n";
+            let text = format!("{head}phases: [ {phases} ]\n");
+            let plan = scenario::parse(&text, "plan", std::path::Path::new(""), &Default::default()).unwrap();
+            let mut totals = Figures::default();
+            totals.handshakes.opened = 7;
+            succeeded(&plan, &totals)
+        };
+        let (knocks, users) = ("{ handshakes: 9/s, for: 1s }", "users: 4, for: 1s");
+        assert_eq!(of(&format!("{{ {users}, record: false }}, {knocks}")), 7);
+        assert_eq!(of(&format!("{knocks}, {{ {users} }}")), 0, "no request was made");
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     }
     footprint::let_go();
     let rules = Rules { persona, require_valid: args.output.require_valid, smoke: args.smoke };
-    let code = exit::code(&result, &outcomes, rules);
+    let code = exit::code(&job.plan, &result, &outcomes, rules);
     let finished = Finished { code, result, outcomes, job, search: None, format };
     match &requests {
         Some(requests) => requests.with_exact(|exact| finished.tell_people(&args.output, human, Some(exact))),

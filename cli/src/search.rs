@@ -86,7 +86,7 @@ pub fn run(mut job: Job, args: &RunArgs, human: Human, format: Format) -> Result
     let run = runs.of(searched.found.highest).expect("the first probe has a result");
     let rules =
         Rules { persona: Persona::Loadgen, require_valid: args.output.require_valid, smoke: args.smoke };
-    let code = exit::code(&run.result, &run.outcomes, rules);
+    let code = exit::code(&run.plan, &run.result, &run.outcomes, rules);
     let code = exit::of_search(code, interrupted, searched.holds(&wanted));
     let (plan, result, outcomes) = (run.plan, run.result, run.outcomes);
     Ok(Finished { job, search: Some((plan, searched)), result, outcomes, format, code })
