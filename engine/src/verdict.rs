@@ -217,21 +217,35 @@ fn send_lag(e: &Evidence<'_>, verdict: &mut Verdict) {
 }
 
 fn arrivals(e: &Evidence<'_>, verdict: &mut Verdict) {
-    let (arrived, dropped, waited) = (e.totals.arrived, e.totals.dropped, e.totals.waited);
+    crowded(
+        e,
+        true,
+        "found every user busy: the server is too slow for this rate, or users_max too low",
+        verdict,
+    );
+    let places = "of handshakes found as many connections as there may be at a time: the server is too slow for this rate, \
+                  `connections: max` too low or `hold` too long";
+    crowded(e, false, places, verdict);
+    let (arrived, dropped) = (e.totals.arrived, e.totals.dropped);
     let share = |n: u64| n as f64 / arrived.max(1) as f64;
-    if share(waited) > CROWDED {
-        let reason = format!(
-            "{waited} of {arrived} arrivals ({:.1} %) found every user busy: the server is too slow for this rate, or \
-             users_max too low",
-            share(waited) * 100.0
-        );
-        say(verdict, VerdictLevel::Suspect, reason);
-    }
     if dropped > 0 {
         let level = if share(dropped) > LOST { VerdictLevel::Invalid } else { VerdictLevel::Suspect };
         let reason =
             format!("{dropped} of {arrived} arrivals ({:.2} %) were dropped", share(dropped) * 100.0);
         say(verdict, level, reason);
+    }
+}
+
+/// Arrivals that had to wait, of requests or of handshakes.
+fn crowded(e: &Evidence<'_>, requests: bool, why: &str, verdict: &mut Verdict) {
+    let phases = e.phases.iter().zip(&e.plan.phases);
+    let of = phases.filter(|(_, plan)| plan.record && plan.load.makes_requests() == requests);
+    let (arrived, waited) =
+        of.fold((0, 0), |(a, w), (phase, _)| (a + phase.figures.arrived, w + phase.figures.waited));
+    let share = waited as f64 / arrived.max(1) as f64;
+    if share > CROWDED {
+        let reason = format!("{waited} of {arrived} arrivals ({:.1} %) {why}", share * 100.0);
+        say(verdict, VerdictLevel::Suspect, reason);
     }
 }
 
@@ -274,7 +288,7 @@ fn little(e: &Evidence<'_>, verdict: &mut Verdict) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scenario::plan::{Arrivals, Backlog, Curve, Phase, Spread};
+    use scenario::plan::{Arrivals, Backlog, Curve, Handshakes, Phase, Spread};
     use std::num::{NonZeroU32, NonZeroU64};
 
     const S: Duration = Duration::from_secs(1);
@@ -399,7 +413,12 @@ mod tests {
     fn arrivals_that_waited_or_were_dropped_are_told() {
         let idle = busy(S, S / 2, S / 10);
         let waited = Figures { waited: 200, ..figures(|_| 5_000) };
-        expect(&judged(&open(), idle, &waited), VerdictLevel::Suspect, "found every user busy");
+        expect(&judged(&open(), idle, &waited), VerdictLevel::Suspect, "users_max too low");
+        let Load::Open(arrivals) = open().phases[0].load.clone() else { unreachable!() };
+        let handshakes = Load::Handshakes(Handshakes { arrivals, hold: S });
+        let verdict = judged(&plan(handshakes, Stop::After(10 * S)), idle, &waited);
+        expect(&verdict, VerdictLevel::Suspect, "`connections: max` too low or `hold` too long");
+        assert!(!verdict.reasons.iter().any(|r| r.contains("users_max")), "{verdict:?}");
         let dropped = Figures { dropped: 5, ..figures(|_| 5_000) };
         expect(&judged(&open(), idle, &dropped), VerdictLevel::Suspect, "5 of 10000 arrivals");
         let dropped = Figures { dropped: 500, ..figures(|_| 5_000) };
