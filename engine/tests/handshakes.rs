@@ -216,6 +216,54 @@ fn connections_are_held_and_bound_what_may_be_opened() {
     }
 }
 
+/// Places that are held are free for the users of the next phase.
+#[test]
+fn what_is_held_is_closed_at_the_end_of_its_phase() {
+    for (way, share, threads) in
+        WAYS.into_iter().flat_map(|way| [(way, Share::Pool, 1), (way, Share::PerUser, 2)])
+    {
+        for load in [PhaseLoad::Closed, open(100.0)] {
+            let server = server();
+            let knocks = knocks(100.0, Stop::After(ms(200)), Duration::from_secs(3600));
+            let requests = Phase { load: load.clone(), ..phase("requests", 8, Stop::After(ms(300))) };
+            let of = plan(address(&server, way.1), way, share, vec![knocks, requests]);
+            let result = run_with(of, threads, Arc::default()).unwrap();
+            let case = format!("{way:?} {share:?} {load:?}: {:?}", result.connections.errors);
+            let (held, after) = (&result.phases[0].figures, &result.phases[1].figures);
+            assert_eq!((held.handshakes.opened, held.dropped, held.waited), (8, 12, 12), "{case}");
+            assert!(after.books.succeeded >= 30 && after.books.failed == 0, "{case} {:?}", after.books);
+            assert_eq!((after.dropped, result.connections.lost), (0, 0), "{case}");
+            assert_complete(&result, &case);
+            assert_seen(&server, result.connections.opened, &case);
+        }
+    }
+}
+
+/// A connection that bears no request is idle from the beginning.
+#[test]
+fn the_limit_of_idle_connections_is_not_one_of_handshakes() {
+    let hold = ms(300);
+    for way in WAYS {
+        let server = server();
+        let mut of =
+            plan(address(&server, way.1), way, Share::Pool, vec![knocks(400.0, iterations(8), hold)]);
+        of.timeouts.idle = Some(ms(20));
+        let result = run(of);
+        assert_eq!((result.totals.handshakes.opened, result.connections.lost), (8, 0), "{way:?}");
+        assert!(result.phases[0].elapsed >= hold, "{way:?}: {:?}", result.phases[0].elapsed);
+    }
+    let server = Hostile::new(|visit| {
+        std::thread::sleep(ms(200));
+        Server::greet(visit, &[])?;
+        visit.stall()
+    });
+    let phases = vec![knocks(400.0, iterations(8), Duration::ZERO)];
+    let mut of = plan(server.address(), (Protocol::H2c, false), Share::Pool, phases);
+    of.timeouts.idle = Some(ms(20));
+    let h = run(of).totals.handshakes;
+    assert_eq!((h.opened, h.failed), (8, 0), "its SETTINGS were waited for");
+}
+
 #[test]
 fn a_server_that_is_not_there() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

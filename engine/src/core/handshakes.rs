@@ -99,15 +99,15 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         true
     }
 
-    /// Until when a connection is kept: for the time of the plan, and where sessions are continued, until there is a ticket to
-    /// come back with: those of TLS 1.3 come after the handshake (RFC 8446 section 4.6.1).
+    /// Until when a connection is kept: for the time of the plan while its phase goes on, and where sessions are continued, until
+    /// there is a ticket to come back with: those of TLS 1.3 come after the handshake (RFC 8446 section 4.6.1).
     fn kept_until(&self, index: u32) -> Time {
         let link = &self.links[index as usize];
         let greeted = link.tidings.greeted.unwrap_or(link.since);
         let phase = usize::from(self.users[self.user_of(index) as usize].iteration_phase);
         let hold = match &self.setup.plan.phases[phase].load {
-            Load::Handshakes(handshakes) => handshakes.hold,
-            Load::Closed | Load::Ramp { .. } | Load::Open(_) => Duration::ZERO,
+            Load::Handshakes(handshakes) if self.phases[phase].is_none() => handshakes.hold,
+            Load::Handshakes(_) | Load::Closed | Load::Ramp { .. } | Load::Open(_) => Duration::ZERO,
         };
         let awaits = match (&link.http, &link.tls) {
             (Some(Http::H3(connection)), _) => connection.handshake().is_some_and(|h| h.tickets == 0),
@@ -117,6 +117,18 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let ticket =
             if awaits && self.setup.plan.mix().resumes() { limits::TICKET_WAIT } else { Duration::ZERO };
         greeted.after(hold.max(ticket))
+    }
+
+    /// A phase of a track has ended: what it holds is closed, so that the next phase finds its users free.
+    pub(super) fn release_held(&mut self, t: usize, now: Time) {
+        for link in self.tracks[t].apart.clone() {
+            let user = self.user_of(link);
+            let of = &self.links[link as usize];
+            let held = of.state == LinkState::Open && of.tidings.greeted.is_some();
+            if held && self.users[user as usize].state == State::Opening {
+                self.greet(link, now);
+            }
+        }
     }
 
     /// Closes a connection that has done what it was opened for.

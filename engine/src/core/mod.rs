@@ -336,6 +336,8 @@ pub(crate) struct Core<'a, D, C> {
     links: Vec<Link>,
     /// How many of them serve requests, from the first; the others are of phases of handshakes.
     pool: u32,
+    /// Attempts to open one of the pool that failed.
+    pool_failed: u64,
     users: Vec<User>,
     scripts: Scripts,
     queues: Queues,
@@ -415,6 +417,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             phases: vec![None; setup.plan.phases.len()],
             links,
             pool,
+            pool_failed: 0,
             users: tracks
                 .iter()
                 .flat_map(|t| (0..t.users).map(|_| User::new(t.phases.start as u16)))
@@ -786,10 +789,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     /// Every link has tried and failed and none was ever open: there is nothing to measure. Where handshakes are all there is, it
     /// is they that fail, as often as they were to be.
     fn never_opened(&self) -> bool {
-        let connections = &self.recorder.connections;
-        let needed = self.setup.plan.makes_requests();
+        let needed = self.setup.plan.makes_requests() && self.recorder.connections.opened == 0;
         let all = || self.links[..self.pool as usize].iter().filter(|l| !self.is_lazy(l)).count() as u64;
-        needed && connections.opened == 0 && connections.failed > 0 && connections.failed >= all()
+        needed && self.pool_failed > 0 && self.pool_failed >= all()
     }
 
     /// Whether a link is opened only when it is needed.

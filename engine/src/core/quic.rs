@@ -198,9 +198,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// A connection with early data ended before its handshake did.
     pub(super) fn early_failed(&mut self, index: u32, error: Error) {
         let detail = self.why_no_handshake(index, error);
-        let connections = &mut self.recorder.connections;
-        connections.failed += 1;
-        note_connection_error(connections, error, detail);
+        self.count_failed(index);
+        note_connection_error(&mut self.recorder.connections, error, detail);
     }
 
     /// Sends what a QUIC connection has to send, many datagrams a call.

@@ -179,6 +179,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             Stage::Running => {
                 let end = self.phase_end(t, place, now)?;
                 self.end_phase(t, end);
+                self.release_held(t, now);
                 let track = &mut self.tracks[t];
                 let graceful = self.setup.plan.phases[track.phase.index].overrides.graceful_stop;
                 let Some(graceful) = graceful.filter(|_| track.phase.ends != Time::NEVER) else {

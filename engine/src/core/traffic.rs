@@ -360,9 +360,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// An attempt to open a link failed: whoever waited for it fails, and the link tries again later.
     pub(super) fn open_failed(&mut self, index: u32, error: Error, detail: String, now: Time) {
-        let connections = &mut self.recorder.connections;
-        connections.failed += 1;
-        note_connection_error(connections, error, detail);
+        self.count_failed(index);
+        note_connection_error(&mut self.recorder.connections, error, detail);
         let farewell = if self.say_goodbye(index, false, now) { Farewell::Finish } else { Farewell::Abort };
         let link = &mut self.links[index as usize];
         let pause = backoff(link.failures);
@@ -380,6 +379,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         };
         self.fail_waiting(index, cause, now);
         self.start_link(index, now);
+    }
+
+    /// An attempt to open a link came to nothing.
+    pub(super) fn count_failed(&mut self, index: u32) {
+        self.recorder.connections.failed += 1;
+        self.pool_failed += u64::from(index < self.pool);
     }
 
     fn fail_waiting(&mut self, index: u32, error: Error, now: Time) {
@@ -865,7 +870,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     fn closed_overdue(&mut self, index: u32, error: Error, limit: Duration, now: Time) {
         self.links[index as usize].tidings.cut = Some(error);
         self.with_http(index, now, |http, notes| http.close(now, notes));
-        self.recorder.connections.failed += u64::from(self.links[index as usize].tidings.early);
+        if self.links[index as usize].tidings.early {
+            self.count_failed(index);
+        }
         note_connection_error(&mut self.recorder.connections, error, format!("{} ({limit:?})", error.detail));
         self.say_goodbye(index, true, now);
         self.open -= 1;
@@ -934,8 +941,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
     }
 
+    /// A connection of a phase of handshakes is idle all the time: it has `handshake` and `hold`.
     fn arm_idle(&mut self, index: u32, now: Time) {
-        if let Some(idle) = self.setup.plan.timeouts.idle {
+        if let Some(idle) = self.setup.plan.timeouts.idle.filter(|_| index < self.pool) {
             self.arm_link(index, now.after(idle));
         }
     }
@@ -1057,7 +1065,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let link = &mut self.links[index as usize];
         let Some(http) = &link.http else { return };
         let busy = http.in_flight() > 0;
-        let Some(idle) = timeouts.idle else { return };
+        let Some(idle) = timeouts.idle.filter(|_| index < self.pool) else { return };
         let idle_since = if busy { now } else { link.since.max(link.tidings.last_end) };
         if now < idle_since.after(idle) {
             self.arm_link(index, idle_since.after(idle));
