@@ -110,10 +110,12 @@ fn policy(cores: &[Batching]) -> Option<String> {
     }
     let napping: Vec<&Batching> = cores.iter().filter(|b| b.on && b.nap_us > 0).collect();
     if napping.is_empty() {
-        let all_off = cores.iter().all(|b| b.disabled);
-        return Some(
-            if all_off { "switched off" } else { "none: waiting for more brings nothing here" }.into(),
-        );
+        if cores.iter().all(|b| b.disabled) {
+            return Some("switched off".into());
+        }
+        // Where a schedule says when requests begin, or a run was over too soon, nobody has tried.
+        let tried = cores.iter().any(|b| b.naps > 0);
+        return tried.then(|| "none: waiting for more brings nothing here".into());
     }
     let n = napping.len() as f64;
     let nap = napping.iter().map(|b| f64::from(b.nap_us)).sum::<f64>() / n;
