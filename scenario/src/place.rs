@@ -240,7 +240,7 @@ pub(crate) const FRAGMENT: Place = Place { name: "a fragment", keys: &["paramete
 pub(crate) const MEETING: Place =
     Place { name: "pause_until", keys: &["users", "timeout", "name", "at_timeout"], later: &[] };
 
-/// A file that a plan includes.
+/// A file that a plan includes: no part of the schema, which is that of plans.
 pub(crate) const INCLUDED: Place =
     Place { name: "an included file", keys: &["version", "fragments", "include"], later: &[] };
 

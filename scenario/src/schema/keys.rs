@@ -109,9 +109,6 @@ pub(super) const KEYS: &[(&str, &str, Shape, &str)] = &[
     ("pause_until", "timeout", time, "How long they are waited for"),
     ("pause_until", "name", text, "Whoever waits under the same name meets"),
     ("pause_until", "at_timeout", text, "What happens then"),
-    ("an included file", "version", || json!({ "const": 1 }), "The version of the plan language: 1"),
-    ("an included file", "fragments", || map_of(part("fragment")), "Steps that are used in several places"),
-    ("an included file", "include", texts, "Further files"),
     ("connections", "max", count, "Connections of the whole run"),
     ("connections", "streams", count, "Requests in flight on one connection"),
     (

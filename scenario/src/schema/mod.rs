@@ -51,7 +51,6 @@ const PARTS: &[(&str, &Place)] = &[
     ("connections", &place::CONNECTIONS),
     ("mix", &place::MIX),
     ("meeting", &place::MEETING),
-    ("included", &place::INCLUDED),
     ("proxy_protocol", &place::PROXY_PROTOCOL),
     ("socket", &place::SOCKET),
     ("http2", &place::HTTP2),

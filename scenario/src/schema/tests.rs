@@ -105,6 +105,15 @@ fn no_place_is_forgotten() {
 }
 
 #[test]
+fn every_definition_is_used() {
+    let schema = schema();
+    let text = schema.to_string();
+    for name in schema["definitions"].as_object().unwrap().keys() {
+        assert!(text.contains(&format!("\"#/definitions/{name}\"")), "{name}");
+    }
+}
+
+#[test]
 fn types_and_words_are_checked() {
     let validator = validator();
     let plan = |lines: &str| {
