@@ -1,10 +1,9 @@
 //! From what a user calls a server to a target: URLs, `builtin`, `--base-uri`, credentials.
 
 use crate::error::Failure;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use proto::Scheme;
 use scenario::UrlErrorKind;
+use scenario::network::basic;
 use scenario::plan::Target;
 
 /// A URL taken apart.
@@ -69,48 +68,6 @@ fn builtin(text: &str) -> Option<(Target, &str)> {
     };
     let ends_here = rest.is_empty() || rest.starts_with(['/', '?']);
     ends_here.then(|| (Target::builtin(scheme), rest))
-}
-
-/// RFC 7617, with the percent-encoding of the URL undone.
-fn basic(user: &str) -> String {
-    let mut plain = percent_decoded(user);
-    if !plain.contains(&b':') {
-        plain.push(b':');
-    }
-    format!("Basic {}", STANDARD.encode(plain))
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        let hex = bytes.as_str_hex(b);
-        match hex {
-            Some(value) => {
-                out.push(value);
-                bytes.nth(1);
-            }
-            None => out.push(b),
-        }
-    }
-    out
-}
-
-/// The value of the two hex digits that follow a `%`.
-trait HexAhead {
-    fn as_str_hex(&self, current: u8) -> Option<u8>;
-}
-
-impl HexAhead for std::str::Bytes<'_> {
-    fn as_str_hex(&self, current: u8) -> Option<u8> {
-        let mut ahead = self.clone();
-        let mut digit = || char::from(ahead.next()?).to_digit(16);
-        if current != b'%' {
-            return None;
-        }
-        let (high, low) = (digit()?, digit()?);
-        u8::try_from(high * 16 + low).ok()
-    }
 }
 
 #[cfg(test)]

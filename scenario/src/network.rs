@@ -214,16 +214,18 @@ pub fn proxy(text: &str) -> Result<Proxy, String> {
         return Err(wrong());
     }
     let port = port.ok_or("the proxy's port is missing: http://HOST:PORT")?;
-    let authorization = user.map(|user| {
-        // RFC 7617, with the percent-encoding of the URL undone.
-        let mut plain = percent_decoded(user);
-        if !plain.contains(&b':') {
-            plain.push(b':');
-        }
-        Secret::new(format!("Basic {}", STANDARD.encode(plain)))
-    });
+    let authorization = user.map(|user| Secret::new(basic(user)));
     let endpoint = Endpoint::Name { host: host.to_owned(), port };
     Ok(Proxy { endpoint, name: place.to_owned(), authorization })
+}
+
+/// The credentials of a URL, `user` or `user:password`, as the value of a field (RFC 7617), their percent-encoding undone.
+pub fn basic(user: &str) -> String {
+    let mut plain = percent_decoded(user);
+    if !plain.contains(&b':') {
+        plain.push(b':');
+    }
+    format!("Basic {}", STANDARD.encode(plain))
 }
 
 /// Bytes of which some are written `%41` (RFC 3986 section 2.1); a `%` that begins nothing such stays.
