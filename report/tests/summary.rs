@@ -66,3 +66,22 @@ fn what_an_http2_server_said_of_its_connections() {
         assert!(text.contains(part), "{part}\n{text}");
     }
 }
+
+/// Where a schedule says when requests begin nobody naps, and nothing was found out about naps.
+#[test]
+fn batching_is_spoken_of_where_it_was_tried_or_switched_off() {
+    let plan = common::plan();
+    let context = Context { plan: &plan, outcomes: &[], bodies_discarded: false, colour: false };
+    let mut result = common::result();
+    for (disabled, naps, line) in [
+        (false, 0, None),
+        (false, 3, Some("batching      none: waiting for more brings nothing here\n")),
+        (true, 0, Some("batching      switched off\n")),
+    ] {
+        let batching = &mut result.batching[0];
+        (batching.disabled, batching.on, batching.nap_us, batching.naps) = (disabled, false, 0, naps);
+        let text = summary::render(&result, &context);
+        assert_eq!(text.contains("batching"), line.is_some(), "{text}");
+        assert!(line.is_none_or(|line| text.contains(line)), "{text}");
+    }
+}
