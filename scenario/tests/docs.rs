@@ -57,7 +57,9 @@ fn whole(block: &str) -> String {
     if first.starts_with("check:") || first.starts_with("extract:") {
         return plan + "scenarios:\n  s:\n    steps:\n      - get: /\n" + &indented(block, 8);
     }
-    if !has("scenarios:") {
+    // A plan of handshakes alone has none.
+    let only_handshakes = block.contains("handshakes:") && !block.contains("users:") && !block.contains("rate:");
+    if !has("scenarios:") && !only_handshakes {
         plan += "scenarios: { s: { steps: [ get: / ] } }\n";
     }
     plan + block
