@@ -58,7 +58,8 @@ fn whole(block: &str) -> String {
         return plan + "scenarios:\n  s:\n    steps:\n      - get: /\n" + &indented(block, 8);
     }
     // A plan of handshakes alone has none.
-    let only_handshakes = block.contains("handshakes:") && !block.contains("users:") && !block.contains("rate:");
+    let only_handshakes =
+        block.contains("handshakes:") && !block.contains("users:") && !block.contains("rate:");
     if !has("scenarios:") && !only_handshakes {
         plan += "scenarios: { s: { steps: [ get: / ] } }\n";
     }
