@@ -451,7 +451,7 @@ mod tests {
     fn the_nap_is_bounded_however_slow_the_server() {
         let batch = run(true, 64, 3, |_| (100.0, 0.5));
         assert!(batch.nap_us <= LONGEST_NAP_US as u32);
-        // Where a long nap is seen to gain, too: with 100 requests a second, and with 40 000.
+        // Where a long nap is seen to gain, too: with 1000 requests a second, and with 32,000.
         for (rate, longest) in [(1000.0, 1000..=1000), (32e3, 450..=500)] {
             let batch = run(true, 640, 5, |nap| (rate * (1.0 + nap as f64 / 1e4), 0.5));
             assert_eq!(batch.level, SLOW);
