@@ -11,17 +11,9 @@ mod common;
 use common::*;
 use libfuzzer_sys::fuzz_target;
 use proto::{ClientConn, Request, Token, Want};
-use proto_h3::{Config, Connection, Prepared};
+use proto_h3::Config;
 use quinn_proto::StreamId;
-use std::sync::OnceLock;
 use std::time::Duration;
-
-fn prepared() -> &'static [Prepared] {
-    static ALL: OnceLock<Vec<Prepared>> = OnceLock::new();
-    ALL.get_or_init(|| {
-        templates().iter().enumerate().map(|(i, t)| Connection::prepare(i as u32, t)).collect()
-    })
-}
 
 /// The stream that a number stands for: requests, the control stream, further ones of the server.
 fn stream(p: &mut Pair, n: u8) -> Option<StreamId> {

@@ -457,15 +457,23 @@ pub struct Pair {
     pub now: Time,
     /// How long each way takes.
     pub way: Duration,
-    prepared: Vec<Prepared>,
 }
 
 impl Pair {
     pub fn new(config: Config, server: Server) -> Pair {
-        let prepared =
-            templates().iter().enumerate().map(|(i, t)| Connection::prepare(i as u32, t)).collect();
+        Pair::between(client(config, Time::ZERO), server)
+    }
+
+    fn between(client: Connection, server: Server) -> Pair {
         let (now, way) = (Time::ZERO, Duration::from_micros(500));
-        Pair { client: client(config, now), server, log: Recorder::default(), now, way, prepared }
+        Pair { client, server, log: Recorder::default(), now, way }
+    }
+
+    /// The same with the handshake over and greetings exchanged.
+    fn greeted(mut self) -> Pair {
+        self.run();
+        assert!(self.client.capacity() > 0, "{:?}", self.log.events);
+        self
     }
 
     /// Without encryption on either side, and with the handshake over.
@@ -473,23 +481,16 @@ impl Pair {
         let config = Config { seed: Some([1; 32]), max_udp_payload: 1200, ..config };
         let setup = Setup::with_crypto(config, Arc::new(plain::Plain));
         let client = Connection::new(&setup, server_address(), "peer.test", epoch(), Time::ZERO).unwrap();
-        let (now, way) = (Time::ZERO, Duration::from_micros(500));
-        let mut pair = Pair { client, server, log: Recorder::default(), now, way, prepared: Vec::new() };
-        pair.run();
-        assert!(pair.client.capacity() > 0, "{:?}", pair.log.events);
-        pair
+        Pair::between(client, server).greeted()
     }
 
     /// With the handshake over and greetings exchanged.
     pub fn connected(config: Config, server: Server) -> Pair {
-        let mut pair = Pair::new(config, server);
-        pair.run();
-        assert!(pair.client.capacity() > 0, "{:?}", pair.log.events);
-        pair
+        Pair::new(config, server).greeted()
     }
 
     pub fn submit(&mut self, token: u64, template: usize, body: Bytes, want: Want) {
-        let request = Request { prepared: &self.prepared[template], values: &[b"1", b"1"], body, want };
+        let request = Request { prepared: &prepared()[template], values: &[b"1", b"1"], body, want };
         self.client.submit(self.now, Token(token), request).expect("room for a request");
         self.log.accept(Token(token), want);
     }
@@ -548,6 +549,14 @@ impl Pair {
         }
         self.now = self.now.max(end);
     }
+}
+
+/// The templates as a connection sends them, by their number.
+pub fn prepared() -> &'static [Prepared] {
+    static ALL: OnceLock<Vec<Prepared>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        templates().iter().enumerate().map(|(i, t)| Connection::prepare(i as u32, t)).collect()
+    })
 }
 
 /// GET, HEAD, POST with length, POST without, POST that expects `100 Continue`, GET that is always the same.
