@@ -395,7 +395,7 @@ const CASES: &[Case] = &[
         kinds: "ramping-users phase.users=ramp",
         top: "",
         steps: "\n      - get: /any/ramping\n      - think: 1h",
-        phase: "users: 0..4, for: 400ms }, { users: 4, for: 50ms",
+        phase: "users: 0..4, for: 400ms }, { users: 4, for: 1s",
         asked: &[("/any/ramping", 4, 4)],
     },
     Case {

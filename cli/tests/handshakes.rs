@@ -3,20 +3,10 @@
 mod common;
 
 use common::plan::{ALL, Http, PlanFile, head, run_text};
-use common::{Server, loadgen, number, stderr, stdout};
-use serde_json::Value;
-use std::net::TcpListener;
-
-/// Connections that the server took up, of any kind.
-fn accepted(stats: &Value) -> u64 {
-    ["clear", "tls", "h3"].iter().map(|kind| number(&stats["connections"][kind])).sum()
-}
+use common::{Server, accepted, loadgen, number, stderr, stdout};
 
 /// An address that nobody listens at.
-fn nowhere() -> String {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    format!("version: 1\ntarget: http://{address}\n")
-}
+const NOWHERE: &str = "version: 1\ntarget: http://127.0.0.1:1\n";
 
 #[test]
 fn a_plan_of_handshakes_needs_nothing_else() {
@@ -45,7 +35,7 @@ fn a_plan_of_handshakes_needs_nothing_else() {
             assert_eq!((number(&result["started"]), number(&result["iterations"])), (0, 50), "{http:?}");
             assert_eq!(number(&result["connections"]["opened"]), 60, "{http:?}");
             assert!(result["steps"].as_array().unwrap().is_empty());
-            let stats = server.stats();
+            let stats = server.stats_after(60);
             assert_eq!((accepted(&stats), number(&stats["requests"])), (60, 0), "{http:?} {stats}");
             assert_eq!(number(&stats["connections"]["handshakes_failed"]), 0, "{http:?} {stats}");
         }
@@ -73,7 +63,7 @@ fn beside_scenarios_and_between_phases_of_requests() {
             // Those of the requests and those of the handshakes do not mix.
             assert_eq!(number(&result["connections"]["opened"]), 24, "{http:?} {result}");
         }
-        let stats = server.stats();
+        let stats = server.stats_after(48);
         assert_eq!((accepted(&stats), number(&stats["requests"])), (48, 90), "{http:?} {stats}");
     }
 }
@@ -81,7 +71,7 @@ fn beside_scenarios_and_between_phases_of_requests() {
 #[test]
 fn nobody_is_there() {
     let knock = "phases: [ { name: knock, handshakes: 200/s, iterations: 40 } ]\n";
-    let result = run_text("nobody", &format!("{}{knock}", nowhere()), &["-t", "2"], &[2]);
+    let result = run_text("nobody", &format!("{}{knock}", NOWHERE), &["-t", "2"], &[2]);
     let h = &result["handshakes"];
     assert_eq!([&h["opened"], &h["failed"], &h["abandoned"]].map(number), [0, 40, 0], "{result}");
     assert_eq!(number(&result["connections"]["attempted"]), 40, "each has one try");
@@ -103,7 +93,7 @@ fn thresholds_are_judged_at_the_end_and_on_the_way() {
     for that in ["handshakes_failed == 0", "error_rate < 50%"] {
         let text = format!(
             "{}phases: [ {{ handshakes: 100/s, for: 10m }} ]\nthresholds: [ {{ that: {that}, abort_after: 100ms }} ]\n",
-            nowhere()
+            NOWHERE
         );
         let result = run_text("aborted", &text, &["--interval", "100ms"], &[99]);
         assert_eq!(result["aborted"], true, "{that} {result}");

@@ -159,7 +159,7 @@ fn a_tag_is_watched_and_searched_by() {
         // How high it comes is the machine's affair; what the probes were judged by is not.
         let judged = |kind: &str| {
             let search =
-                "highest: users, from: 1, to: 2, confirm: 1, probe: 300ms, warm_up: 100ms, settle: 0s";
+                "highest: users, from: 1, to: 2, confirm: 1, probe: 600ms, warm_up: 400ms, settle: 0s";
             let text = format!(
                 "{}{steps}search: {{ {search}, while: 'error_rate(tag.kind={kind}) < 1%' }}\n",
                 head(&server, http)

@@ -5,8 +5,10 @@ pub mod drivers;
 pub mod plan;
 
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
 
 /// The binary with these arguments, without the environment's preferences.
 pub fn command(args: &[&str]) -> Command {
@@ -77,6 +79,11 @@ pub fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is not a count"))
 }
 
+/// Connections that a server took up, of any kind.
+pub fn accepted(stats: &Value) -> u64 {
+    ["clear", "tls", "h3"].iter().map(|kind| number(&stats["connections"][kind])).sum()
+}
+
 /// Every request that began has ended somehow.
 pub fn assert_balanced(result: &Value) {
     let n = |name: &str| number(&result[name]);
@@ -113,6 +120,32 @@ impl Server {
         };
         let (http, https) = (address(), address());
         Server { child, rest, http, https }
+    }
+
+    /// The same as [`Server::stats`], once it has taken up so many connections, or after 10 s: of the last it may learn a moment
+    /// after the client that needed nothing else of it has gone.
+    pub fn stats_after(self, connections: u64) -> Value {
+        let taken_up = |asked: &u64| {
+            let all = accepted(&self.ask_stats()) >= connections + asked;
+            if !all {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            all
+        };
+        let asked = (1..=2000).find(taken_up).unwrap_or(2000);
+        let mut stats = self.stats();
+        let clear = &mut stats["connections"]["clear"];
+        *clear = (number(clear) - asked).into(); // our own
+        stats
+    }
+
+    /// What it has counted so far, by a connection of its own.
+    fn ask_stats(&self) -> Value {
+        let mut stream = TcpStream::connect(self.http.trim_start_matches("http://")).expect("it listens");
+        stream.write_all(b"GET /stats HTTP/1.0\r\nhost: test\r\n\r\n").expect("a request");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("UTF-8");
+        serde_json::from_str(text.split_once("\r\n\r\n").expect("a head").1).expect("JSON")
     }
 
     /// Stops it; what it counted.
