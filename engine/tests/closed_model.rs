@@ -8,11 +8,6 @@ use std::time::Duration;
 
 support::drivers::over_all_drivers!();
 
-fn server() -> origin::Origin {
-    let any = "127.0.0.1:0".parse().unwrap();
-    origin::start(origin::Config { clear: Some(any), tls: Some(any), ..origin::Config::default() }).unwrap()
-}
-
 fn n32(n: u32) -> NonZeroU32 {
     NonZeroU32::new(n).unwrap()
 }
@@ -137,7 +132,7 @@ fn count_mode_is_exact() {
         (3, 1, 1, false, Share::Pool),
         (5, 2, 2, true, Share::Pool),
     ] {
-        let server = server();
+        let server = support::built_in();
         let load = Load { connections, depth, tls, share, users: connections * depth, ..Load::default() };
         let result = run(&plan(&server, &load), threads);
         let case = format!("c{connections} m{depth} t{threads} tls {tls} {share:?}");
@@ -161,7 +156,7 @@ fn count_mode_is_exact_over_h2() {
         (4, 8, 2, true, Share::PerUser),
         (2, 16, 1, true, Share::Pool),
     ] {
-        let server = server();
+        let server = support::built_in();
         let users = connections * depth;
         let load = Load { connections, depth, tls, share, users, h2: true, ..Load::default() };
         let result = run(&plan(&server, &load), threads);
@@ -176,7 +171,7 @@ fn count_mode_is_exact_over_h2() {
 
 #[test]
 fn a_pool_smaller_than_its_users_serves_all_of_them() {
-    let server = server();
+    let server = support::built_in();
     let load = Load { connections: 2, users: 50, share: Share::Pool, ..Load::default() };
     let result = run(&plan(&server, &load), 1);
     assert_eq!((result.totals.books.succeeded, server.stats().requests), (1000, 1000));
@@ -185,7 +180,7 @@ fn a_pool_smaller_than_its_users_serves_all_of_them() {
 
 #[test]
 fn a_run_by_time_balances_and_the_server_saw_what_left() {
-    let server = server();
+    let server = support::built_in();
     let load = Load { stop: Stop::After(Duration::from_millis(300)), ..Load::default() };
     let result = run(&plan(&server, &load), 1);
     let books = result.totals.books;
@@ -199,7 +194,7 @@ fn a_run_by_time_balances_and_the_server_saw_what_left() {
 #[test]
 fn one_request_per_connection_opens_one_each() {
     for tls in [false, true] {
-        let server = server();
+        let server = support::built_in();
         let load = Load { per_connection: Some(1), tls, ..Load::default() };
         let result = run(&plan(&server, &load), 1);
         assert_eq!(
@@ -221,7 +216,7 @@ fn large_bodies_are_counted_to_the_byte() {
         (true, false, true),
         (false, false, true),
     ] {
-        let server = server();
+        let server = support::built_in();
         let load = Load {
             tls,
             h2,
@@ -243,7 +238,7 @@ fn large_bodies_are_counted_to_the_byte() {
 
 #[test]
 fn a_server_that_waits_5_ms_is_measured_as_waiting_5_ms() {
-    let server = server();
+    let server = support::built_in();
     let load = Load {
         path: "/?s=100&t=5ms",
         stop: Stop::Iterations(NonZeroU64::new(100).unwrap()),
@@ -256,7 +251,7 @@ fn a_server_that_waits_5_ms_is_measured_as_waiting_5_ms() {
 
 #[test]
 fn a_closed_port_is_one_clear_message() {
-    let server = server();
+    let server = support::built_in();
     let mut plan = plan(&server, &Load::default());
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     plan.targets[0].endpoint = Endpoint::Address(closed);
@@ -267,7 +262,7 @@ fn a_closed_port_is_one_clear_message() {
 
 #[test]
 fn a_request_timeout_fails_the_request_and_the_run_goes_on() {
-    let server = server();
+    let server = support::built_in();
     let load = Load {
         path: "/?s=100&t=300ms",
         stop: Stop::Iterations(NonZeroU64::new(8).unwrap()),
@@ -283,7 +278,7 @@ fn a_request_timeout_fails_the_request_and_the_run_goes_on() {
 #[test]
 fn resets_and_closes_balance() {
     for path in ["/fault/close", "/fault/reset", "/fault/partial?s=1000", "/fault/random-reset?p=0.05"] {
-        let server = server();
+        let server = support::built_in();
         let load = Load { path, stop: Stop::Iterations(NonZeroU64::new(200).unwrap()), ..Load::default() };
         let result = run(&plan(&server, &load), 1);
         let books = result.totals.books;

@@ -230,8 +230,8 @@ fn a_request_that_crosses_the_close_of_an_idle_connection_is_sent_again() {
         assert_eq!(books.started, 500);
         assert_eq!(books.succeeded, server.requests(), "what crossed was seen by nobody: {books:?}");
         // Of a pool the next connection may be closed already, too: once is all.
-        let unlucky = if share == Share::Pool { books.failed } else { 0 };
-        assert!(books.failed == unlucky && unlucky <= books.retried, "{books:?} {:?}", result.totals.errors);
+        let most = if share == Share::Pool { books.retried } else { 0 };
+        assert!(books.failed <= most, "{books:?} {:?}", result.totals.errors);
         // The ring brings the end with what comes before it.
         let crosses = share == Share::PerUser && support::drivers::options().io != engine::Io::Uring;
         assert!(!crosses || books.retried > books.never_sent, "none has crossed: {books:?}");
@@ -250,6 +250,8 @@ fn one_that_twice_may_not_be_is_not_sent_again() {
     let books = result.totals.books;
     assert_eq!((books.started, books.succeeded), (500, server.requests()), "{books:?}");
     assert_eq!(books.retried, books.never_sent, "{books:?}");
+    let crosses = support::drivers::options().io != engine::Io::Uring;
+    assert!(!crosses || books.failed > 0, "none has crossed: {books:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::hostile::{Hostile, Visit};
+use support::hostile::{Hostile, Visit, read_head};
 use support::{Load, iterations, left, ms, run, try_run};
 
 support::drivers::over_all_drivers!();
@@ -75,13 +75,7 @@ impl<'a> Tls<'a> {
     }
 
     fn request(&mut self) -> io::Result<u64> {
-        let (mut head, mut piece) = (Vec::new(), [0; 4096]);
-        while !head.ends_with(b"\r\n\r\n") {
-            match self.stream.read(&mut piece)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                n => head.extend_from_slice(&piece[..n]),
-            }
-        }
+        read_head(&mut self.stream)?;
         Ok(self.visit.count())
     }
 

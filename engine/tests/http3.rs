@@ -10,14 +10,9 @@ use std::net::UdpSocket;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Load, assert_balanced, iterations, left, ms, n32, phase, run, run_with, try_run};
+use support::{Load, assert_balanced, built_in, iterations, left, ms, n32, phase, run, run_with, try_run};
 
 support::drivers::over_all_drivers!();
-
-fn server() -> Origin {
-    let any = "127.0.0.1:0".parse().unwrap();
-    origin::start(Config { clear: Some(any), tls: Some(any), ..Config::default() }).unwrap()
-}
 
 fn load(server: &Origin, stop: Stop) -> Load {
     let address = server.tls_addr().unwrap();
@@ -32,7 +27,7 @@ fn count_mode_is_exact() {
         (3, 10, 1, Share::Pool),
         (16, 8, 2, Share::Pool),
     ] {
-        let server = server();
+        let server = built_in();
         let users = connections * streams;
         let plan = Load { connections, streams, users, share, ..load(&server, iterations(1000)) }.plan();
         let result = run_with(plan, threads, Arc::default()).unwrap();
@@ -52,7 +47,7 @@ fn count_mode_is_exact() {
 
 #[test]
 fn bodies_arrive_whole_in_both_directions() {
-    let server = server();
+    let server = built_in();
     let mut plan =
         Load { paths: vec!["/?s=300000", "/?s=0", "/?s=1"], ..load(&server, iterations(60)) }.plan();
     let result = run(plan.clone());
@@ -76,7 +71,7 @@ fn bodies_arrive_whole_in_both_directions() {
 
 #[test]
 fn a_connection_per_request_opens_as_many_as_there_are_requests() {
-    let server = server();
+    let server = built_in();
     let mut plan = load(&server, iterations(40)).plan();
     plan.connections.requests_per_connection = NonZeroU64::new(1);
     let result = run(plan);
@@ -90,7 +85,7 @@ fn a_connection_per_request_opens_as_many_as_there_are_requests() {
 
 #[test]
 fn the_open_model_begins_when_the_connections_stand() {
-    let server = server();
+    let server = built_in();
     let backlog = Backlog { time: None, number: 1000 };
     let arrivals = Arrivals { curve: Curve::Constant(500.0), spread: Spread::Even, backlog };
     let open = Phase { load: PhaseLoad::Open(arrivals), ..phase("open", 8, Stop::After(ms(400))) };
@@ -122,7 +117,7 @@ fn a_server_that_never_answers_meets_the_handshake_timeout() {
 
 #[test]
 fn a_certificate_that_is_not_trusted_is_named() {
-    let server = server();
+    let server = built_in();
     let mut plan = load(&server, iterations(10)).plan();
     plan.tls.verify = true;
     let error = try_run(plan).unwrap_err().to_string();
@@ -132,7 +127,7 @@ fn a_certificate_that_is_not_trusted_is_named() {
 
 #[test]
 fn http3_in_clear_does_not_exist() {
-    let server = server();
+    let server = built_in();
     let plan = Load { tls: false, ..load(&server, iterations(10)) }.plan();
     let error = try_run(plan).unwrap_err().to_string();
     assert!(error.contains("https://"), "{error}");
@@ -141,7 +136,7 @@ fn http3_in_clear_does_not_exist() {
 /// The server goes away in the middle and another comes to its place: the books balance, and the run goes on.
 #[test]
 fn a_server_that_is_killed_and_started_again_is_found_again() {
-    let first = server();
+    let first = built_in();
     let address = first.tls_addr().unwrap();
     let mut plan = Load { streams: 4, users: 16, ..load(&first, Stop::After(ms(1500))) }.plan();
     plan.timeouts.request = Some(ms(300));
@@ -173,7 +168,7 @@ fn a_server_that_is_killed_and_started_again_is_found_again() {
 /// A request that is too late is cancelled and the connection lives on.
 #[test]
 fn requests_that_time_out_are_failed_and_the_connection_stays() {
-    let server = server();
+    let server = built_in();
     let mut plan = Load { paths: vec!["/?t=2s", "/?s=10"], ..load(&server, iterations(8)) }.plan();
     plan.timeouts.request = Some(ms(150));
     let result = run(plan);
@@ -190,7 +185,7 @@ fn requests_that_time_out_are_failed_and_the_connection_stays() {
 
 #[test]
 fn what_only_tcp_can_do_is_refused_by_name() {
-    let server = server();
+    let server = built_in();
     let mut plan = load(&server, iterations(10)).plan();
     plan.targets[0].endpoint = Endpoint::Unix("/nowhere".into());
     let error = try_run(plan).unwrap_err().to_string();
@@ -200,7 +195,7 @@ fn what_only_tcp_can_do_is_refused_by_name() {
 /// The server hears that its connections are over, and need not wait for their idle timeout.
 #[test]
 fn connections_are_closed_at_the_end_of_the_run() {
-    let server = server();
+    let server = built_in();
     let result = run(load(&server, iterations(20)).plan());
     assert_eq!(result.totals.books.succeeded, 20);
     let gone = (0..100).any(|_| {
@@ -234,7 +229,7 @@ fn churn(server: &Origin, sessions: impl Fn(&mut Plan)) -> Plan {
 
 #[test]
 fn sessions_are_continued_where_the_plan_says_so() {
-    let server = server();
+    let server = built_in();
     let result = run(churn(&server, |_| {}));
     assert_eq!((result.connections.fresh, result.connections.resumed), (result.connections.opened, 0));
     assert_eq!(server.stats().connections.handshakes_resumed, 0);
@@ -252,7 +247,7 @@ fn sessions_are_continued_where_the_plan_says_so() {
 
 #[test]
 fn requests_go_out_in_the_first_flight() {
-    let server = server();
+    let server = built_in();
     let result = run(churn(&server, |plan| plan.tls.early_data = true));
     let (c, books) = (&result.connections, &result.totals.books);
     assert_eq!((books.started, books.succeeded, books.retried), (40, 40, 0), "{:?}", result.totals.errors);
@@ -272,7 +267,7 @@ fn requests_go_out_in_the_first_flight() {
 /// RFC 8470: what is not safe to be done twice is not sent early.
 #[test]
 fn a_post_is_never_sent_early() {
-    let server = server();
+    let server = built_in();
     let plan = churn(&server, |plan| {
         plan.tls.early_data = true;
         let (text, scheme) = (proto::Text::literal, proto::Scheme::Https);
@@ -287,35 +282,30 @@ fn a_post_is_never_sent_early() {
     assert_eq!((seen.requests, seen.connections.early_requests), (40, 0));
 }
 
-/// The sessions are of a server that is gone, and its successor knows none of them.
+/// Two servers behind one name take turns, and neither knows the sessions of the other.
 #[test]
 fn early_data_that_is_rejected_is_sent_again_and_counts_once() {
-    let first = server();
-    let address = first.tls_addr().unwrap();
-    // Each brings more tickets than it takes, so some are left when the server changes, and whoever comes first has one of them.
-    let mut plan = churn(&first, |plan| plan.tls.early_data = true);
-    plan.phases = vec![phase("all", 4, Stop::After(ms(3000)))];
-    plan.timeouts.handshake = Some(ms(300));
-    let change = std::thread::spawn(move || {
-        while first.stats().requests < 100 {
-            std::thread::sleep(ms(5));
-        }
-        drop(first);
-        let again = || origin::start(Config { clear: None, tls: Some(address), ..Config::default() });
-        (0..500).find_map(|_| again().ok()).expect("the port is free again")
+    let servers = [built_in(), built_in()];
+    let plan = churn(&servers[0], |plan| {
+        plan.tls.early_data = true;
+        plan.targets[0].endpoint =
+            Endpoint::Addresses(servers.iter().map(|s| s.tls_addr().unwrap()).collect());
+        plan.phases = vec![phase("all", 4, iterations(400))];
     });
     let result = run(plan);
-    let second = change.join().unwrap();
     let (c, books) = (&result.connections, &result.totals.books);
     assert!(c.early_rejected > 0 && c.early_accepted > 0, "{} and {}", c.early_rejected, c.early_accepted);
-    assert!(books.retried > 0 && second.stats().requests > 0, "{books:?}");
+    assert!(books.retried > 0, "{books:?}");
+    let seen = servers.map(|s| s.stats().requests);
+    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+    assert_eq!((books.succeeded, books.failed, seen[0] + seen[1]), (400, 0, 400), "{books:?}");
     let rejected = result.totals.errors.iter().find(|e| e.detail.contains("early data"));
     assert!(rejected.is_none(), "what was rejected is sent again: {rejected:?}");
 }
 
 #[test]
 fn a_mix_of_fresh_resumed_and_early_connections() {
-    let server = server();
+    let server = built_in();
     let mut plan = churn(&server, |plan| {
         plan.connections.mix = Some(Mix { fresh: 500_000, resumed: 250_000, early: 250_000 });
     });
@@ -331,7 +321,7 @@ fn a_mix_of_fresh_resumed_and_early_connections() {
 
 #[test]
 fn what_tls_agreed_on_is_told() {
-    let server = server();
+    let server = built_in();
     let facts = run(load(&server, iterations(10)).plan()).connections.tls.unwrap();
     assert_eq!((facts.version.as_str(), facts.group.as_str(), facts.resumed), ("TLSv1.3", "X25519", false));
     assert_eq!(
@@ -342,7 +332,7 @@ fn what_tls_agreed_on_is_told() {
 
 #[test]
 fn a_connection_lives_as_long_as_the_plan_says() {
-    let server = server();
+    let server = built_in();
     let mut plan = load(&server, Stop::After(ms(600))).plan();
     plan.connections.lifetime = Some(ms(50));
     let result = run(plan);

@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
-use support::hostile::{Hostile, Visit};
+use support::hostile::{Hostile, Visit, read_head};
 use support::{Load, iterations, run, try_run};
 
 support::drivers::over_all_drivers!();
@@ -78,13 +78,7 @@ fn serve(visit: &Visit, config: &Arc<ServerConfig>) -> io::Result<()> {
     let connection = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, visit.stream.try_clone()?);
     loop {
-        let (mut head, mut piece) = (Vec::new(), [0; 4096]);
-        while !head.ends_with(b"\r\n\r\n") {
-            match stream.read(&mut piece)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                n => head.extend_from_slice(&piece[..n]),
-            }
-        }
+        read_head(&mut stream)?;
         visit.count();
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")?;
         stream.flush()?;
@@ -303,13 +297,7 @@ fn keys_change_in_the_middle_of_a_body() {
         let mut stream = StreamOwned::new(connection, visit.stream.try_clone()?);
         stream.conn.set_buffer_limit(None);
         loop {
-            let (mut head, mut piece) = (Vec::new(), [0; 4096]);
-            while !head.ends_with(b"\r\n\r\n") {
-                match stream.read(&mut piece)? {
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    n => head.extend_from_slice(&piece[..n]),
-                }
-            }
+            read_head(&mut stream)?;
             visit.count();
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {BODY}\r\n\r\n");
             stream.conn.writer().write_all(head.as_bytes())?;

@@ -20,6 +20,8 @@ struct Counts {
     requests: AtomicU64,
     connections: AtomicU64,
     open: AtomicU64,
+    /// Times that nobody was found waiting to be taken up.
+    idle: AtomicU64,
     dead: AtomicBool,
     streams: Mutex<Vec<TcpStream>>,
 }
@@ -70,10 +72,13 @@ impl Hostile {
         self.counts.connections.load(SeqCst)
     }
 
-    /// Waits until every connection was served to its end: only then are the counts final.
+    /// Waits until every connection was taken up and served to its end: only then are the counts final.
     pub fn settle(&self) {
+        // One look may have begun before the last connection came.
+        let taken_up = self.counts.idle.load(SeqCst) + 2;
         for _ in 0..5000 {
-            if self.counts.open.load(SeqCst) == 0 {
+            let all = self.counts.dead.load(SeqCst) || self.counts.idle.load(SeqCst) >= taken_up;
+            if all && self.counts.open.load(SeqCst) == 0 {
                 return;
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -108,10 +113,23 @@ impl Drop for Hostile {
     }
 }
 
+/// Reads to the end of a request's head, where there is nothing behind it.
+pub fn read_head(from: &mut impl Read) -> io::Result<()> {
+    let (mut head, mut piece) = (Vec::new(), [0; 4096]);
+    while !head.ends_with(b"\r\n\r\n") {
+        match from.read(&mut piece)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => head.extend_from_slice(&piece[..n]),
+        }
+    }
+    Ok(())
+}
+
 fn accept(listener: &TcpListener, counts: &Arc<Counts>, manners: &Arc<Manners>) {
     listener.set_nonblocking(true).unwrap();
     while !counts.dead.load(SeqCst) {
         let Ok((stream, _)) = listener.accept() else {
+            counts.idle.fetch_add(1, SeqCst);
             std::thread::sleep(Duration::from_micros(500));
             continue;
         };

@@ -16,6 +16,12 @@ use std::time::Duration;
 /// No run of these tests takes as long: one that does hangs.
 const WATCHDOG: Duration = Duration::from_secs(30);
 
+/// The built-in server, in clear and over TLS and QUIC.
+pub fn built_in() -> origin::Origin {
+    let any = "127.0.0.1:0".parse().unwrap();
+    origin::start(origin::Config { clear: Some(any), tls: Some(any), ..origin::Config::default() }).unwrap()
+}
+
 /// What to put on a server. The plan says the rest.
 #[derive(Clone)]
 pub struct Load {
