@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Server, stderr, stdout};
+use common::{Server, scratch, stderr, stdout};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -15,7 +15,7 @@ impl H2load {
     fn new() -> H2load {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("loadgen-as-h2load-{}-{n}", std::process::id()));
+        let dir = scratch(&format!("as-h2load-{n}"));
         std::fs::create_dir_all(&dir).unwrap();
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_loadgen"), dir.join("h2load")).unwrap();
         H2load(dir)

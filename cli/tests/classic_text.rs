@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Server, loadgen, stderr, stdout};
+use common::{Server, loadgen, scratch, stderr, stdout};
 
 /// The length of a number with its unit at the start of a text; 0 if there is none.
 fn number(text: &str) -> usize {
@@ -111,7 +111,7 @@ fn ending(n: u64, data: &str, failed: bool) -> String {
 fn runs_by_count() {
     let server = Server::start();
     let url = |path: &str| format!("{}{path}", server.http);
-    let body = std::env::temp_dir().join(format!("loadgen-classic-{}", std::process::id()));
+    let body = scratch("classic");
     std::fs::write(&body, [b'x'; 500]).unwrap();
     let body_file = body.to_str().unwrap();
     let list = body.with_extension("urls");

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Server, json, loadgen, stderr};
+use common::{Server, json, loadgen, scratch, stderr};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,10 +10,6 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 common::drivers::over_all_drivers!();
-
-fn scratch(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("loadgen-network-{}-{name}", std::process::id()))
-}
 
 /// A Unix socket whose connections are passed on to a TCP server.
 fn unix_to(server: &str, name: &str) -> PathBuf {

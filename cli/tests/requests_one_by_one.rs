@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Server, command, json, loadgen, signal, stderr, stdout, text};
+use common::{Server, command, json, loadgen, scratch, signal, stderr, stdout, text};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str, content: &str) -> Scratch {
-        let path = std::env::temp_dir().join(format!("loadgen-one-{}-{name}", std::process::id()));
+        let path = scratch(name);
         let _ = std::fs::remove_file(&path);
         if !content.is_empty() {
             std::fs::write(&path, content).unwrap();

@@ -3,17 +3,12 @@
 
 mod common;
 
-use common::{Server, assert_balanced, command, json, loadgen, number, signal, stderr, stdout};
+use common::{Server, assert_balanced, command, json, loadgen, number, scratch, signal, stderr, stdout};
 use serde_json::Value;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 common::drivers::over_all_drivers!();
-
-fn scratch(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("loadgen-{}-{name}", std::process::id()))
-}
 
 #[test]
 fn the_server_sees_exactly_what_was_asked_for() {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::plan::{ALL, Going, Http, PlanFile, checks, number, plan, reasons, run, seen};
-use common::{Server, assert_balanced, json, loadgen, stderr, with_peak};
+use common::{Server, assert_balanced, json, loadgen, scratch, stderr, with_peak};
 use serde_json::Value;
 
 #[test]
@@ -187,7 +187,7 @@ fn each_kind_of_check_passes_and_fails_by_name() {
 
 #[test]
 fn bodies_satisfy_a_json_schema_or_say_where_not() {
-    let dir = std::env::temp_dir().join(format!("loadgen-script-{}-schema", std::process::id()));
+    let dir = scratch("schema");
     std::fs::create_dir_all(&dir).unwrap();
     let message = r##"{
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -245,7 +245,7 @@ fn bodies_satisfy_a_json_schema_or_say_where_not() {
 #[test]
 fn rows_go_to_users_once_over_all_threads() {
     let server = Server::start();
-    let csv = std::env::temp_dir().join(format!("loadgen-script-{}-rows.csv", std::process::id()));
+    let csv = scratch("rows.csv");
     let rows: String = (0..50).map(|n| format!("u{n},\"p,{n}\"\n")).collect();
     std::fs::write(&csv, format!("name,pass\n{rows}")).unwrap();
     let top = format!("data:\n  users: {{ file: {}, order: unique }}", csv.display());
@@ -502,7 +502,7 @@ fn a_trace_shows_what_was_made_for_each_request() {
 
 #[test]
 fn fragments_of_other_files_are_used_with_their_parameters() {
-    let dir = std::env::temp_dir().join(format!("loadgen-script-{}-include", std::process::id()));
+    let dir = scratch("include");
     std::fs::create_dir_all(dir.join("deeper")).unwrap();
     std::fs::write(dir.join("a.yaml"), "include: deeper/b.yaml\nfragments:\n  a:\n    parameters: [x]\n    steps: [ { get: '/any/a{{x}}' }, { use: b, with: { y: '{{x + 1}}' } } ]\n").unwrap();
     // The body lies beside the file that names it.
@@ -531,7 +531,7 @@ fn fragments_of_other_files_are_used_with_their_parameters() {
 #[test]
 fn a_data_file_that_shrinks_fails_iterations_by_name_and_the_run_goes_on() {
     let server = Server::start();
-    let csv = std::env::temp_dir().join(format!("loadgen-script-{}-shrinks.csv", std::process::id()));
+    let csv = scratch("shrinks.csv");
     let filler = "x".repeat(500);
     let rows: String = (0..20_000).map(|n| format!("u{n},{filler}\n")).collect();
     std::fs::write(&csv, format!("name,filler\n{rows}")).unwrap();

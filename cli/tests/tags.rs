@@ -3,7 +3,7 @@
 mod common;
 
 use common::plan::{ALL, Http, PlanFile, head, number, run_text, seen};
-use common::{Server, loadgen, stdout};
+use common::{Server, loadgen, scratch, stdout};
 use serde_json::Value;
 
 /// Two scenarios, one without a program. Both have a step that always fails; `team` is the plan's unless a step says otherwise.
@@ -92,10 +92,7 @@ fn the_figures_of_a_tag_are_those_of_its_steps() {
 #[test]
 fn tags_are_in_every_output_that_has_steps() {
     let server = Server::start();
-    let path = |ending: &str| {
-        let name = format!("loadgen-tags-{}.{ending}", std::process::id());
-        std::env::temp_dir().join(name).to_str().expect("UTF-8").to_owned()
-    };
+    let path = |ending: &str| scratch(&format!("tags.{ending}")).to_str().expect("UTF-8").to_owned();
     let (json, jsonl, hlog, xml, rows) =
         (path("json"), path("jsonl"), path("hlog"), path("xml"), path("rows"));
     let steps = "scenarios: { s: { steps: [ { get: /any/a, check: { status: 200 }, tags: { kind: read } }, { get: /any/b, tags: \

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{command, loadgen, stderr, stdout};
+use common::{command, loadgen, scratch, stderr, stdout};
 use std::net::TcpListener;
 
 /// Exit 1 and one message with all these parts.
@@ -68,7 +68,7 @@ fn a_plan_that_is_not_there() {
 
 #[test]
 fn a_plan_with_an_unknown_key() {
-    let path = std::env::temp_dir().join(format!("loadgen-unknown-key-{}.yaml", std::process::id()));
+    let path = scratch("unknown-key.yaml");
     std::fs::write(&path, "version: 1\ntarget: builtin\nphasess: []\n").unwrap();
     let file = path.to_str().unwrap();
     refused(&["-f", file], &["phasess", &format!("{file}:3"), "phases", "^"]);

@@ -7,6 +7,7 @@ pub mod plan;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -82,6 +83,11 @@ pub fn number(value: &Value) -> u64 {
 /// Connections that a server took up, of any kind.
 pub fn accepted(stats: &Value) -> u64 {
     ["clear", "tls", "h3"].iter().map(|kind| number(&stats["connections"][kind])).sum()
+}
+
+/// A place for a file or folder of this test program.
+pub fn scratch(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("loadgen-{}-{name}", std::process::id()))
 }
 
 /// Every request that began has ended somehow.

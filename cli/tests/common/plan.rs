@@ -12,7 +12,7 @@ pub struct PlanFile(PathBuf);
 
 impl PlanFile {
     pub fn new(name: &str, text: &str) -> PlanFile {
-        let path = std::env::temp_dir().join(format!("loadgen-script-{}-{name}.yaml", std::process::id()));
+        let path = super::scratch(&format!("{name}.yaml"));
         std::fs::write(&path, text).expect("a scratch file");
         PlanFile(path)
     }
