@@ -8,6 +8,11 @@ pub(crate) fn dropped(result: &RunResult) -> u64 {
     result.totals.dropped
 }
 
+/// Iterations of scenarios: each connection of a phase of handshakes is counted as one too, and has figures of its own.
+pub(crate) fn iterations(figures: &Figures) -> u64 {
+    figures.iterations.saturating_sub(figures.handshakes.opened)
+}
+
 /// Requests that ended well, per second.
 pub(crate) fn rate(figures: &Figures, elapsed: Duration) -> f64 {
     per_second(figures.books.succeeded, elapsed)

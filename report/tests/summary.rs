@@ -85,3 +85,15 @@ fn batching_is_spoken_of_where_it_was_tried_or_switched_off() {
         assert!(line.is_none_or(|line| text.contains(line)), "{text}");
     }
 }
+
+/// Each connection of a phase of handshakes counts as an iteration, and no program can end it as failed.
+#[test]
+fn failed_iterations_are_a_part_of_those_of_scenarios() {
+    let plan = common::plan();
+    let context = Context { plan: &plan, outcomes: &[], bodies_discarded: false, colour: false };
+    let mut result = common::result();
+    result.script.iterations_failed = 1;
+    assert_eq!((result.totals.iterations, result.totals.handshakes.opened), (4, 2));
+    let text = summary::render(&result, &context);
+    assert!(text.contains("iterations    1 failed of 2\n"), "{text}");
+}

@@ -48,8 +48,7 @@ fn requests(figures: &Figures, elapsed: Duration, ink: Ink) -> String {
     let errors = percent(figures.error_rate());
     let errors = if figures.books.failed == 0 { errors } else { ink.bad(&errors) };
     out += &format!("rate          {}   errors {errors}", rate(counts::rate(figures, elapsed)));
-    // Each connection of a phase of handshakes is an iteration, and has its own line.
-    let iterations = figures.iterations - figures.handshakes.opened.min(figures.iterations);
+    let iterations = counts::iterations(figures);
     if iterations > 0 && iterations != figures.books.ended() {
         let per_second = counts::per_second(iterations, elapsed);
         out += &format!("   iterations {iterations} ({})", rate(per_second));
@@ -271,7 +270,7 @@ pub(super) fn iterations(result: &RunResult, ink: Ink) -> String {
         return String::new();
     }
     let failed = ink.bad(&format!("{} failed", script.iterations_failed));
-    let mut out = format!("iterations    {failed} of {}\n", result.totals.iterations);
+    let mut out = format!("iterations    {failed} of {}\n", counts::iterations(&result.totals));
     let mut sorted: Vec<&(String, u64)> = script.reasons.iter().collect();
     sorted.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     sorted.iter().take(MAX_SHOWN).for_each(|(reason, n)| out += &format!("  {n:>8}  {reason}\n"));
