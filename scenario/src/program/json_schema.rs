@@ -2,6 +2,7 @@
 //! leads to lies in the schema itself. Made by `resolve/schema.rs`, asked by `user.rs`; nothing else names `boon`.
 
 use crate::limits;
+use crate::network::percent_decoded;
 use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -254,18 +255,12 @@ impl<'d> Walk<'d> {
             _ => with(self.document, &["$id", "id"], &|is| is.trim_end_matches('#').ends_with(whose))?,
         };
         let place = percent_decoded(place);
+        let place = String::from_utf8_lossy(&place);
         if place.is_empty() || place.starts_with('/') {
             return root.pointer(&place);
         }
         with(root, &["$anchor", "$dynamicAnchor"], &|is| is == place)
     }
-}
-
-fn percent_decoded(text: &str) -> String {
-    let text = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
-    url::form_urlencoded::parse(text.as_bytes())
-        .next()
-        .map_or_else(String::new, |(text, _)| text.into_owned())
 }
 
 /// The first object one of whose keys has such a text.
