@@ -35,7 +35,7 @@ impl Timeline {
     /// Writes what is new. A disk that is full costs the series and not the run.
     pub fn show(&mut self, snapshot: &Snapshot, plan: &Plan) {
         if self.failed.is_none() && !snapshot.rows.is_empty() {
-            let lines: String = snapshot.rows.iter().map(|row| report::timeline::line(row, plan)).collect();
+            let lines = report::timeline::lines(&snapshot.rows, plan);
             self.failed = self.place.write(&lines).err();
         }
     }

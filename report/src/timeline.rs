@@ -12,16 +12,21 @@ use serde_json::{Value, json};
 pub(crate) fn object(timeline: &Timeline, plan: &Plan) -> Value {
     json!({
         "interval_s": timeline.interval.as_secs_f64(),
-        "rows": timeline.rows.iter().map(|r| row(r, plan)).collect::<Value>(),
+        "rows": rows(&timeline.rows, plan).collect::<Value>(),
     })
 }
 
-/// A row as a line of its own.
-pub fn line(of: &Row, plan: &Plan) -> String {
-    row(of, plan).to_string() + "\n"
+/// Each row as a line of its own.
+pub fn lines(of: &[Row], plan: &Plan) -> String {
+    rows(of, plan).map(|row| row.to_string() + "\n").collect()
 }
 
-fn row(row: &Row, plan: &Plan) -> Value {
+fn rows(of: &[Row], plan: &Plan) -> impl Iterator<Item = Value> {
+    let tags = tags::object(&tags::of_plan(plan));
+    of.iter().map(move |r| row(r, plan, &tags))
+}
+
+fn row(row: &Row, plan: &Plan, tags: &Value) -> Value {
     let phase = &plan.phases[row.phase];
     let Books { started, succeeded, failed, abandoned, in_flight, .. } = row.books;
     let seconds = row.ended.saturating_sub(row.began);
@@ -30,7 +35,7 @@ fn row(row: &Row, plan: &Plan) -> Value {
         "ended_s": row.ended.as_secs_f64(),
         "phase": phase.name,
         "record": phase.record,
-        "tags": tags::object(&tags::of_plan(plan)),
+        "tags": tags,
         "started": started,
         "succeeded": succeeded,
         "failed": failed,
