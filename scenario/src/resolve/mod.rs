@@ -25,7 +25,7 @@ mod targets;
 mod thresholds;
 
 use crate::place;
-use crate::plan::{Once, Phase, Plan, Protocol, Scenario, Script, Track, most_users};
+use crate::plan::{Phase, Plan, Protocol, Script, Track, most_users};
 use crate::reader::{Fields, Reader};
 use crate::source::Span;
 use crate::tree::{Kind, Node};
@@ -86,17 +86,9 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     let (mut phases, tracks) = course.map_or((None, vec![]), |c| (Some(c.phases), c.tracks));
     let names_known = reader.problems.count() == before;
     let width = scenarios.iter().flatten().flat_map(|s| &s.program).map(|p| p.width()).max().unwrap_or(1);
-    let programs = |of: &[Scenario]| of.iter().filter_map(|s| s.program.clone()).collect::<Vec<_>>();
-    let once = |of: &Option<Option<Box<Once>>>| {
-        of.iter().flatten().flat_map(|o| programs(std::slice::from_ref(&o.scenario))).collect()
-    };
-    for (targets, programs) in [
-        (&mut targets, programs(scenarios.as_deref().unwrap_or(&[]))),
-        (&mut targets_before, once(&setup)),
-        (&mut targets_after, once(&teardown)),
-    ] {
-        targets.add_hops(reader, programs.iter().map(|p| &**p));
-    }
+    targets.add_hops(reader, scenarios.iter().flatten());
+    targets_before.add_hops(reader, setup.iter().flatten().map(|o| &o.scenario));
+    targets_after.add_hops(reader, teardown.iter().flatten().map(|o| &o.scenario));
     if let Some(tls) = &tls {
         connections::check_alpn(reader, &fields, tls, &[&targets, &targets_before, &targets_after]);
     }

@@ -4,7 +4,7 @@ use super::habits::Habits;
 use crate::limits;
 use crate::network;
 use crate::place;
-use crate::plan::{Endpoint, Protocol, Target};
+use crate::plan::{Endpoint, Protocol, Scenario, Target};
 use crate::program::Program;
 use crate::reader::{Fields, Reader};
 use crate::source::{Span, quote};
@@ -153,7 +153,8 @@ impl Targets {
 
     /// Redirects stay with the protocol of their step: adds every host in the protocols of the steps that follow some, where
     /// it can be spoken.
-    pub fn add_hops<'p>(&mut self, reader: &mut Reader<'_>, programs: impl Iterator<Item = &'p Program>) {
+    pub fn add_hops<'p>(&mut self, reader: &mut Reader<'_>, of: impl Iterator<Item = &'p Scenario>) {
+        let programs = of.filter_map(|s| s.program.as_deref());
         let follow = programs.flat_map(Program::exchanges).filter(|e| e.follows());
         let mut protocols: Vec<Option<Protocol>> = follow.map(|e| self.list[e.target].protocol).collect();
         protocols.sort_unstable();
