@@ -133,8 +133,19 @@ fn part(reader: &mut Reader<'_>, field: &Entry, out: &mut Phrase) -> Option<()> 
 
 fn file(reader: &mut Reader<'_>, entry: &Entry) -> Option<Bytes> {
     let name = reader.fixed(entry)?;
-    let path = reader.beside(entry.value.span).join(name);
     let span = entry.value.span;
+    let room = limits::MAX_BODY_BYTES.min(limits::MAX_ALL_BODY_BYTES - reader.file_bytes);
+    let (bytes, size) = contents(reader, name, span, room)?;
+    if size > room {
+        return too_large(reader, span, name, size);
+    }
+    reader.file_bytes += size;
+    Some(Bytes::from(bytes))
+}
+
+/// The bytes of a file beside the plan, and how many it has. Where those are more than `room`, it is not read to the end.
+pub(crate) fn contents(reader: &mut Reader<'_>, name: &str, span: Span, room: u64) -> Option<(Vec<u8>, u64)> {
+    let path = reader.beside(span).join(name);
     let meta = match std::fs::metadata(&path) {
         Ok(meta) if meta.is_file() => meta,
         Ok(_) => {
@@ -142,17 +153,14 @@ fn file(reader: &mut Reader<'_>, entry: &Entry) -> Option<Bytes> {
         }
         Err(error) => return unreadable(reader, span, name, &error),
     };
-    let room = limits::MAX_BODY_BYTES.min(limits::MAX_ALL_BODY_BYTES - reader.file_bytes);
-    if meta.len() > room {
-        return too_large(reader, span, name, meta.len());
+    let size = meta.len();
+    if size > room {
+        return Some((vec![], size));
     }
-    let mut bytes = Vec::with_capacity(meta.len() as usize);
+    let mut bytes = Vec::with_capacity(size as usize);
+    // It may have grown, and some say that they are empty until they are read.
     match std::fs::File::open(&path).and_then(|f| f.take(room + 1).read_to_end(&mut bytes)) {
-        Ok(_) if bytes.len() as u64 > room => too_large(reader, span, name, bytes.len() as u64),
-        Ok(_) => {
-            reader.file_bytes += bytes.len() as u64;
-            Some(Bytes::from(bytes))
-        }
+        Ok(read) => Some((bytes, read as u64)),
         Err(error) => unreadable(reader, span, name, &error),
     }
 }

@@ -1,6 +1,6 @@
 //! `check: json_schema`: a JSON Schema written in the plan, or in a file beside it.
 
-use super::body::{json, unreadable};
+use super::body::{contents, json};
 use crate::expr::text::is_template;
 use crate::limits;
 use crate::program::{Schema, Wrong};
@@ -8,7 +8,6 @@ use crate::reader::Reader;
 use crate::source::{Span, quote};
 use crate::tree::{Entry, Kind, Node};
 use serde_json::Value;
-use std::io::Read as _;
 
 pub(crate) fn read(reader: &mut Reader<'_>, entry: &Entry) -> Option<Schema> {
     match &entry.value.kind {
@@ -81,18 +80,9 @@ fn at(node: &Node, path: &[String]) -> Span {
 
 fn file(reader: &mut Reader<'_>, entry: &Entry) -> Option<Schema> {
     let name = reader.fixed(entry)?;
-    let path = reader.beside(entry.value.span).join(name);
     let span = entry.value.span;
-    let mut text = Vec::new();
-    if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
-        return reader.fail(span, format!("{} is not a file", quote(name)), "expected a regular file");
-    }
-    let read =
-        std::fs::File::open(&path).and_then(|f| f.take(limits::MAX_SCHEMA_BYTES + 1).read_to_end(&mut text));
-    if let Err(error) = read {
-        return unreadable(reader, span, name, &error);
-    }
-    if text.len() as u64 > limits::MAX_SCHEMA_BYTES {
+    let (text, size) = contents(reader, name, span, limits::MAX_SCHEMA_BYTES)?;
+    if size > limits::MAX_SCHEMA_BYTES {
         return too_large(reader, span);
     }
     let document: Value = match serde_json::from_slice(&text) {
