@@ -896,14 +896,6 @@ impl Load {
         }
     }
 
-    /// The same, to be changed.
-    pub fn schedule_mut(&mut self) -> Option<&mut Arrivals> {
-        match self {
-            Load::Open(arrivals) | Load::Handshakes(Handshakes { arrivals, .. }) => Some(arrivals),
-            Load::Closed | Load::Ramp { .. } => None,
-        }
-    }
-
     /// Whether iterations are those of scenarios.
     pub fn makes_requests(&self) -> bool {
         !matches!(self, Load::Handshakes(_))
