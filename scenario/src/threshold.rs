@@ -190,19 +190,9 @@ impl Parsed {
 
 /// Whether a figure exists for a single step.
 fn has_steps(metric: Metric) -> bool {
-    match metric {
-        Metric::Quantile(_, s) | Metric::Mean(s) | Metric::Min(s) | Metric::Max(s) => {
-            !matches!(s, SeriesName::Connect | SeriesName::Handshake | SeriesName::OpeningTime)
-        }
-        Metric::Count(name) => !matches!(
-            name,
-            CountName::Dropped
-                | CountName::Iterations
-                | CountName::HandshakesOpened
-                | CountName::HandshakesFailed
-        ),
-        Metric::ErrorRate | Metric::Rate | Metric::CheckFailureRate | Metric::CheckRate => true,
-    }
+    let of_run = matches!(metric, Metric::Count(CountName::Dropped | CountName::Iterations))
+        || matches!(metric.series(), Some(SeriesName::Connect | SeriesName::Handshake));
+    !of_run && !metric.of_handshakes()
 }
 
 /// Something between the brackets: `response_time` or `step=login-page`.
