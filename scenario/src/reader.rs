@@ -165,18 +165,21 @@ impl<'a> Reader<'a> {
     /// Text in which no template can be.
     pub fn fixed<'n>(&mut self, entry: &'n Entry) -> Option<&'n str> {
         let text = self.text(entry)?;
-        match text.find("{{") {
+        match self.template(&entry.value, text) {
             None => Some(text),
-            Some(start) => {
-                let end = text[start..].find("}}").map_or(text.len(), |at| start + at + 2);
-                let span = self.part(&entry.value, start, end);
-                self.fail(
-                    span,
-                    format!("{} cannot hold a template", quote(&entry.key)),
-                    "it is needed before the run begins",
-                )
-            }
+            Some(span) => self.fail(
+                span,
+                format!("{} cannot hold a template", quote(&entry.key)),
+                "it is needed before the run begins",
+            ),
         }
+    }
+
+    /// The place of the first template in the text of a node.
+    pub fn template(&self, node: &Node, text: &str) -> Option<Span> {
+        let start = text.find("{{")?;
+        let end = text[start..].find("}}").map_or(text.len(), |at| start + at + 2);
+        Some(self.part(node, start, end))
     }
 
     /// The map behind a key; its keys are checked against the place.

@@ -46,14 +46,11 @@ fn name(reader: &mut Reader<'_>, tag: &Entry) -> Option<()> {
 }
 
 fn value<'n>(reader: &mut Reader<'_>, tag: &'n Entry) -> Option<&'n str> {
-    if tag.value.is_null() || tag.value.as_text().is_none() {
+    let Some(text) = tag.value.as_text().filter(|_| !tag.value.is_null()) else {
         return reader.mismatch(tag, "text: a tag has one value");
-    }
-    let text = reader.text(tag)?;
+    };
     let span = tag.value.span;
-    if let Some(start) = text.find("{{") {
-        let end = text[start..].find("}}").map_or(text.len(), |at| start + at + 2);
-        let span = reader.part(&tag.value, start, end);
+    if let Some(span) = reader.template(&tag.value, text) {
         let message = format!("the tag {} cannot hold a template", quote(&tag.key));
         let label = "a value of its own for each request would make series without bound";
         return reader.fail(span, message, label);
