@@ -150,20 +150,22 @@ fn check_handshakes(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names
 
 /// Whether some step has the tags in it, and is what else it asks for.
 fn check_tags(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Names<'_>) {
+    let Some((first, last)) = parsed.tags_at.first().zip(parsed.tags_at.last()) else { return };
     let all = || names.scenarios.iter().flat_map(|s| s.steps.iter().map(move |step| (s, step)));
+    let tags: BTreeSet<&str> = all().flat_map(|(_, s)| s.tags.iter().map(|(name, _)| name)).collect();
+    let known = Vec::from_iter(tags);
     let before = reader.problems.count();
     for (name_at, value_at) in &parsed.tags_at {
         let text = node.as_text().unwrap_or_default();
         let (name, value) = (&text[name_at.clone()], &text[value_at.clone()]);
-        let tags: BTreeSet<&str> = all().flat_map(|(_, s)| s.tags.iter().map(|(name, _)| name)).collect();
         let span = reader.part(node, name_at.start, name_at.end);
-        if tags.is_empty() {
+        if known.is_empty() {
             let message = format!("there is no tag {}", quote(name));
             reader.problems.add(span, message, "no step of the plan has `tags`");
             continue;
         }
-        unknown(reader, span, "tag", name, &Vec::from_iter(tags.iter().copied()));
-        if tags.contains(name) {
+        unknown(reader, span, "tag", name, &known);
+        if known.contains(&name) {
             let values: BTreeSet<&str> = all().filter_map(|(_, s)| s.tags.get(name)).collect();
             let span = reader.part(node, value_at.start, value_at.end);
             if !values.contains(value) {
@@ -177,7 +179,6 @@ fn check_tags(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Nam
             }
         }
     }
-    let Some((first, last)) = parsed.tags_at.first().zip(parsed.tags_at.last()) else { return };
     let some = all().any(|(s, step)| parsed.threshold.speaks_of(&s.name, &step.name, &step.tags));
     if reader.problems.count() == before && !some {
         let span = reader.part(node, first.0.start, last.1.end);
@@ -199,14 +200,14 @@ fn check_check(reader: &mut Reader<'_>, node: &Node, parsed: &Parsed, names: &Na
             .flat_map(|(s, i, _)| s.check_names(i))
             .collect()
     };
-    let (all, spoken) = (checks(true), checks(false));
     let span = reader.part(node, at.start, at.end);
-    if spoken.iter().any(|name| threshold.counts(name)) {
+    if checks(false).iter().any(|name| threshold.counts(name)) {
         if threshold.phase.is_some() {
             check_tallies(reader, span, names);
         }
         return;
     }
+    let all = checks(true);
     if all.iter().any(|name| threshold.counts(name)) {
         let message = format!("no step of these has a check {}", quote(wanted));
         reader.problems.add(span, message, "other steps have one");
