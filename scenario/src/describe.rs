@@ -391,13 +391,9 @@ fn write_phase(out: &mut String, indent: &str, plan: &Plan, phase: &Phase) -> fm
     let load = match &phase.load {
         Load::Closed => format!("users: {}", phase.users),
         Load::Ramp { from, to } => format!("users: {from}..{to}"),
-        Load::Open(arrivals) => format!("{}, users_max: {}", schedule(arrivals), phase.users),
+        Load::Open(arrivals) => format!("{}, users_max: {}", schedule("rate", arrivals), phase.users),
         Load::Handshakes(Handshakes { arrivals, hold }) => {
-            format!(
-                "{}, hold: {}",
-                schedule(arrivals).replacen("rate", "handshakes", 1),
-                show_duration(*hold)
-            )
+            format!("{}, hold: {}", schedule("handshakes", arrivals), show_duration(*hold))
         }
     };
     write!(out, "{indent}- {{ name: {name}, {load}, {stop}, record: {}", phase.record)?;
@@ -448,12 +444,13 @@ fn backlog(arrivals: &Arrivals) -> String {
     format!("backlog: {{ time: {time}, number: {} }}", arrivals.backlog.number)
 }
 
-fn schedule(arrivals: &Arrivals) -> String {
+/// How many arrive, under the key that says so, and how.
+fn schedule(key: &str, arrivals: &Arrivals) -> String {
     let curve = match &arrivals.curve {
-        Curve::Constant(rate) => format!("rate: {}", show_rate(*rate)),
-        Curve::Ramp { from, to, .. } => format!("rate: {}..{}", show_rate(*from), show_rate(*to)),
+        Curve::Constant(rate) => format!("{key}: {}", show_rate(*rate)),
+        Curve::Ramp { from, to, .. } => format!("{key}: {}..{}", show_rate(*from), show_rate(*to)),
         Curve::Stairs { from, to, stairs, .. } => {
-            format!("rate: {}..{}, stairs: {stairs}", show_rate(*from), show_rate(*to))
+            format!("{key}: {}..{}, stairs: {stairs}", show_rate(*from), show_rate(*to))
         }
         Curve::Times { at, .. } => format!("replay: {} arrivals", at.len()),
     };
