@@ -225,10 +225,10 @@ pub(crate) fn connections(
     Width { width, multiplexed }: Width,
 ) -> Option<Connections> {
     // More users than are allowed are refused elsewhere.
-    let users = most_users(tracks, phases, |p| p.load.makes_requests());
-    let users = match !phases.is_empty() && phases.iter().all(|p| !p.load.makes_requests()) {
-        true => limits::DEFAULT_USERS_MAX,
-        false => users,
+    let users = match most_users(tracks, phases, |p| p.load.makes_requests()) {
+        // All phases are of handshakes.
+        0 if !phases.is_empty() => limits::DEFAULT_USERS_MAX,
+        users => users,
     };
     let users = NonZeroU32::new(users).unwrap_or(NonZeroU32::MIN);
     let width = NonZeroU32::new(width).unwrap_or(NonZeroU32::MIN);
