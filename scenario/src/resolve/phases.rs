@@ -37,8 +37,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
     });
     let of = |entry: &Entry| entry.value.entry("phases").is_some();
     let shared: Vec<usize> = (0..scenarios.len()).filter(|&i| !of(&scenarios[i])).collect();
+    let (_, handshakes_alone) = of_handshakes(plan);
     let entry = match plan.get("phases") {
-        Some(entry) if shared.is_empty() && !scenarios.is_empty() && !of_handshakes(plan).1 => {
+        Some(entry) if shared.is_empty() && !scenarios.is_empty() && !handshakes_alone => {
             let label = "every scenario has phases of its own";
             return reader.fail(entry.key_span, "no scenario goes through these phases", label);
         }
@@ -51,9 +52,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
         }
         entry => entry,
     };
-    if of_handshakes(plan).1
-        && let Some(&first) = shared.first()
-    {
+    if handshakes_alone && let Some(&first) = shared.first() {
         let message = format!("no phase runs the scenario {}", quote(&scenarios[first].key));
         reader.problems.add(
             scenarios[first].key_span,
@@ -82,7 +81,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, plan: &Fields<'_>, whole: Span) -> O
         let span = entry.map_or(whole, |e| e.key_span);
         return reader.fail(span, "no phase is recorded", "the result would be empty");
     }
-    let alone = shared.len() == scenarios.len() && tracks.len() < 2;
+    let alone = shared.len() == scenarios.len();
     Some(Course { phases, tracks: if alone { Vec::new() } else { tracks } })
 }
 
