@@ -15,11 +15,11 @@ pub(crate) struct Tagged<'r> {
     pub(crate) figures: Cow<'r, Figures>,
 }
 
-/// By name and value. How many there may be is bounded by the plan.
-pub(crate) fn by_tag(result: &RunResult) -> Vec<Tagged<'_>> {
+/// By name and value, of names that are wanted. How many there may be is bounded by the plan.
+pub(crate) fn by_tag(result: &RunResult, wanted: impl Fn(&str) -> bool) -> Vec<Tagged<'_>> {
     let mut all: BTreeMap<(&str, &str), Cow<'_, Figures>> = BTreeMap::new();
     for step in &result.steps {
-        for tag in step.tags.iter() {
+        for tag in step.tags.iter().filter(|(name, _)| wanted(name)) {
             all.entry(tag)
                 .and_modify(|figures| figures.to_mut().merge(&step.figures))
                 .or_insert(Cow::Borrowed(&step.figures));

@@ -75,7 +75,7 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("client_rates".into(), json!(result.client_rates));
     out.insert("phases".into(), result.phases.iter().map(phase).collect());
     out.insert("steps".into(), result.steps.iter().map(|s| step(s, result)).collect());
-    out.insert("tags".into(), tags::by_tag(result).iter().map(|t| tag(t, result)).collect());
+    out.insert("tags".into(), tags::by_tag(result, |_| true).iter().map(|t| tag(t, result)).collect());
     out.insert("thresholds".into(), context.outcomes.iter().map(threshold).collect());
     let search = context.plan.search.as_ref().zip(context.search);
     out.insert("search".into(), json!(search.map(|(search, searched)| search::object(search, searched))));

@@ -151,8 +151,7 @@ pub(super) fn steps(result: &RunResult, ink: Ink) -> String {
 /// Of each tag that tells requests apart.
 pub(super) fn tags(result: &RunResult, ink: Ink) -> String {
     let all = tags::of_all(result);
-    let mut apart = tags::by_tag(result);
-    apart.retain(|tag| all.get(tag.name).is_none());
+    let apart = tags::by_tag(result, |name| all.get(name).is_none());
     let mut table = selections("tag");
     for tag in apart.iter().take(MAX_SHOWN) {
         table.row(selection(format!("{}={}", tag.name, tag.value), &tag.figures, result.elapsed));
