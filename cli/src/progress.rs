@@ -37,8 +37,7 @@ impl Progress {
         let line = self.line(snapshot);
         output::stderr(&format!("\r\x1b[2K{line}"));
         self.shown = true;
-        let ended = if self.handshakes { snapshot.connections.opened } else { snapshot.books.succeeded };
-        self.last = (snapshot.elapsed, ended);
+        self.last = (snapshot.elapsed, self.ended(snapshot).0);
     }
 
     /// Makes room for other text.
@@ -49,17 +48,24 @@ impl Progress {
         }
     }
 
+    /// What has ended so far: well, as failed, and all of it. Connections where no phase makes requests.
+    fn ended(&self, snapshot: &Snapshot) -> (u64, u64, u64) {
+        let (b, c) = (&snapshot.books, &snapshot.connections);
+        match self.handshakes {
+            true => (c.opened, c.failed, c.attempted),
+            false => (b.succeeded, b.failed, b.ended()),
+        }
+    }
+
     fn line(&self, snapshot: &Snapshot) -> String {
         let (then, before) = self.last;
         let interval = snapshot.elapsed.saturating_sub(then).as_secs_f64();
-        let (ended, failed) = match self.handshakes {
-            false => (snapshot.books.succeeded.saturating_sub(before), snapshot.books.failed),
-            true => (snapshot.connections.opened.saturating_sub(before), snapshot.connections.failed),
-        };
+        let (well, failed, _) = self.ended(snapshot);
+        let ended = well.saturating_sub(before);
         let per_second = if interval > 0.0 { ended as f64 / interval } else { 0.0 };
         let s = snapshot.response_time();
         let times = if self.handshakes {
-            format!("{} opened", snapshot.connections.opened)
+            format!("{well} opened")
         } else if s.count() == 0 {
             "no responses".to_owned()
         } else {
@@ -91,10 +97,7 @@ impl Progress {
                 format!("{} {:.0}/{} s", phase.name, since.as_secs_f64(), all.as_secs_f64())
             }
             (Stop::Iterations(n), _) if self.phases.len() == 1 => {
-                let ended = match self.handshakes {
-                    true => snapshot.connections.attempted,
-                    false => snapshot.books.ended(),
-                };
+                let (_, _, ended) = self.ended(snapshot);
                 let done = ended * 100 / n.get().max(1);
                 format!("{} {:.0} s, {}%", phase.name, snapshot.elapsed.as_secs_f64(), done.min(100))
             }
