@@ -2,7 +2,6 @@
 
 use crate::StartError;
 use crate::core::{CoreResult, ScriptFigures, Setup};
-use crate::limits;
 use crate::run::{CALLED_OFF, Outcome};
 use crate::spans::covered;
 use crate::stats::recorder::per_second;
@@ -127,10 +126,10 @@ fn script(
             .collect(),
     };
     let known = plan.script.checks.len() + plain.len();
-    let mut figures: Vec<CheckFigures> = plan.checks().take(known).map(named).collect();
-    for row in rows {
-        figures.iter_mut().zip(row).for_each(|(figures, tally)| add(figures, tally));
-    }
+    let mut tallies = Vec::with_capacity(known);
+    rows.iter().for_each(|row| ScriptFigures::add_tallies(&mut tallies, row));
+    tallies.resize(known, CheckTally::default());
+    let mut figures: Vec<CheckFigures> = plan.checks().zip(tallies).map(named).collect();
     for (figures, at) in figures.iter_mut().skip(plan.script.checks.len()).zip(plain) {
         let Passed { passed, failed } = of_step(&steps[at].figures);
         (figures.passed, figures.failed) = (passed, failed);
@@ -139,17 +138,11 @@ fn script(
     ScriptResult { checks: figures, by_phase, iterations_failed: all.failed, reasons: all.reasons }
 }
 
-/// A check that nothing was counted of.
-fn named(check: NamedCheck) -> CheckFigures {
+/// A check, and what was counted of it.
+fn named((check, tally): (NamedCheck, CheckTally)) -> CheckFigures {
     let NamedCheck { scenario, step, tags, name } = check;
-    CheckFigures { scenario, step, tags, name, ..CheckFigures::default() }
-}
-
-fn add(figures: &mut CheckFigures, tally: &CheckTally) {
-    figures.passed += tally.passed;
-    figures.failed += tally.failed;
-    let room = limits::CHECK_SAMPLES.saturating_sub(figures.samples.len());
-    figures.samples.extend(tally.samples.iter().take(room).cloned());
+    let CheckTally { passed, failed, samples } = tally;
+    CheckFigures { scenario, step, tags, name, passed, failed, samples }
 }
 
 /// The first cause, and what to look at.

@@ -321,8 +321,13 @@ impl ScriptFigures {
     pub(crate) fn merge(&mut self, other: &ScriptFigures) {
         self.failed += other.failed;
         other.reasons.iter().for_each(|(reason, n)| note_reason(&mut self.reasons, reason.clone(), *n));
-        self.checks.resize(self.checks.len().max(other.checks.len()), CheckTally::default());
-        for (mine, theirs) in self.checks.iter_mut().zip(&other.checks) {
+        ScriptFigures::add_tallies(&mut self.checks, &other.checks);
+    }
+
+    /// Adds tallies of the same checks.
+    pub(crate) fn add_tallies(to: &mut Vec<CheckTally>, others: &[CheckTally]) {
+        to.resize(to.len().max(others.len()), CheckTally::default());
+        for (mine, theirs) in to.iter_mut().zip(others) {
             mine.passed += theirs.passed;
             mine.failed += theirs.failed;
             let room = limits::CHECK_SAMPLES.saturating_sub(mine.samples.len());
