@@ -782,7 +782,11 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
 
     /// A run that counts would never end where the server is gone for good.
     fn server_gone(&self, now: Time) -> bool {
-        let counting = self.tracks.iter().any(|t| t.stage == Stage::Running && t.phase.ends == Time::NEVER);
+        // Whose part is done and who waits for the other cores tries no more, and so does not know.
+        let counting = (0..self.tracks.len()).any(|t| {
+            let track = &self.tracks[t];
+            track.stage == Stage::Running && track.phase.ends == Time::NEVER && !self.phase_over(t, now)
+        });
         counting && self.down_since.is_some_and(|since| now.since(since) > limits::GIVE_UP)
     }
 

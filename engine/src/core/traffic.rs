@@ -358,7 +358,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.setup.targets[usize::from(link.target)].ways.take(link.next_way.wrapping_sub(1))
     }
 
-    /// An attempt to open a link failed: whoever waited for it fails, and the link tries again later.
+    /// An attempt to open a link failed: whoever waited for it fails, and the link tries again later
+    /// while anybody may ask for it.
     pub(super) fn open_failed(&mut self, index: u32, error: Error, detail: String, now: Time) {
         self.count_failed(index);
         note_connection_error(&mut self.recorder.connections, error, detail);
@@ -370,15 +371,19 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if self.is_apart(index) {
             return; // nobody waits for it but the arrival, which has had its try
         }
-        if self.open == 0 && self.down_since.is_none() {
-            self.down_since = Some(now);
-        }
         let cause = Error {
             detail: if error.kind == Kind::Tls { error.detail } else { NO_CONNECTION.detail },
             ..error
         };
         self.fail_waiting(index, cause, now);
-        self.start_link(index, now);
+        // Also where no iteration is to begin any more: those that go on may ask for it, and whether the server is there is
+        // known to who tries.
+        if self.is_waited_for(index) || self.is_in_use(index) {
+            if self.open == 0 && self.down_since.is_none() {
+                self.down_since = Some(now);
+            }
+            self.start_link(index, now);
+        }
     }
 
     /// An attempt to open a link came to nothing.
@@ -837,9 +842,18 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Whether a link that went down has work to come. Where not, it stays down until a user asks for it.
     fn is_wanted(&self, index: u32) -> bool {
+        self.is_waited_for(index) || (self.tracks.iter().any(Track::has_work) && self.is_in_use(index))
+    }
+
+    /// Whether somebody waits for room on a link: on this one, or on any of its target.
+    fn is_waited_for(&self, index: u32) -> bool {
         let link = &self.links[index as usize];
-        let waiting = !self.queues.waiting[usize::from(link.target)].is_empty() || link.waiting > 0;
-        waiting || (self.tracks.iter().any(Track::has_work) && !self.is_done(index % self.share.links))
+        link.waiting > 0 || !self.queues.waiting[usize::from(link.target)].is_empty()
+    }
+
+    /// Whether a link is there for users who go on, and not only for one who is led to its target.
+    fn is_in_use(&self, index: u32) -> bool {
+        !self.is_lazy(&self.links[index as usize]) && !self.is_done(index % self.share.links)
     }
 
     /// Closed for being idle: opened again only when a user wants it.
@@ -849,7 +863,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.reset(index, now, now, Farewell::Finish);
     }
 
-    /// Closed because it took no requests: whoever waited for it fails, and it is opened again.
+    /// Closed because it took no requests: whoever waited for it fails, and it is opened again where there is work.
     fn closed_stuck(&mut self, index: u32, limit: Duration, now: Time) {
         self.with_http(index, now, |http, notes| http.close(now, notes));
         let connections = &mut self.recorder.connections;
@@ -861,7 +875,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.reset(index, now, now, Farewell::Finish);
         if !self.is_apart(index) {
             self.fail_waiting(index, STUCK, now);
-            self.start_link(index, now);
+            if self.is_wanted(index) {
+                self.start_link(index, now);
+            }
         }
     }
 
@@ -877,10 +893,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.say_goodbye(index, true, now);
         self.open -= 1;
         self.reset(index, now, now, Farewell::Finish);
-        let link = &self.links[index as usize];
-        let target = usize::from(link.target);
-        let wanted = if self.pooling() { !self.queues.waiting[target].is_empty() } else { link.waiting > 0 };
-        if wanted {
+        if self.is_waited_for(index) {
             self.start_link(index, now);
         }
     }
