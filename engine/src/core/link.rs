@@ -68,6 +68,8 @@ pub(super) struct Link {
     pub(super) stirred: Time,
     /// Its earliest entry among the timers.
     pub(super) timer_at: Time,
+    /// Its QUIC handshake is under way.
+    pub(super) shaking: bool,
     /// Attempts to open it that failed in a row.
     pub(super) failures: u32,
     /// Which way to the target comes next.
@@ -115,6 +117,7 @@ impl Link {
             since: Time::ZERO,
             stirred: Time::ZERO,
             timer_at: Time::NEVER,
+            shaking: false,
             failures: 0,
             next_way: first_way,
             budget: u64::MAX,

@@ -363,6 +363,8 @@ pub(crate) struct Core<'a, D, C> {
     told: Vec<Told>,
     /// Links in state `Open`.
     open: u32,
+    /// QUIC handshakes under way: links that are `shaking`.
+    shaking: u64,
     stopping: bool,
     /// It waits for the other cores, whose news comes by no completion.
     meeting: bool,
@@ -446,6 +448,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             pieces: Pieces::default(),
             told: Vec::new(),
             open: 0,
+            shaking: 0,
             stopping: false,
             meeting: false,
             down_since: None,

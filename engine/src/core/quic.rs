@@ -76,7 +76,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let name = target.tls.as_ref().map(|t| t.name.to_str()).unwrap_or_default();
         let remote = peer.socket_addr().expect("UDP goes to an address");
         let setup = quic.of(opening);
-        let patient = quic.patience(setup, self.recorder.connections.under_way().saturating_sub(1));
+        let patient = quic.patience(setup, self.shaking);
+        link.shaking = true;
+        self.shaking += 1;
         let setup = patient.as_ref().unwrap_or(setup);
         let logged;
         let setup = match &self.setup.options.qlog {
@@ -184,6 +186,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 self.greet(index, now);
             }
         }
+    }
+
+    /// The QUIC handshake of a link is over, or comes to nothing.
+    pub(super) fn handshake_over(&mut self, index: u32) {
+        let shaking = std::mem::take(&mut self.links[index as usize].shaking);
+        self.shaking -= u64::from(shaking);
     }
 
     /// Why a handshake came to nothing, for people.

@@ -250,6 +250,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// A link's handshakes are over: it counts as opened.
     pub(super) fn established(&mut self, index: u32, now: Time) {
+        self.handshake_over(index);
         let link = &mut self.links[index as usize];
         (link.tidings.early, link.failures) = (false, 0);
         let Some(http) = &link.http else { return };
@@ -912,6 +913,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Forgets the socket and everything above it.
     pub(super) fn reset(&mut self, index: u32, now: Time, reopen_at: Time, farewell: Farewell) {
+        self.handshake_over(index);
         self.harvest(index);
         self.harvest_path(index);
         if let Some(code) = self.links[index as usize].harvested.goaway_code {

@@ -283,13 +283,6 @@ pub struct ConnectionFigures {
     pub errors: Vec<ErrorCount>,
 }
 
-impl ConnectionFigures {
-    /// Attempts that have neither failed nor come to an open connection.
-    pub(crate) fn under_way(&self) -> u64 {
-        self.attempted.saturating_sub(self.opened + self.failed)
-    }
-}
-
 /// What TLS agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFacts {
