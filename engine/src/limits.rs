@@ -35,9 +35,6 @@ pub const TICKETS: usize = 4096;
 /// How long a connection that was opened for its handshake alone waits for a ticket, which is sent behind the handshake.
 pub const TICKET_WAIT: Duration = Duration::from_millis(50);
 
-/// When it is looked again whether a small send has reached the kernel, which is a matter of one turn.
-pub const SEND_WAIT: Duration = Duration::from_micros(50);
-
 /// Bytes of a proxy's answer to CONNECT: a status line and some fields.
 pub const PROXY_HEAD: usize = 16 * 1024;
 

@@ -67,9 +67,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.arm_link(index, until);
             return false;
         }
-        // The last word of a handshake is being sent: what follows would not find its way.
+        // The last word of a handshake is being sent: what follows would not find its way. When it was sent, this is asked again.
         if self.links[index as usize].sending {
-            self.arm_link(index, now.after(limits::SEND_WAIT));
             return false;
         }
         self.leave(index, now);

@@ -809,6 +809,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if more {
             self.touch(index);
         }
+        if self.is_apart(index) {
+            self.close_if_spent(index, now);
+        }
     }
 
     // ---- closing ----
