@@ -137,10 +137,10 @@ impl Link {
         }
     }
 
-    /// Open, and nothing that we do or wait for will make room on it.
+    /// Open and to take requests, and nothing that we do or wait for will make room on it.
     pub(super) fn is_stuck(&self) -> bool {
         let idle = |http: &Http| http.in_flight() == 0 && http.capacity() == 0;
-        self.state == LinkState::Open && self.http.as_ref().is_some_and(idle)
+        self.state == LinkState::Open && self.budget > 0 && self.http.as_ref().is_some_and(idle)
     }
 
     /// Down, or open with nothing in flight.

@@ -877,11 +877,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.say_goodbye(index, true, now);
         self.open -= 1;
         self.reset(index, now, now, Farewell::Finish);
-        if !self.is_apart(index) {
-            self.fail_waiting(index, STUCK, now);
-            if self.is_wanted(index) {
-                self.start_link(index, now);
-            }
+        self.fail_waiting(index, STUCK, now);
+        if self.is_wanted(index) {
+            self.start_link(index, now);
         }
     }
 
