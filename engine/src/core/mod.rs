@@ -363,6 +363,8 @@ pub(crate) struct Core<'a, D, C> {
     told: Vec<Told>,
     /// Links in state `Open`.
     open: u32,
+    /// Those of the pool, by target.
+    up: Vec<u32>,
     /// QUIC handshakes under way: links that are `shaking`.
     shaking: u64,
     stopping: bool,
@@ -448,6 +450,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             pieces: Pieces::default(),
             told: Vec::new(),
             open: 0,
+            up: vec![0; targets],
             shaking: 0,
             stopping: false,
             meeting: false,

@@ -82,7 +82,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// A user wants any link of a target: one that was closed while idle is opened again.
     pub(super) fn want_any_link(&mut self, target: u16, now: Time) {
-        if self.open as usize == self.links.len() {
+        if self.up[usize::from(target)] == self.share.links {
             return;
         }
         let mut range = self.links_of(target);
@@ -234,7 +234,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if !link.tidings.early {
             self.established(index, now);
         }
+        let target = usize::from(self.links[index as usize].target);
         self.open += 1;
+        self.up[target] += u32::from(index < self.pool);
         self.down_since = None;
         self.arm_idle(index, now);
         self.overdue(index, now);
@@ -837,7 +839,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             (true, false) => Farewell::Await,
             (true, true) => Farewell::Finish,
         };
-        self.open -= 1;
         self.reset(index, now, now.after(pause), farewell);
         if !self.is_apart(index) && self.is_wanted(index) {
             self.start_link(index, now);
@@ -863,7 +864,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Closed for being idle: opened again only when a user wants it.
     fn closed_idle(&mut self, index: u32, now: Time) {
         self.say_goodbye(index, true, now);
-        self.open -= 1;
         self.reset(index, now, now, Farewell::Finish);
     }
 
@@ -875,7 +875,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let detail = format!("the server allowed no request on a connection for {limit:?}");
         note_connection_error(connections, STUCK, detail);
         self.say_goodbye(index, true, now);
-        self.open -= 1;
         self.reset(index, now, now, Farewell::Finish);
         self.fail_waiting(index, STUCK, now);
         if self.is_wanted(index) {
@@ -893,7 +892,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         note_connection_error(&mut self.recorder.connections, error, format!("{} ({limit:?})", error.detail));
         self.say_goodbye(index, true, now);
-        self.open -= 1;
         self.reset(index, now, now, Farewell::Finish);
         if self.is_waited_for(index) {
             self.start_link(index, now);
@@ -915,6 +913,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Forgets the socket and everything above it.
     pub(super) fn reset(&mut self, index: u32, now: Time, reopen_at: Time, farewell: Farewell) {
         self.handshake_over(index);
+        let link = &self.links[index as usize];
+        if link.state == LinkState::Open {
+            let target = usize::from(link.target);
+            self.open -= 1;
+            self.up[target] -= u32::from(index < self.pool);
+        }
         self.harvest(index);
         self.harvest_path(index);
         if let Some(code) = self.links[index as usize].harvested.goaway_code {
