@@ -114,6 +114,12 @@ impl PhaseRun {
     pub(super) fn before(index: usize, now: Time) -> PhaseRun {
         PhaseRun { index, began: now, ends: Time::NEVER, budget: 0, per_user: 0, active: 0, ramp: None }
     }
+
+    /// Whether a user that has begun so many iterations may begin one more, over a connection with this quota.
+    #[inline]
+    fn allows(&self, iterations: u32, quota: u64) -> bool {
+        self.budget > 0 && u64::from(iterations) < self.per_user && quota > 0
+    }
 }
 
 /// A number of users that moves evenly from one to another.
@@ -366,7 +372,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if self.stopping || track.stage.is_closing() || index >= phase.active {
             return;
         }
-        if phase.budget == 0 || u64::from(user.iterations) >= phase.per_user || *quota == 0 {
+        if !phase.allows(user.iterations, *quota) {
             return self.leave_if_done(index % self.share.links, now);
         }
         *quota -= u64::from(*quota != u64::MAX);
@@ -380,12 +386,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let track = &self.tracks[self.track_of(index)];
         let (user, phase) = (&self.users[index as usize], &track.phase);
         let counts = phase.ends == Time::NEVER && track.arrivals.is_none();
-        let used_up = phase.budget == 0
-            || u64::from(user.iterations) >= phase.per_user
-            || self.links[(index % self.share.links) as usize].quota == 0;
+        let quota = self.links[(index % self.share.links) as usize].quota;
+        let allowed = phase.allows(user.iterations, quota);
         match track.stage {
             Stage::Before(_) => true,
-            Stage::Running => !counts || !used_up || phase.index + 1 < track.phases.end,
+            Stage::Running => !counts || allowed || phase.index + 1 < track.phases.end,
             Stage::Ending(_) => phase.index + 1 < track.phases.end,
             Stage::Over => false,
         }
