@@ -256,7 +256,7 @@ fn h3_config(plan: &Plan, ways: &Ways) -> proto_h3::Config {
         },
         initial_rtt: h3.initial_rtt.unwrap_or(if near { NEAR_RTT } else { defaults.initial_rtt }),
         max_udp_payload,
-        known_udp_payload: known.min(max_udp_payload),
+        known_udp_payload: known,
         segments: if h3.segmentation { defaults.segments } else { 1 },
         ..defaults
     }
@@ -291,9 +291,8 @@ fn budget(
     let ports = budget::ports(&demands(plan, targets), churn, machine_ports(plan)).map_err(StartError)?;
     ports.warnings.into_iter().for_each(|text| observe(Event::Warning(text)));
     let cores = cores as u64;
-    let pool = if plan.makes_requests() { u64::from(plan.connections.max.get()) } else { 0 };
     let needs = budget::Needs {
-        connections: pool * reached(plan, targets).count() as u64 + u64::from(plan.handshakes()),
+        connections: reached(plan, targets).map(|(at, _)| connections_to(plan, at)).sum(),
         cores,
         lingering: (limits::LINGERING_MAX as u64 * cores).min(ports.room),
     };
@@ -325,14 +324,19 @@ fn reached<'t>(plan: &Plan, targets: &'t [TargetSetup]) -> impl Iterator<Item = 
     targets.iter().enumerate().filter(move |(at, t)| follows || !t.lazy || (handshakes && *at == 0))
 }
 
+/// Connections to one of the targets that are reached: handshakes go to the first.
+fn connections_to(plan: &Plan, at: usize) -> u64 {
+    let pool = if plan.makes_requests() { plan.connections.max.get() } else { 0 };
+    let handshakes = if at == 0 { plan.handshakes() } else { 0 };
+    u64::from(pool) + u64::from(handshakes)
+}
+
 /// What each remote address and port is asked for. Targets may share one; ports of UDP are not those of TCP.
 fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
     let mut demands: Vec<((SocketAddr, bool), Demand)> = Vec::new();
-    let pool = if plan.makes_requests() { plan.connections.max.get() } else { 0 };
     for (at, target) in reached(plan, targets) {
         let ways = &target.ways;
-        let all = u64::from(pool) + if at == 0 { u64::from(plan.handshakes()) } else { 0 };
-        let connections = all.div_ceil(ways.peers.len() as u64);
+        let connections = connections_to(plan, at).div_ceil(ways.peers.len() as u64);
         for address in ways.peers.iter().filter_map(|p| p.socket_addr()) {
             let place = (address, target.quic.is_some());
             match demands.iter_mut().find(|(p, _)| *p == place) {
@@ -354,10 +358,11 @@ fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
 
 /// Whether connections come and go while the run goes on, and who closes them. `addresses`: of the target with the fewest.
 fn churn(plan: &Plan, addresses: u64) -> Option<Churn> {
-    let handshakes = plan.phases.iter().filter(|p| !p.load.makes_requests());
-    let rates: Vec<f64> =
-        handshakes.filter_map(|p| p.load.schedule()).filter_map(|a| peak(&a.curve)).collect();
-    if let Some(rate) = rates.into_iter().reduce(f64::max) {
+    let handshakes = together(plan, |load| match load {
+        Load::Handshakes(handshakes) => Some(peak(&handshakes.arrivals.curve).unwrap_or(0.0)),
+        Load::Closed | Load::Ramp { .. } | Load::Open(_) => Some(0.0),
+    });
+    if let Some(rate) = handshakes.filter(|rate| *rate > 0.0) {
         return Some(Churn { closed_from_here: true, total: None, rate: Some(rate / addresses as f64) });
     }
     let per_connection = plan.connections.requests_per_connection?.get();
@@ -375,22 +380,26 @@ fn churn(plan: &Plan, addresses: u64) -> Option<Churn> {
         Stop::IterationsPerUser(n) => n.get().checked_mul(u64::from(phase.users.get())),
     });
     let total = iterations.sum::<Option<u64>>();
-    // The fastest phase; unknown where one of them goes as fast as it can.
-    let peaks = plan.phases.iter().map(|phase| match &phase.load {
+    // Unknown where a phase goes as fast as it can.
+    let rate = together(plan, |load| match load {
         Load::Open(arrivals) => peak(&arrivals.curve),
         Load::Closed | Load::Ramp { .. } | Load::Handshakes(_) => None,
-    });
-    let peaks = peaks.collect::<Option<Vec<f64>>>();
-    // Of each track, and together, since they run at a time.
-    let rate = peaks.map(|all| {
-        let of = |t: &Track| all[t.phases.clone()].iter().copied().fold(0.0, f64::max);
-        plan.all_tracks().iter().map(of).sum::<f64>()
     });
     Some(Churn {
         closed_from_here: !by_server,
         total: total.map(|n| n.saturating_mul(steps).div_ceil(per_connection).div_ceil(addresses)),
         rate: rate.map(|r| r * steps as f64 / per_connection as f64 / addresses as f64),
     })
+}
+
+/// The rate of the fastest phase of each track, and of all tracks together, since they run at a time. `None`: it is not known of
+/// some phase.
+fn together(plan: &Plan, rate: impl Fn(&Load) -> Option<f64>) -> Option<f64> {
+    let of = |t: &Track| {
+        let rates = plan.phases[t.phases.clone()].iter().map(|phase| rate(&phase.load));
+        rates.into_iter().try_fold(0.0, |most, rate| Some(f64::max(most, rate?)))
+    };
+    plan.all_tracks().iter().map(of).sum()
 }
 
 /// The highest rate of a schedule; `None`: it is a list of times.
@@ -564,6 +573,20 @@ mod tests {
         let churn = of(lines, "rate: 100/s..300/s, for: 10s, users_max: 9").unwrap();
         assert_eq!((churn.total, churn.rate), (None, Some(150.0)));
         assert_eq!(of(lines, "users: 4, for: 10s").unwrap().rate, None);
+        let phases = "users: 4, for: 10s }, { handshakes: 100/s..300/s, for: 10s";
+        let churn = of("target: http://a", phases).unwrap();
+        assert_eq!((churn.closed_from_here, churn.total, churn.rate), (true, None, Some(300.0)));
+    }
+
+    #[test]
+    fn tracks_run_at_a_time_and_phases_do_not() {
+        let text = "version: 1\ntarget: http://a\nscenarios:\n  s: { steps: [ get: /a ], phases: [ { rate: 5/s, for: 1s }, { rate: 9/s, for: 1s } ] }\n  \
+                    t: { steps: [ get: /b ], phases: [ { rate: 30/s..20/s, for: 1s } ] }\n";
+        let plan = scenario::parse(text, "plan", std::path::Path::new(""), &scenario::Overrides::default());
+        let plan = plan.unwrap_or_else(|e| panic!("{e}"));
+        let rate = |load: &Load| load.schedule().and_then(|a| peak(&a.curve));
+        assert_eq!(together(&plan, rate), Some(39.0));
+        assert_eq!(together(&plan, |load| rate(load).filter(|rate| *rate > 5.0)), None);
     }
 
     #[test]
