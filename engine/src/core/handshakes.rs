@@ -24,6 +24,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         link >= self.pool
     }
 
+    /// How many requests a connection of a link takes.
+    pub(super) fn budget_of(&self, link: u32) -> u64 {
+        if self.is_apart(link) { 0 } else { self.setup.requests_per_connection() }
+    }
+
     /// An arrival opens a connection.
     pub(super) fn begin_handshake(&mut self, index: u32, due: Time, now: Time) {
         let t = self.track_of(index);
@@ -50,8 +55,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// An open link of a phase of handshakes may have come on: it counts when its handshakes are over, all of them, and is closed
     /// when it has been kept for its time. True: it was closed.
     pub(super) fn greet(&mut self, index: u32, now: Time) -> bool {
-        let link = &mut self.links[index as usize];
-        link.budget = 0;
+        let link = &self.links[index as usize];
         if link.tidings.early {
             return false; // its handshake goes on, and has its own limit
         }

@@ -224,13 +224,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// A link's HTTP connection can take requests.
     pub(super) fn installed(&mut self, index: u32, now: Time) {
+        let budget = self.budget_of(index);
         let link = &mut self.links[index as usize];
         let Some(http) = &link.http else { return };
         link.tidings.protocol = http.name(link.tls.is_some());
         link.tidings.early = matches!(http, Http::H3(c) if c.is_handshaking());
         (link.state, link.since, link.stirred) = (LinkState::Open, now, now);
-        (link.low_water, link.harvested) = (1, ConnStats::default());
-        link.budget = self.setup.requests_per_connection();
+        (link.low_water, link.harvested, link.budget) = (1, ConnStats::default(), budget);
         if !link.tidings.early {
             self.established(index, now);
         }
@@ -253,6 +253,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// A link's handshakes are over: it counts as opened.
     pub(super) fn established(&mut self, index: u32, now: Time) {
         self.handshake_over(index);
+        let budget = self.budget_of(index);
         let link = &mut self.links[index as usize];
         (link.tidings.early, link.failures) = (false, 0);
         let Some(http) = &link.http else { return };
@@ -262,7 +263,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             let early = quic.early_data_accepted();
             if early == Some(false) {
                 // What was sent early does not count as sent on it: it is to be sent again.
-                link.budget = self.setup.requests_per_connection();
+                link.budget = budget;
             }
             self.shaken_hands(resumed, now.nanos_since(opened_at));
             self.recorder.connections.early_accepted += u64::from(early == Some(true));
