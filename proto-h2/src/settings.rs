@@ -36,7 +36,7 @@ impl Default for Config {
             max_frame_size: MIN_FRAME_SIZE,
             header_table_size: hpack::DEFAULT_TABLE_SIZE as u32,
             encoder_header_table_size: hpack::DEFAULT_TABLE_SIZE as u32,
-            window_update_step: 512 * 1024,
+            window_update_step: u32::MAX,
             continue_timeout: Duration::from_secs(1),
         }
     }
