@@ -100,6 +100,9 @@ pub struct ServeArgs {
     /// Let requests above the limit wait for their turn instead
     #[arg(long, requires = "limit")]
     pub limit_delay: bool,
+    /// Field alt-svc of responses over TLS, with PORT for the port of HTTP/3; empty: none [default: h3=":PORT"]
+    #[arg(long, value_name = "VALUE")]
+    pub alt_svc: Option<String>,
     /// Print the server's counters as one line of JSON when it ends
     #[arg(long)]
     pub stats: bool,

@@ -17,6 +17,7 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Failure> {
         threads,
         cpus: args.cpus.as_ref().map_or(Vec::new(), |list| list.0.clone()),
         cert: args.cert.clone(),
+        alt_svc: args.alt_svc.clone(),
         limit: args.limit.map(|rate| origin::Limit::of(rate, args.limit_delay)),
     };
     let origin = origin::start(config).map_err(|e| Failure::new(advice(&e)))?;
@@ -42,6 +43,7 @@ fn advice(error: &origin::StartError) -> String {
         origin::StartError::Listen { .. } | origin::StartError::ListenQuic { .. } => {
             format!("{error}: choose another address with --clear ADDR and --tls ADDR (port 0: any free one)")
         }
+        origin::StartError::AltSvc => format!("{error}: choose another value with --alt-svc"),
         other => other.to_string(),
     }
 }

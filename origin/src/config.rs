@@ -23,6 +23,8 @@ pub struct Config {
     pub cert: Option<PathBuf>,
     /// Requests a second that the whole site answers, except for its counters.
     pub limit: Option<Limit>,
+    /// The field `alt-svc` of responses over TLS, with `PORT` for the port of HTTP/3. `None`: `h3=":PORT"`; empty: no field.
+    pub alt_svc: Option<String>,
 }
 
 impl Default for Config {
@@ -35,6 +37,7 @@ impl Default for Config {
             cpus: Vec::new(),
             cert: None,
             limit: None,
+            alt_svc: None,
         }
     }
 }

@@ -28,6 +28,8 @@ pub enum StartError {
     },
     /// The certificate could not be made, read or used.
     Certificate(CertError),
+    /// The field `alt-svc` holds what no field may.
+    AltSvc,
     /// A thread could not be pinned.
     Pin {
         /// The CPU as asked for.
@@ -83,6 +85,7 @@ impl fmt::Display for StartError {
                 write!(f, "cannot listen on {addr} over UDP, for HTTP/3: {source}")
             }
             Self::Certificate(error) => error.fmt(f),
+            Self::AltSvc => write!(f, "the field alt-svc cannot hold what it was given"),
             Self::Pin { cpu, source } => write!(f, "cannot pin a thread to CPU {cpu}: {source}"),
             Self::Thread(source) => write!(f, "cannot start a server thread: {source}"),
         }
@@ -116,7 +119,7 @@ impl fmt::Display for CertError {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::NoListener => None,
+            Self::NoListener | Self::AltSvc => None,
             Self::Listen { source, .. }
             | Self::ListenQuic { source, .. }
             | Self::Pin { source, .. }

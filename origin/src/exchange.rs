@@ -33,14 +33,16 @@ impl Exchange {
         };
         link.worker.counters.add(spoken, counted.into());
         let path = counted.then(|| link.worker.counters.request(path));
-        let advertise = link.tls && request.version() < Version::HTTP_3;
+        let advertise =
+            link.tls && request.version() < Version::HTTP_3 && !link.worker.shared.alt_svc.is_empty();
         Self { link: link.clone(), path, head: request.method() == Method::HEAD, advertise }
     }
 
     /// Counts the response, and has its body counted.
     pub(crate) fn end(self, mut response: Response<Body>) -> Response<Body> {
         if self.advertise {
-            response.headers_mut().insert(ALT_SVC, self.link.worker.shared.alt_svc.clone());
+            let field = response.headers_mut().entry(ALT_SVC);
+            field.or_insert_with(|| self.link.worker.shared.alt_svc.clone());
         }
         let Some(path) = self.path else { return response };
         let status = response.status();

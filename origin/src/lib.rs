@@ -14,6 +14,7 @@
 //! - `/redirect/N`: N redirects, each setting a cookie.
 //! - `/fault/...`: connections that break, responses that stop or drip.
 //! - `/limited?rate=N`: a page that answers so many requests a second ([`Config::limit`] limits all of them).
+//! - `/alt-svc/clear`: a response that takes back where HTTP/3 is, which others over TLS say ([`Config::alt_svc`]).
 //! - `/stats`, `/stats/reset`: exact counts.
 //!
 //! It is not a general web server: it serves no files, logs nothing and has no settings beyond [`Config`].

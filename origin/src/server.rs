@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
+use http::HeaderValue;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
@@ -44,6 +45,10 @@ pub fn start(config: Config) -> Result<Origin, StartError> {
     let tls = secure.as_ref().map(|secure| secure.addr);
     let ca_pem = secure.as_mut().map(|secure| std::mem::take(&mut secure.ca_pem)).unwrap_or_default();
     let resumed = secure.as_ref().map(|secure| secure.resumed.clone()).unwrap_or_default();
+    let alt_svc = match tls {
+        Some(addr) => alt_svc(config.alt_svc.as_deref(), addr.port())?,
+        None => HeaderValue::from_static(""),
+    };
     // Made now, not by the first request that needs it.
     std::sync::LazyLock::force(&pattern::NOISE);
 
@@ -51,7 +56,7 @@ pub fn start(config: Config) -> Result<Origin, StartError> {
         clear,
         tls,
         ca_pem,
-        shared: Arc::new(Shared::new(threads, tls.map(|addr| addr.port()), resumed, config.limit)),
+        shared: Arc::new(Shared::new(threads, alt_svc, resumed, config.limit)),
         threads: Vec::new(),
     };
     let mut clear_listeners = clear_listeners.into_iter().flatten();
@@ -158,4 +163,10 @@ impl Secure {
         let (listener, socket) = self.tcp.pop().zip(self.udp.pop())?;
         Some(SecureTask { listener, acceptor: self.acceptor.clone(), socket, quic: self.quic.clone() })
     }
+}
+
+/// The field `alt-svc`, with the port of HTTP/3 in it.
+fn alt_svc(wanted: Option<&str>, port: u16) -> Result<HeaderValue, StartError> {
+    let field = wanted.unwrap_or("h3=\":PORT\"").replace("PORT", &port.to_string());
+    HeaderValue::try_from(field).map_err(|_| StartError::AltSvc)
 }

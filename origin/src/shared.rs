@@ -17,7 +17,7 @@ use crate::stats::Stats;
 pub(crate) struct Shared {
     pub(crate) sessions: Keys,
     pub(crate) begun: Instant,
-    /// Where HTTP/3 is, for the responses over TLS (RFC 7838). Empty without a TLS address, and then unused.
+    /// Where HTTP/3 is, for the responses over TLS (RFC 7838). Empty: nothing is said.
     pub(crate) alt_svc: HeaderValue,
     /// What the whole site is limited by.
     pub(crate) limit: Option<Bucket>,
@@ -34,16 +34,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         threads: usize,
-        http3: Option<u16>,
+        alt_svc: HeaderValue,
         resumed: Arc<AtomicU64>,
         limit: Option<Limit>,
     ) -> Self {
-        let alt_svc = http3.map(|port| HeaderValue::try_from(format!("h3=\":{port}\"")));
         Self {
             sessions: Keys::new(),
             begun: Instant::now(),
-            // Digits and quotes are legal in a header.
-            alt_svc: alt_svc.and_then(Result::ok).unwrap_or(HeaderValue::from_static("")),
+            alt_svc,
             resumed,
             limit: limit.map(Bucket::new),
             buckets: Mutex::default(),

@@ -43,6 +43,7 @@ async fn without_body(link: &Rc<Link>, parts: &Parts) -> Response<Body> {
     let path = parts.uri.path();
     match path {
         "/headers" => echo::headers(parts),
+        "/alt-svc/clear" => reply::no_alternative(),
         "/limited" => limited::page(link, parts).await,
         "/stats" => stats::show(link),
         "/stats/reset" => stats::reset(link),

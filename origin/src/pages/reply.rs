@@ -1,7 +1,7 @@
 //! Responses of a common kind. No decisions; called by the pages.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, ALT_SVC, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -10,6 +10,13 @@ use crate::body::Body;
 /// Plain text.
 pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     typed(status, "text/plain; charset=utf-8", text)
+}
+
+/// Says that what was said of other places of this server no longer holds (RFC 7838 section 3).
+pub(crate) fn no_alternative() -> Response<Body> {
+    let mut response = text(StatusCode::OK, "");
+    response.headers_mut().insert(ALT_SVC, HeaderValue::from_static("clear"));
+    response
 }
 
 /// An HTML page.

@@ -8,14 +8,14 @@ use h3::client::{RequestStream, SendRequest};
 use h3::error::{Code, ConnectionError, StreamError};
 use http::{HeaderMap, Request, StatusCode};
 use hyper::body::{Buf, Bytes};
-use origin::Origin;
+use origin::{Config, Origin, StartError};
 use quinn::crypto::rustls::QuicClientConfig;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
 
 use crate::client::PATIENCE;
 use crate::stats::eventually;
-use crate::{server, server_with, tls};
+use crate::{config, server, server_with, tls};
 
 type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 
@@ -433,6 +433,23 @@ fn a_resumed_session_sends_its_first_request_as_early_data() {
         assert!(accepted.await);
     });
     assert_eq!((origin.stats().requests, origin.stats().connections.h3), (2, 2));
+}
+
+#[test]
+fn where_it_is_may_be_told_otherwise_or_taken_back() {
+    let told = |field: &str| {
+        let config = Config { alt_svc: Some(field.to_owned()), ..config(1) };
+        let origin = origin::start(config).expect("it starts");
+        let mut client = tls::client(&origin);
+        let field = |path| client.get(path).field("alt-svc").map(str::to_owned);
+        (["/?s=1", "/alt-svc/clear"].map(field), origin.tls_addr().expect("TLS").port())
+    };
+    let clear = Some("clear".to_owned());
+    let (fields, port) = told("h3=\"a:PORT\", h3=\":PORT\"; ma=1");
+    assert_eq!(fields, [Some(format!("h3=\"a:{port}\", h3=\":{port}\"; ma=1")), clear.clone()]);
+    assert_eq!(told("").0, [None, clear]);
+    let refused = origin::start(Config { alt_svc: Some("h3=\n".to_owned()), ..config(1) });
+    assert!(matches!(refused, Err(StartError::AltSvc)));
 }
 
 #[test]
