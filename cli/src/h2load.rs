@@ -349,6 +349,7 @@ fn connections(args: &RunArgs, load: &Amount, streams: NonZeroU32) -> Result<Con
         requests_per_connection: args.connection.requests_per_connection.and_then(NonZeroU64::new),
         lifetime: None,
         mix: None,
+        alt_svc: false,
         ramp_up,
         ramp_step,
         socket: network::socket(&args.connection),

@@ -52,6 +52,24 @@ impl Ways {
         Ok(Ways { peers: addresses.into_iter().map(|a| Arc::new(Peer::ip(a))).collect(), sources: usable })
     }
 
+    /// The same ways, where datagrams take them: not to a Unix socket.
+    pub(crate) fn over_udp(&self) -> Option<Ways> {
+        self.peers.iter().all(|peer| peer.socket_addr().is_some()).then(|| self.clone())
+    }
+
+    /// The same ways to another port; `None`: it is a Unix socket, which has none.
+    pub(crate) fn at_port(&self, port: u16) -> Option<Ways> {
+        let mut peers: Vec<SocketAddr> = Vec::new();
+        for peer in &self.peers {
+            let address = SocketAddr::new(peer.socket_addr()?.ip(), port);
+            if !peers.contains(&address) {
+                peers.push(address);
+            }
+        }
+        let peers = peers.into_iter().map(|a| Arc::new(Peer::ip(a))).collect();
+        Some(Ways { peers, sources: self.sources.clone() })
+    }
+
     /// The way of attempt `n`: all pairs of address and source come up equally often.
     pub(crate) fn take(&self, n: u32) -> (&Arc<Peer>, Option<IpAddr>) {
         let (n, peers) = (n as usize, self.peers.len());

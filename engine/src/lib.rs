@@ -4,6 +4,7 @@
 //! [`scenario::Plan`] and [`Options`], watches [`Snapshot`]s go by and gets a [`stats::RunResult`].
 
 mod addresses;
+mod alt_svc;
 mod batch;
 mod budget;
 mod certificate;

@@ -42,6 +42,10 @@ pub const PROXY_HEAD: usize = 16 * 1024;
 pub const BACKOFF_MIN: Duration = Duration::from_millis(1);
 /// Longest pause between attempts to open a connection: a restarted server is found again within this.
 pub const BACKOFF_MAX: Duration = Duration::from_millis(250);
+/// Bytes of the field `alt-svc` that are looked at: ten times what servers send. A longer one says nothing.
+pub const ALT_SVC: usize = 2048;
+/// How long no alternative service of a target is tried after one came to nothing: what browsers begin with.
+pub const ALT_SVC_SHUNNED: Duration = Duration::from_secs(300);
 /// A run that counts iterations ends when no connection could be opened for this long: the server is gone.
 pub const GIVE_UP: Duration = Duration::from_secs(10);
 

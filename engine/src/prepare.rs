@@ -82,28 +82,31 @@ pub(crate) fn setup(
 }
 
 /// A target of the plan, ready to be connected to.
-fn target(index: usize, tls: &mut TlsByTarget<'_>) -> Result<TargetSetup, StartError> {
-    let plan = tls.plan;
+fn target(index: usize, made: &mut TlsByTarget<'_>) -> Result<TargetSetup, StartError> {
+    let plan = made.plan;
     let target = &plan.targets[index];
     let protocol = plan.protocol_of(target);
     let (prelude, ways) = PreludeSetup::new(target, plan)?;
     let tls = match target.scheme {
-        Scheme::Https => Some(tls.of(target, protocol)?),
+        Scheme::Https => Some(made.of(target, protocol)?),
         Scheme::Http => None,
     };
-    let quic = match protocol {
-        Protocol::H3 => {
-            over_udp(plan, target)?;
-            let tls = tls
-                .as_ref()
-                .ok_or_else(|| StartError("HTTP/3 is spoken over TLS only: use an https:// URL".into()))?;
-            let setups = tls.setup.quic(h3_config(plan, &ways)).map_err(StartError)?;
-            Some(QuicSetup { setups, given_rtt: plan.http3.initial_rtt.is_some(), epoch: clock::instant() })
+    let quic = match (protocol, &tls) {
+        (Protocol::H3, None) => {
+            return Err(StartError("HTTP/3 is spoken over TLS only: use an https:// URL".into()));
         }
+        (Protocol::H3, Some(tls)) => Some(quic(plan, target, tls, &ways)?),
+        _ if plan.may_move(target) => Some(quic(plan, target, &made.of(target, Protocol::H3)?, &ways)?),
         _ => None,
     };
     let lazy = plan.steps().all(|(_, step)| step.target != index);
     Ok(TargetSetup { ways, protocol, prelude, tls, quic, lazy })
+}
+
+fn quic(plan: &Plan, target: &Target, tls: &TargetTls, ways: &Ways) -> Result<QuicSetup, StartError> {
+    over_udp(plan, target)?;
+    let setups = tls.setup.quic(h3_config(plan, ways)).map_err(StartError)?;
+    Ok(QuicSetup { setups, given_rtt: plan.http3.initial_rtt.is_some(), epoch: clock::instant() })
 }
 
 /// The TLS of targets, as they come. What takes time (files, the system's certificates) is done once, and once for QUIC.
@@ -145,7 +148,9 @@ impl TlsByTarget<'_> {
             self.sessions.len() - 1
         });
         let sessions = &self.sessions[known].1;
-        let setup = match tls.alpn.is_empty() {
+        // What the plan offers it does not offer to an alternative, which is HTTP/3.
+        let moved = quic && self.plan.protocol_of(target) != Protocol::H3;
+        let setup = match tls.alpn.is_empty() || moved {
             true => made.with(alpn(protocol).iter().copied(), sessions),
             false => made.with(tls.alpn.iter().map(String::as_str), sessions),
         };
@@ -266,7 +271,11 @@ fn h3_config(plan: &Plan, ways: &Ways) -> proto_h3::Config {
 fn sockets(plan: &Plan, targets: &[TargetSetup], observe: &mut dyn FnMut(Event)) -> Result<(), StartError> {
     let c = &plan.connections;
     for quic in [false, true] {
-        let of = targets.iter().filter(|t| t.quic.is_some() == quic);
+        // What may move is spoken to over both.
+        let of = targets.iter().filter(|t| match quic {
+            true => t.quic.is_some(),
+            false => t.protocol != Protocol::H3,
+        });
         let peers: Vec<&Peer> = of.flat_map(|t| &t.ways.peers).map(|p| &**p).collect();
         if peers.is_empty() {
             continue;
@@ -338,7 +347,7 @@ fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
         let ways = &target.ways;
         let connections = connections_to(plan, at).div_ceil(ways.peers.len() as u64);
         for address in ways.peers.iter().filter_map(|p| p.socket_addr()) {
-            let place = (address, target.quic.is_some());
+            let place = (address, target.protocol == Protocol::H3);
             match demands.iter_mut().find(|(p, _)| *p == place) {
                 Some((_, same)) => same.connections += connections,
                 None => {

@@ -31,7 +31,7 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     write_tls(out, plan)?;
     write_connections(out, plan)?;
     write_http2(out, &plan.http2)?;
-    if plan.speaks(Protocol::H3) {
+    if plan.speaks(Protocol::H3) || plan.connections.alt_svc {
         write_http3(out, &plan.http3)?;
     }
     write_timeouts(out, &plan.timeouts)?;
@@ -122,6 +122,9 @@ fn write_connections(out: &mut String, plan: &Plan) -> fmt::Result {
     }
     if let Some(lifetime) = c.lifetime {
         write!(out, ", lifetime: {}", show_duration(lifetime))?;
+    }
+    if c.alt_svc {
+        write!(out, ", alt_svc: true")?;
     }
     if let Some(mix) = c.mix {
         let share = |part: u32| format!("{}%", f64::from(part) / f64::from(Mix::WHOLE / 100));

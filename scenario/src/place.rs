@@ -78,6 +78,7 @@ pub(crate) const CONNECTIONS: Place = Place {
         "proxy",
         "proxy_protocol",
         "socket",
+        "alt_svc",
     ],
     later: &[],
 };

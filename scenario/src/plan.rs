@@ -165,6 +165,11 @@ impl Plan {
         self.targets.iter().any(|t| self.protocol_of(t) == protocol)
     }
 
+    /// Whether connections to a target go where it says that it speaks HTTP/3.
+    pub fn may_move(&self, target: &Target) -> bool {
+        self.connections.alt_svc && target.has_alternative(self.protocol)
+    }
+
     /// How connections begin.
     pub fn mix(&self) -> Mix {
         self.connections.mix.unwrap_or(match (self.tls.early_data, self.tls.resumption) {
@@ -193,7 +198,7 @@ impl Plan {
         Plan {
             name: self.name.clone(),
             targets: once.targets.clone(),
-            connections: Connections { max, ramp_up, mix: None, ..self.connections.clone() },
+            connections: Connections { max, ramp_up, mix: None, alt_svc: false, ..self.connections.clone() },
             scenarios: vec![once.scenario.clone()],
             phases: vec![phase],
             tracks: vec![],
@@ -470,6 +475,8 @@ pub struct Connections {
     pub ramp_up: Duration,
     /// So many at a time.
     pub ramp_step: NonZeroU32,
+    /// Go where servers say that they speak HTTP/3 (RFC 7838).
+    pub alt_svc: bool,
     /// `SO_RCVBUF`, `TCP_QUICKACK` and such.
     pub socket: Socket,
     /// Where they come from, and what they pass through.

@@ -1,6 +1,6 @@
 //! URLs into [`Target`]s. Used for plans and by `cli` for flags.
 
-use crate::plan::{Endpoint, Target};
+use crate::plan::{Endpoint, Protocol, Target};
 use proto::Scheme;
 use std::fmt;
 use std::ops::Range;
@@ -86,6 +86,16 @@ impl Target {
         let host_end = self.authority.rfind(']').map_or(0, |at| at + 1);
         let port = self.authority[host_end..].rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         port.unwrap_or(self.scheme.default_port())
+    }
+
+    /// Whether it may say that it speaks HTTP/3 as well: over TLS alone, where it is known who says so, and not where a step or
+    /// scenario wants a protocol of its own.
+    pub fn has_alternative(&self, of_plan: Protocol) -> bool {
+        let open = match self.protocol {
+            None => matches!(of_plan, Protocol::Auto | Protocol::H1 | Protocol::H2),
+            Some(own) => own == Protocol::Auto,
+        };
+        open && self.scheme == Scheme::Https
     }
 
     /// The target of an absolute URL, and its path with the query, never empty, otherwise as written.

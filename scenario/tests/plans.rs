@@ -434,6 +434,28 @@ fn proxies() {
 }
 
 #[test]
+fn alternatives_are_of_targets_over_tls_in_the_protocol_of_the_plan() {
+    let plan = with("target: https://a\nconnections: { alt_svc: true }");
+    let shown = scenario::describe(&plan);
+    let line = shown.lines().find(|l| l.starts_with("connections:")).unwrap();
+    assert!(line.contains(", alt_svc: true"), "{line}");
+    assert_eq!(with(&format!("target: https://a\n{line}")).connections, plan.connections);
+    assert!(!with("target: https://a").connections.alt_svc);
+    for protocol in ["auto", "h1", "h2"] {
+        let plan =
+            with(&format!("target: https://a\nprotocol: {protocol}\nconnections: {{ alt_svc: true }}"));
+        assert!(plan.may_move(&plan.targets[0]), "{protocol}");
+    }
+    let text = "version: 1\ntarget: https://a\nconnections: { alt_svc: true }\nscenarios: { s: { steps: [ get: /, { get: /, \
+                protocol: h2 }, { get: 'https://b/', protocol: auto }, get: 'http://c/' ] } }\nphases: [ { users: 1, for: 1s } ]\n";
+    let plan = parse(text);
+    let moving: Vec<bool> = plan.targets.iter().map(|t| plan.may_move(t)).collect();
+    assert_eq!(moving, [true, false, true, false]);
+    let deaf = parse(&text.replace("alt_svc: true", "alt_svc: false"));
+    assert!(deaf.targets.iter().all(|t| !deaf.may_move(t)));
+}
+
+#[test]
 fn a_search_makes_its_phases_itself() {
     use scenario::plan::{Curve, Load};
     let plan = parse(

@@ -1,5 +1,6 @@
 //! A link: one place of a pool, its socket, its TLS and its HTTP connection, over and over as connections come and go.
 
+use super::alternative::{Heard, Way};
 use super::prelude::Prelude;
 use crate::io::Sock;
 use crate::tls::TlsSession;
@@ -40,6 +41,8 @@ pub(super) struct Tidings {
     pub(super) early: bool,
     /// When it was found open, in a phase of handshakes.
     pub(super) greeted: Option<Time>,
+    /// What its responses said of alternatives, until something was made of it.
+    pub(super) heard: Heard,
     /// As ALPN names it.
     pub(super) protocol: &'static str,
     /// This connection has brought an answer.
@@ -54,6 +57,8 @@ pub(super) struct Tidings {
 pub(super) struct Link {
     pub(super) state: LinkState,
     pub(super) target: u16,
+    /// Address and source of its connection, or attempt, where that is to the alternative of its target.
+    pub(super) elsewhere: Option<Way>,
     pub(super) sock: Option<Sock>,
     pub(super) http: Option<Http>,
     /// What is said before TLS and HTTP, until it is said. Boxed: most connections have none.
@@ -108,6 +113,7 @@ impl Link {
         Link {
             state: LinkState::Down,
             target,
+            elsewhere: None,
             sock: None,
             http: None,
             prelude: None,

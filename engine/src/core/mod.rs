@@ -19,6 +19,7 @@ macro_rules! notes {
     };
 }
 
+mod alternative;
 mod arrivals;
 mod handshakes;
 mod link;
@@ -50,6 +51,7 @@ use crate::timers::{Owner, Timers};
 use crate::tls::{Pieces, ServerName, TlsSetup};
 use crate::trace::{Exchange, Trace};
 use crate::{Options, Pacing};
+use alternative::Alternative;
 use arrivals::Until;
 use link::{Link, Prepared};
 pub(crate) use prelude::PreludeSetup;
@@ -147,10 +149,17 @@ pub(crate) struct TargetSetup {
     pub(crate) prelude: PreludeSetup,
     /// Where it is `https`.
     pub(crate) tls: Option<TargetTls>,
-    /// Where it is spoken to over QUIC.
+    /// Where it is spoken to over QUIC, or may be (see `alternative`).
     pub(crate) quic: Option<QuicSetup>,
     /// No step goes there: connections are opened when a redirect does.
     pub(crate) lazy: bool,
+}
+
+impl TargetSetup {
+    /// Whether its connections may move to HTTP/3.
+    fn may_move(&self) -> bool {
+        self.protocol != Protocol::H3 && self.quic.is_some()
+    }
 }
 
 /// The TLS of a target.
@@ -192,7 +201,8 @@ impl StepSetup {
             target: step.target as u16,
             prepared: Prepared::new(index, &template),
             body: step.body.clone(),
-            want: step.want,
+            // Where the server speaks HTTP/3 is said by a field.
+            want: Want { fields: step.want.fields || plan.may_move(&plan.targets[step.target]), ..step.want },
             expected: StatusMap::new(&step.expected()),
             // What is counted of a scripted step is up to its script.
             checks: step.checks.len() as u32 + u32::from(script.is_some()),
@@ -240,6 +250,8 @@ struct Queues {
     waiting: Vec<VecDeque<u32>>,
     /// Links with room, by target.
     pooled: Vec<VecDeque<u32>>,
+    /// What is known of alternatives, by target; empty where the plan does not want to know.
+    alternatives: Vec<Option<Alternative>>,
     /// Requests begun and not ended: counted on its own, so that the balance of the books proves something.
     in_flight: u64,
 }
@@ -439,6 +451,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             queues: Queues {
                 waiting: vec![VecDeque::new(); targets],
                 pooled: vec![VecDeque::new(); targets],
+                alternatives: alternative::all(setup),
                 ..Queues::default()
             },
             timers: Timers::default(),

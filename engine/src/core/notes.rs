@@ -75,6 +75,9 @@ impl Sink for Notes<'_> {
         user.status = status;
         user.first_byte = self.now;
         let (phase, step) = (user.phase, user.step);
+        if let Some(Some(alternative)) = self.queues.alternatives.get_mut(usize::from(user.target)) {
+            self.tidings.heard = self.tidings.heard.max(alternative.hear(status, fields, self.now));
+        }
         self.recorder.cell(phase, step).status(status);
         if let Some(script) = &self.steps[step as usize].script {
             self.scripts.head((token.0 as u32, phase), script, status, fields, self.now);

@@ -1,5 +1,6 @@
 //! Links at work: opening, receiving, sending, closing.
 
+use super::alternative::Heard;
 use super::link::{Http, Link, LinkState, Tidings};
 use super::notes::Notes;
 use super::tracks::Track;
@@ -51,12 +52,17 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// Begins to open a link.
     pub(super) fn open_link(&mut self, index: u32, now: Time) {
+        let elsewhere = self.way_elsewhere(index, now);
         let link = &mut self.links[index as usize];
         let target = &self.setup.targets[usize::from(link.target)];
         let (peer, source) = target.ways.take(link.next_way);
         link.next_way = link.next_way.wrapping_add(1);
+        link.elsewhere = elsewhere;
         self.recorder.connections.attempted += 1;
-        if target.quic.is_some() {
+        if let Some((peer, source)) = link.elsewhere.clone() {
+            return self.start_quic(index, &peer, source, now);
+        }
+        if target.protocol == Protocol::H3 {
             return self.start_quic(index, &peer.clone(), source, now);
         }
         match self.io.open(index, peer, source, &self.setup.plan.connections.socket) {
@@ -91,7 +97,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
     }
 
-    fn links_of(&self, target: u16) -> std::ops::Range<u32> {
+    pub(super) fn links_of(&self, target: u16) -> std::ops::Range<u32> {
         let first = u32::from(target) * self.share.links;
         first..first + self.share.links
     }
@@ -285,6 +291,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if let Some(source) = source {
             *connections.by_source.entry(source).or_default() += 1;
         }
+        self.settle_elsewhere(index, now);
     }
 
     /// A TLS handshake is over.
@@ -359,7 +366,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Address and source of a link's present or last attempt.
     pub(super) fn way_of(&self, index: u32) -> (&Arc<Peer>, Option<IpAddr>) {
         let link = &self.links[index as usize];
-        self.setup.targets[usize::from(link.target)].ways.take(link.next_way.wrapping_sub(1))
+        match &link.elsewhere {
+            Some((peer, source)) => (peer, *source),
+            None => self.setup.targets[usize::from(link.target)].ways.take(link.next_way.wrapping_sub(1)),
+        }
     }
 
     /// An attempt to open a link failed: whoever waited for it fails, and the link tries again later
@@ -368,6 +378,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.count_failed(index);
         note_connection_error(&mut self.recorder.connections, error, detail);
         let farewell = if self.say_goodbye(index, false, now) { Farewell::Finish } else { Farewell::Abort };
+        if self.shun_elsewhere(index, now) {
+            // The target itself is still there for those who wait.
+            self.reset(index, now, now, farewell);
+            if self.is_wanted(index) {
+                self.start_link(index, now);
+            }
+            return;
+        }
         let link = &mut self.links[index as usize];
         let pause = backoff(link.failures);
         link.failures += 1;
@@ -621,6 +639,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// After a connection was given anything: what follows from what it said.
     pub(super) fn after_events(&mut self, index: u32, now: Time) {
+        let link = &self.links[index as usize];
+        // Also where the response was the last on its connection.
+        if link.tidings.heard != Heard::Nothing {
+            self.heed(index, now);
+        }
         let link = &mut self.links[index as usize];
         let Some(http) = &link.http else { return };
         if link.tidings.closed.is_some() {
@@ -828,10 +851,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             _ => self.recorder.connections.lost += u64::from(!graceful),
         }
         let said = self.say_goodbye(index, graceful, now);
-        let link = &mut self.links[index as usize];
         // A connection lost before it served anything is like a failed attempt: without a pause it would be opened in a
         // loop.
-        let barren = !link.tidings.served;
+        let barren = !self.links[index as usize].tidings.served;
+        if barren && !graceful {
+            self.shun_elsewhere(index, now);
+        }
+        let link = &mut self.links[index as usize];
         let pause = if barren { backoff(link.failures) } else { Duration::ZERO };
         link.failures = if barren { link.failures + 1 } else { 0 };
         let farewell = match (graceful, by_us) {
@@ -890,6 +916,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.with_http(index, now, |http, notes| http.close(now, notes));
         if self.links[index as usize].tidings.early {
             self.count_failed(index);
+            self.shun_elsewhere(index, now);
         }
         note_connection_error(&mut self.recorder.connections, error, format!("{} ({limit:?})", error.detail));
         self.say_goodbye(index, true, now);
@@ -929,7 +956,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if let Some(sock) = link.sock.take() {
             self.io.retire(sock, now, farewell);
         }
-        (link.http, link.tls, link.prelude) = (None, None, None);
+        (link.http, link.tls, link.prelude, link.elsewhere) = (None, None, None, None);
         (link.state, link.since, link.reopen_at) = (LinkState::Down, now, reopen_at);
         (link.sending, link.unarmed, link.held, link.fresh) = (false, false, false, 0);
         // What was armed for the connection must not open the next one.

@@ -18,7 +18,7 @@ pub use books::Books;
 pub use interval::Part;
 pub use quic::QuicFigures;
 pub use result::{
-    Batching, Bytes, CheckFigures, ConnectionFigures, Cost, Environment, ErrorCount, Figures,
+    AltSvcFigures, Batching, Bytes, CheckFigures, ConnectionFigures, Cost, Environment, ErrorCount, Figures,
     HandshakeFigures, OnceFigures, Passed, Pauses, PhaseFigures, RunResult, ScriptResult, StepFigures,
     TlsFacts, Verdict, VerdictLevel,
 };

@@ -277,10 +277,40 @@ pub struct ConnectionFigures {
     pub peer_max_streams: Option<u32>,
     /// Connections that ended after a GOAWAY, by its code.
     pub goaways: BTreeMap<u32, u64>,
+    /// What came of alternative services, where the plan wants to know of them.
+    pub alt_svc: AltSvcFigures,
     /// What QUIC knows of its paths; of HTTP/3 alone.
     pub quic: QuicFigures,
     /// Connect and handshake failures by cause.
     pub errors: Vec<ErrorCount>,
+}
+
+/// What came of alternative services (RFC 7838).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AltSvcFigures {
+    /// Times that a core learnt of one it did not know.
+    pub heard: u64,
+    /// Connections opened to one.
+    pub opened: u64,
+    /// Attempts to open one that failed.
+    pub failed: u64,
+    /// Times that a host was named which the plan does not name: it was left alone.
+    pub refused: u64,
+    /// Times that the server took one back.
+    pub cleared: u64,
+    /// Times that one did not answer for its origin (421).
+    pub misdirected: u64,
+}
+
+impl AltSvcFigures {
+    fn merge(&mut self, other: &AltSvcFigures) {
+        self.heard += other.heard;
+        self.opened += other.opened;
+        self.failed += other.failed;
+        self.refused += other.refused;
+        self.cleared += other.cleared;
+        self.misdirected += other.misdirected;
+    }
 }
 
 /// What TLS agreed on.
@@ -473,6 +503,7 @@ impl ConnectionFigures {
         self.early_accepted += other.early_accepted;
         self.early_rejected += other.early_rejected;
         self.quic.merge(&other.quic);
+        self.alt_svc.merge(&other.alt_svc);
         for (&addr, &n) in &other.by_address {
             *self.by_address.entry(addr).or_default() += n;
         }

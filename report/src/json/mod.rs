@@ -11,8 +11,8 @@ use crate::tags::Tagged;
 use crate::thresholds::{self, Outcome, Unit};
 use crate::{counts, tags, time, timeline};
 use engine::stats::{
-    Batching, CheckFigures, ConnectionFigures, Cost, OnceFigures, PhaseFigures, QuicFigures, RunResult,
-    Series, StepFigures,
+    AltSvcFigures, Batching, CheckFigures, ConnectionFigures, Cost, OnceFigures, PhaseFigures, QuicFigures,
+    RunResult, Series, StepFigures,
 };
 use scenario::Plan;
 use serde_json::{Map, Value, json};
@@ -214,8 +214,25 @@ fn connection_object(c: &ConnectionFigures) -> Value {
         "tls": tls,
         "peer_max_streams": c.peer_max_streams,
         "goaways": goaways,
+        "alt_svc": alt_svc(c),
         "quic": quic(c),
         "errors": figures::errors(&c.errors),
+    })
+}
+
+/// Null where nothing was heard.
+fn alt_svc(c: &ConnectionFigures) -> Value {
+    let a = c.alt_svc;
+    if a == AltSvcFigures::default() {
+        return Value::Null;
+    }
+    json!({
+        "heard": a.heard,
+        "opened": a.opened,
+        "failed": a.failed,
+        "refused": a.refused,
+        "cleared": a.cleared,
+        "misdirected": a.misdirected,
     })
 }
 

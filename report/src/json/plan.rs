@@ -79,6 +79,7 @@ fn connections(c: &Connections) -> Value {
         "share": match c.share { Share::Pool => "pool", Share::PerUser => "per_user" },
         "requests_per_connection": c.requests_per_connection,
         "lifetime_s": seconds(c.lifetime),
+        "alt_svc": c.alt_svc,
         "mix": c.mix.map(|mix| {
             let share = |part: u32| f64::from(part) / f64::from(Mix::WHOLE);
             json!({

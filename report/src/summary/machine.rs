@@ -2,7 +2,7 @@
 
 use super::units::{bytes, percent, time};
 use crate::counts;
-use engine::stats::{Batching, ConnectionFigures, RunResult};
+use engine::stats::{AltSvcFigures, Batching, ConnectionFigures, RunResult};
 
 pub(super) fn connections(result: &RunResult) -> String {
     let c = &result.connections;
@@ -28,6 +28,7 @@ pub(super) fn connections(result: &RunResult) -> String {
         out += &format!("; the server allows {streams} streams");
     }
     out.push('\n');
+    out += &alternatives(&c.alt_svc);
     let q = &c.quic;
     if q.connections > 0 {
         let lost = (q.packets_lost.mean_ns() * q.packets_lost.count() as f64).round();
@@ -55,6 +56,25 @@ pub(super) fn connections(result: &RunResult) -> String {
         out += &format!("              from {}{more}\n", list.join("   "));
     }
     out
+}
+
+/// What came of alternative services, if anything.
+fn alternatives(a: &AltSvcFigures) -> String {
+    if *a == AltSvcFigures::default() {
+        return String::new();
+    }
+    let mut out =
+        format!("              alt-svc: {} opened where the server said, {} failed", a.opened, a.failed);
+    for (n, what) in [
+        (a.cleared, "taken back"),
+        (a.misdirected, "dropped for a 421"),
+        (a.refused, "refused: a host that the plan does not name"),
+    ] {
+        if n > 0 {
+            out += &format!(", {n} {what}");
+        }
+    }
+    out + "\n"
 }
 
 /// How connections began, where not all did with a whole handshake.

@@ -74,6 +74,7 @@ pub fn plan() -> Plan {
             mix: None,
             ramp_up: Duration::ZERO,
             ramp_step: NonZeroU32::MIN,
+            alt_svc: false,
             socket: Socket::default(),
             family: Family::Any,
             route: Route::default(),
@@ -173,6 +174,7 @@ fn error(fault: Fault, kind: Kind, detail: &str, count: u64) -> ErrorCount {
 fn connections() -> ConnectionFigures {
     ConnectionFigures {
         quic: Default::default(),
+        alt_svc: AltSvcFigures { heard: 2, opened: 3, failed: 1, refused: 1, ..AltSvcFigures::default() },
         attempted: 5,
         opened: 4,
         failed: 1,

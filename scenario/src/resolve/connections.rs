@@ -241,6 +241,7 @@ pub(crate) fn connections(
         mix: None,
         ramp_up: Duration::ZERO,
         ramp_step: NonZeroU32::MIN,
+        alt_svc: false,
         socket: Socket::default(),
         family: Family::Any,
         route: Route::default(),
@@ -273,6 +274,7 @@ pub(crate) fn connections(
     }
     connections.requests_per_connection = lifetime(reader, &fields);
     connections.lifetime = fields.get("lifetime").and_then(|entry| reader.positive_duration(entry));
+    connections.alt_svc = fields.get("alt_svc").and_then(|entry| reader.boolean(entry)).unwrap_or_default();
     connections.mix = mix::read(reader, &fields);
     connections.route = network::route(reader, &fields);
     connections.socket = network::socket(reader, &fields);

@@ -1,5 +1,6 @@
 //! The tree into a [`Plan`]: what the keys mean, and everything that must hold between them.
 
+mod alt_svc;
 mod arrivals;
 mod body;
 mod check;
@@ -111,6 +112,9 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
     }
     if let (Some(tls), Some(connections)) = (&tls, &connections) {
         mix::check(reader, &fields, tls, connections.mix, &targets);
+        if connections.alt_svc {
+            alt_svc::check(reader, &fields, &targets);
+        }
     }
     let names = thresholds::Names {
         scenarios: scenarios.as_deref().unwrap_or(&[]),

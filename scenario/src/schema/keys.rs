@@ -90,6 +90,7 @@ pub(super) const KEYS: &[(&str, &str, Shape, &str)] = &[
     ("tls", "alpn", texts, "Protocols to offer, best first"),
     ("tls", "early_data", flag, "HTTP/3: requests go out in the first flight (0-RTT)"),
     ("connections", "lifetime", time, "Close when a connection is this old and open another"),
+    ("connections", "alt_svc", flag, "Go where the server says that it speaks HTTP/3"),
     (
         "connections",
         "mix",
