@@ -4,7 +4,7 @@
 
 use crate::stats::{Cost, Figures, Pauses, PhaseFigures, QuicFigures, Verdict, VerdictLevel};
 use scenario::Plan;
-use scenario::plan::{Load, Stop};
+use scenario::plan::{Load, Share, Stop};
 use std::time::Duration;
 
 /// A core that works more than this share of the time is late for what comes.
@@ -267,6 +267,11 @@ fn little(e: &Evidence<'_>, verdict: &mut Verdict) {
         if (in_flight / users - 1.0).abs() <= LITTLE {
             continue;
         }
+        let connections = &e.plan.connections;
+        let before = e.phases[..index].iter().map(|p| p.elapsed).sum::<Duration>();
+        if in_flight < users && connections.share == Share::PerUser && before < connections.ramp_up {
+            continue; // users come with their connections
+        }
         let counts = !matches!(plan.stop, Stop::After(_));
         if counts && in_flight < users {
             verdict.reasons.push(format!(
@@ -440,6 +445,11 @@ mod tests {
         expect(&judged(&timed, full, &of(9_500_000)), VerdictLevel::Valid, "");
         expect(&judged(&timed, full, &of(5_000_000)), VerdictLevel::Suspect, "Little's law 5.0 requests");
         expect(&judged(&timed, full, &of(15_000_000)), VerdictLevel::Suspect, "Little's law 15.0 requests");
+        // Users that come one after the other with their connections are fewer on average, but never more.
+        let mut ramped = timed.clone();
+        (ramped.connections.share, ramped.connections.ramp_up) = (Share::PerUser, 9 * S);
+        expect(&judged(&ramped, full, &of(5_000_000)), VerdictLevel::Valid, "");
+        expect(&judged(&ramped, full, &of(15_000_000)), VerdictLevel::Suspect, "Little's law 15.0 requests");
         // In a count run users are idle at the end; that is said, and no fault of the client.
         let counted = plan(Load::Closed, Stop::Iterations(NonZeroU64::new(10_000).unwrap()));
         expect(&judged(&counted, full, &of(5_000_000)), VerdictLevel::Valid, "short count run");

@@ -109,13 +109,8 @@ fn connections_are_opened_one_after_the_other_over_the_ramp() {
     let mut plan = Load { connections: 8, users: 8, ..Load::on(server.address(), per_user(1)) }.plan();
     plan.connections.ramp_up = ms(400);
     let result = run(plan);
-    let times = &result.totals.response_time;
-    assert_eq!((times.count(), result.connections.opened), (8, 8));
-    for user in 1..=8_u64 {
-        let at_least = (user - 1) * 50_000_000;
-        let time = times.quantile_ns(user as f64 / 8.0);
-        assert!(time >= at_least - at_least / 500, "user {user}: {time} ns");
-    }
+    assert_eq!((result.totals.books.succeeded, result.connections.opened), (8, 8));
+    assert!(result.elapsed >= ms(350), "the last one comes after seven eighths: {:?}", result.elapsed);
 }
 
 #[test]

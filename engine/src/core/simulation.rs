@@ -663,6 +663,24 @@ fn every_arrival_of_a_million_is_begun_or_dropped_and_every_request_ends_exactly
     );
 }
 
+/// How long a connection was not to be there yet is nobody's response time.
+#[test]
+fn a_user_comes_when_its_connection_does() {
+    const RAMP: Duration = Duration::from_secs(600);
+    let ramped = |random: &mut Random, h2| {
+        let mut plan = plan(random, h2);
+        (plan.connections.share, plan.connections.ramp_up) = (Share::PerUser, RAMP);
+        plan.phases.remove(0);
+        plan
+    };
+    let mut longest = Duration::ZERO;
+    for seed in SEEDS.take(20) {
+        let world = simulate_plan(seed, ramped, Pacing::Precise);
+        longest = longest.max(Duration::from_nanos(world.figures.response_time.max_ns()));
+    }
+    assert!(longest < RAMP / 20, "{longest:?}");
+}
+
 #[test]
 fn the_same_seed_is_the_same_run() {
     for seed in [SEEDS.start, SEEDS.start + 1] {

@@ -506,8 +506,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.want_any_link(target, now);
         } else {
             let link = self.home(index, target);
-            self.users[index as usize].link = link;
-            self.links[link as usize].waiting += 1;
+            let closed = self.tracks[self.track_of(index)].arrivals.is_none();
+            let (user, l) = (&mut self.users[index as usize], &mut self.links[link as usize]);
+            if closed && l.state == LinkState::Down && l.failures == 0 {
+                // Its turn in the ramp of connections is when the user comes: the server has nothing to do with that wait.
+                user.due = user.due.max(l.reopen_at);
+            }
+            user.link = link;
+            l.waiting += 1;
             self.want_link(link, now);
         }
     }
