@@ -87,13 +87,13 @@ fn a_connection_per_request_opens_as_many_as_there_are_requests() {
 fn the_open_model_begins_when_the_connections_stand() {
     let server = built_in();
     let backlog = Backlog { time: None, number: 1000 };
-    let arrivals = Arrivals { curve: Curve::Constant(500.0), spread: Spread::Even, backlog };
+    let arrivals = Arrivals { curve: Curve::Constant(100.0), spread: Spread::Even, backlog };
     let open = Phase { load: PhaseLoad::Open(arrivals), ..phase("open", 8, Stop::After(ms(400))) };
     let plan = Plan { phases: vec![open], ..Load { streams: 2, ..load(&server, iterations(1)) }.plan() };
     let result = run(plan);
     let t = &result.totals;
-    assert_eq!((t.arrived, t.dropped, t.books.succeeded), (200, 0, 200), "{:?}", t.errors);
-    assert_eq!(server.stats().requests, 200);
+    assert_eq!((t.arrived, t.dropped, t.books.succeeded), (40, 0, 40), "{:?}", t.errors);
+    assert_eq!(server.stats().requests, 40);
 }
 
 #[test]
@@ -331,6 +331,19 @@ fn what_tls_agreed_on_is_told() {
 }
 
 #[test]
+fn a_certificate_that_is_refused_is_explained_as_over_tcp() {
+    let server = built_in(); // its certificate is its own, and nobody was told to trust it
+    let why = |protocol| {
+        let mut plan = Load { protocol, ..load(&server, iterations(8)) }.plan();
+        plan.tls.verify = true;
+        try_run(plan).expect_err("the certificate was accepted").to_string()
+    };
+    let (quic, tcp) = (why(Protocol::H3), why(Protocol::H1));
+    let reason = &tcp[tcp.find("the server's certificate").expect(&tcp)..];
+    assert!(quic.contains("QUIC handshake with 127.0.0.1:") && quic.ends_with(reason), "{quic}, but {tcp}");
+}
+
+#[test]
 fn a_connection_lives_as_long_as_the_plan_says() {
     let server = built_in();
     let mut plan = load(&server, Stop::After(ms(600))).plan();
@@ -338,6 +351,7 @@ fn a_connection_lives_as_long_as_the_plan_says() {
     let result = run(plan);
     let (c, books) = (&result.connections, &result.totals.books);
     assert_eq!((books.failed, c.lost), (0, 0), "{:?}", result.totals.errors);
-    assert!((20..=52).contains(&c.opened), "{} connections", c.opened);
+    // Four at a time: on a busy machine each takes its time to be opened, but none may be there early.
+    assert!((5..=52).contains(&c.opened), "{} connections", c.opened);
     assert!(books.succeeded > c.opened);
 }
