@@ -331,6 +331,7 @@ fn openssl_to_iana(name: &str) -> String {
 
 /// What a server showed that did not hold, for the explanation: the library reports the error alone.
 struct Chain {
+    error: rustls::Error,
     names: Option<certificate::Names>,
     intermediates: usize,
 }
@@ -366,8 +367,9 @@ impl ServerCertVerifier for Verification {
                 Ok(ServerCertVerified::assertion())
             }
             verdict => {
-                if verdict.is_err() {
+                if let Err(error) = &verdict {
                     SHOWN.set(Some(Chain {
+                        error: error.clone(),
                         names: certificate::names(end_entity),
                         intermediates: intermediates.len(),
                     }));
@@ -446,15 +448,24 @@ impl ServerCertVerifier for NoVerification {
 
 /// A TLS failure in one line that names the remedy where there is one.
 fn explain(error: &rustls::Error) -> String {
+    explain_shown(error, SHOWN.take().as_ref())
+}
+
+/// Why a certificate was refused since this was last asked: QUIC tells a text of the library's alone.
+pub(crate) fn why_refused() -> Option<String> {
+    let shown = SHOWN.take()?;
+    Some(explain_shown(&shown.error, Some(&shown)))
+}
+
+fn explain_shown(error: &rustls::Error, shown: Option<&Chain>) -> String {
     use rustls::AlertDescription as A;
-    let shown = SHOWN.take();
     match error {
         error if is_ca_as_server(error) => {
             "the server's certificate says it is a CA, not a server's (name this very certificate with tls: ca or \
              --tls-ca, or use --insecure)"
                 .into()
         }
-        rustls::Error::InvalidCertificate(error) => explain_certificate(error, shown.as_ref()),
+        rustls::Error::InvalidCertificate(error) => explain_certificate(error, shown),
         rustls::Error::AlertReceived(A::CertificateRequired) => {
             "the server asks for a client certificate: alert CertificateRequired (give one with tls: cert and key, or \
              --cert and --key)"

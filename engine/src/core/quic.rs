@@ -9,7 +9,7 @@ use crate::io::Driver;
 use crate::io::socket::Peer;
 use crate::limits;
 use crate::stats::recorder::note_connection_error;
-use crate::tls::Opening;
+use crate::tls::{self, Opening};
 use proto::{ClientConn, CloseReason, ConnStats, Error, Fields, Kind, Sink, Time, Token};
 use proto_h3::Input;
 use std::fs::File;
@@ -200,7 +200,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             Some(Http::H3(connection)) => connection.why_lost(),
             _ => None,
         };
-        format!("QUIC handshake with {}: {}", self.way_of(index).0, why.unwrap_or(error.detail))
+        // The certificate came with the datagrams that this follows from.
+        let refused = tls::why_refused();
+        let why = refused.as_deref().or(why).unwrap_or(error.detail);
+        format!("QUIC handshake with {}: {why}", self.way_of(index).0)
     }
 
     /// A connection with early data ended before its handshake did.
