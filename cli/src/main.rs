@@ -62,6 +62,8 @@ fn main() -> ExitCode {
         }
         Err(args::Stop::Wrong(failure)) => Err(failure),
     };
+    // What went wrong besides says more.
+    let code = code.and_then(|code| if code == exit::OK { output::end().map(|()| code) } else { Ok(code) });
     ExitCode::from(code.unwrap_or_else(|failure| {
         match persona {
             Persona::Loadgen => output::stderr(&format!("{failure}\n")),

@@ -3,13 +3,34 @@
 use crate::args::{MachineFormat, OutputArgs};
 use crate::error::Failure;
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What kept a text from standard output, as the system numbers it; 0: nothing did.
+static LOST: AtomicI32 = AtomicI32::new(0);
 
 /// To standard output, at once.
 pub fn stdout(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            LOST.store(error.raw_os_error().unwrap_or(libc::EIO), Relaxed);
+        }
+        _ => {}
+    }
+}
+
+/// Whether all that was said on standard output went there: a full disk must not look like a result.
+pub fn end() -> Result<(), Failure> {
+    match LOST.load(Relaxed) {
+        0 => Ok(()),
+        errno => {
+            let error = std::io::Error::from_raw_os_error(errno);
+            Err(Failure::new(format!("cannot write to standard output: {error}")))
+        }
+    }
 }
 
 /// To standard error.

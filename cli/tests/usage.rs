@@ -150,6 +150,22 @@ fn check_shows_the_plan_and_no_secret() {
 }
 
 #[test]
+fn a_full_disk_under_standard_output_is_an_error() {
+    let cases: [&[&str]; 3] =
+        [&["-n", "1", "builtin"], &["-n", "1", "--format", "json", "builtin"], &["schema"]];
+    for args in cases {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let output = command(args).stdout(full).output().expect("the binary starts");
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(
+            stderr(&output).contains("cannot write to standard output: No space left"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     use std::process::Stdio;
     let mut child = command(&["--help"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
