@@ -51,7 +51,11 @@ pub fn path_of(text: &str) -> Result<String, Failure> {
 }
 
 fn invalid(text: &str, error: &scenario::UrlError) -> Failure {
+    let is_plan = text == "run" || [".yaml", ".yml"].iter().any(|ending| text.ends_with(ending));
     let hint = match error.kind {
+        UrlErrorKind::NoScheme if is_plan => {
+            format!("; a plan is run by loadgen -f {}", if text == "run" { "PLAN.yaml" } else { text })
+        }
         UrlErrorKind::NoScheme if !text.is_empty() && !text.contains(['/', '\\']) || text.contains('.') => {
             format!("; did you mean http://{text} ?")
         }
@@ -93,6 +97,8 @@ mod tests {
     fn bad_urls_say_what_to_do() {
         for (text, part) in [
             ("localhost", "did you mean http://localhost ?"),
+            ("plans/shop.yaml", "a plan is run by loadgen -f plans/shop.yaml"),
+            ("run", "a plan is run by loadgen -f plan.yaml"),
             ("ftp://a/", "http"),
             ("http://a:99999/", "port"),
             ("http://a/ b", "%20"),
