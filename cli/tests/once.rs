@@ -125,3 +125,21 @@ fn a_threshold_that_ends_the_run_leaves_time_to_tear_down() {
     assert_eq!(number(&json(&output)["teardown"]["succeeded"]), 1);
     assert_eq!(seen(&server.stats(), "/any/c"), 1);
 }
+
+/// Or else one would sit it out where the server hangs.
+#[test]
+fn a_second_interrupt_during_the_teardown_does_not_wait() {
+    let server = Server::start();
+    let top = "teardown: [ log: tearing down, get: \"/any/c?t=4s\" ]"; // less than what the first one waits for answers
+    let steps = "      - get: /any/d?t=2ms\n      - log: going";
+    let file = PlanFile::new("once-int3", &plan(&server, Http::H1, top, steps, "users: 2, for: 60s"));
+    let mut run = Going::since(&file, "going");
+    signal(run.pid(), libc::SIGINT);
+    run.wait_for("tearing down");
+    signal(run.pid(), libc::SIGINT);
+    let output = run.end();
+    assert_eq!(output.status.code(), Some(130));
+    let result = json(&output);
+    let teardown = &result["teardown"];
+    assert_eq!((number(&teardown["abandoned"]), number(&teardown["succeeded"])), (1, 0), "{result}");
+}

@@ -42,7 +42,7 @@ pub(crate) struct Interrupts<'a> {
 }
 
 impl Interrupts<'_> {
-    /// Those that are still to come.
+    /// Those that are still to come: the first of them is a second one where there was one before.
     pub(crate) fn from_now(control: &Control) -> Interrupts<'_> {
         Interrupts { control, before: control.interrupts() }
     }
@@ -52,7 +52,8 @@ impl Interrupts<'_> {
     }
     /// How many there were.
     pub(crate) fn count(self) -> u8 {
-        self.control.interrupts() - self.before
+        let all = self.control.interrupts();
+        if all > self.before { all } else { 0 }
     }
 }
 

@@ -42,13 +42,19 @@ impl Going {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let said = BufReader::new(child.stderr.take().unwrap());
+        let mut going = Going { child, said };
+        going.wait_for(word);
+        going
+    }
+
+    /// Waits until it says this.
+    pub fn wait_for(&mut self, word: &str) {
         let mut line = String::new();
         while !line.contains(word) {
             line.clear();
-            assert_ne!(said.read_line(&mut line).unwrap(), 0, "the run ended early");
+            assert_ne!(self.said.read_line(&mut line).unwrap(), 0, "the run ended early");
         }
-        Going { child, said }
     }
 
     pub fn pid(&self) -> u32 {
