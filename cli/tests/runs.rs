@@ -5,6 +5,7 @@ mod common;
 
 use common::{Server, assert_balanced, command, json, loadgen, number, scratch, signal, stderr, stdout};
 use serde_json::Value;
+use std::io::BufRead as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -223,6 +224,40 @@ fn an_interrupt_reports_and_exits_130() {
     assert_balanced(&result);
     assert_eq!((result["interrupted"].as_bool(), number(&result["exit_code"])), (Some(true), 130));
     assert!(number(&result["succeeded"]) > 0);
+}
+
+/// Stopped, frozen with its container or its machine: what was in flight looks slow, and that is not the server's doing.
+#[test]
+fn a_client_that_stood_still_says_so() {
+    let server = Server::start();
+    let file = scratch("stopped.json");
+    let args = [
+        "--h1",
+        "-D",
+        "60s",
+        "--interval",
+        "50ms",
+        "--timeline",
+        "-",
+        "-o",
+        file.to_str().unwrap(),
+        &server.http,
+    ];
+    let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut rows = std::io::BufReader::new(child.stdout.take().unwrap());
+    assert_ne!(rows.read_line(&mut String::new()).unwrap(), 0, "it runs");
+    signal(child.id(), libc::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(500));
+    signal(child.id(), libc::SIGCONT);
+    assert_ne!(rows.read_line(&mut String::new()).unwrap(), 0, "it goes on");
+    signal(child.id(), libc::SIGINT);
+    std::io::copy(&mut rows, &mut std::io::sink()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let result: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let _ = std::fs::remove_file(&file);
+    assert_eq!(result["verdict"], "SUSPECT", "{result}");
+    assert!(result["verdict_reasons"].to_string().contains("this client stood still"), "{result}");
+    assert!(result["cost"]["longest_pause_us"].as_f64() > Some(250_000.0), "{result}");
 }
 
 #[test]

@@ -21,6 +21,10 @@ pub const SPIN_MAX: Duration = Duration::from_micros(300);
 /// work of a turn are shorter.
 pub const PAUSE: Duration = Duration::from_micros(500);
 
+/// The same in the closed model, where a turn may have much to do: so much later, and not by its own work, is a client that
+/// was stopped, or frozen with its machine.
+pub const STANDSTILL: Duration = Duration::from_millis(100);
+
 /// Bytes of datagrams handed to the kernel at once: what UDP segmentation takes (udp(7), 64 KiB with the headers).
 pub const DATAGRAM_BATCH: usize = 65_000;
 

@@ -17,6 +17,8 @@ const KEPT: f64 = 0.3;
 const LAG: Duration = Duration::from_micros(100);
 /// A client that was kept from running for more than this share of the time, in pauses, is told so where it was late.
 const PAUSED: f64 = 0.002;
+/// The same in the closed model, which does not show it by itself.
+const STILL: f64 = 0.01;
 /// Arrivals that found every user busy, as a share: beyond it the limit of users shaped the load.
 const CROWDED: f64 = 0.01;
 /// Arrivals dropped, as a share: beyond it the load was not the one asked for.
@@ -83,6 +85,7 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
         arrivals(e, &mut verdict);
     } else {
         little(e, &mut verdict);
+        stood_still(e, &mut verdict);
     }
     verdict.client_limited |=
         !e.broken.is_empty() || e.cores.iter().any(|c| c.busy(e.wall) > BUSY || c.kept(e.wall) > KEPT);
@@ -202,8 +205,7 @@ fn send_lag(e: &Evidence<'_>, verdict: &mut Verdict) {
         us(p99),
         us(bound)
     );
-    let mut pauses = Pauses::default();
-    e.cores.iter().for_each(|core| pauses.merge(core.pauses));
+    let pauses = pauses(e);
     if pauses.total > e.wall.mul_f64(PAUSED) {
         reason += &format!(
             "; {} pauses of this client, {:.0} ms in all, the longest {:.1} ms, in which other work or the hypervisor had \
@@ -288,6 +290,27 @@ fn little(e: &Evidence<'_>, verdict: &mut Verdict) {
             say(verdict, VerdictLevel::Suspect, reason);
         }
     }
+}
+
+/// Responses that came while nobody was there to take them are as late as we were.
+fn stood_still(e: &Evidence<'_>, verdict: &mut Verdict) {
+    let pauses = pauses(e);
+    if pauses.total > e.wall.mul_f64(STILL) {
+        let reason = format!(
+            "this client stood still {} times, {:.0} ms in all, the longest {:.0} ms: it was stopped, or other work or the \
+             hypervisor had its CPU, and responses seem to have taken as long",
+            pauses.count,
+            pauses.total.as_secs_f64() * 1e3,
+            pauses.longest.as_secs_f64() * 1e3
+        );
+        say(verdict, VerdictLevel::Suspect, reason);
+    }
+}
+
+fn pauses(e: &Evidence<'_>) -> Pauses {
+    let mut pauses = Pauses::default();
+    e.cores.iter().for_each(|core| pauses.merge(core.pauses));
+    pauses
 }
 
 #[cfg(test)]
@@ -445,6 +468,11 @@ mod tests {
         expect(&judged(&timed, full, &of(9_500_000)), VerdictLevel::Valid, "");
         expect(&judged(&timed, full, &of(5_000_000)), VerdictLevel::Suspect, "Little's law 5.0 requests");
         expect(&judged(&timed, full, &of(15_000_000)), VerdictLevel::Suspect, "Little's law 15.0 requests");
+        // What was measured while the client stood still says nothing of the server.
+        let mut still = full;
+        still.pauses.note(S / 4);
+        let reason = "stood still 1 times, 250 ms in all, the longest 250 ms";
+        expect(&judged(&timed, still, &of(10_000_000)), VerdictLevel::Suspect, reason);
         // Users that come one after the other with their connections are fewer on average, but never more.
         let mut ramped = timed.clone();
         (ramped.connections.share, ramped.connections.ramp_up) = (Share::PerUser, 9 * S);

@@ -393,6 +393,8 @@ pub(crate) struct Core<'a, D, C> {
     /// Spent looking for completions in vain because an arrival was about to be due (ns).
     spun: u64,
     pauses: Pauses,
+    /// CPU time of the thread (ns) at some time not long ago.
+    worked: (Time, u64),
 }
 
 impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
@@ -474,6 +476,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             holding: false,
             spun: 0,
             pauses: Pauses::default(),
+            worked: (now, 0),
             setup,
             share,
             io,
@@ -735,7 +738,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         // Naps have just ended: what was held back for one goes out now, and waits for no completion.
         let deadline = if self.holding && nap.is_zero() { before } else { deadline };
         self.io.wait(before, Wait { deadline, want, nap, limit })?;
-        Ok(self.clock.now().max(before))
+        let now = self.clock.now().max(before);
+        self.note_standstill(deadline.max(before), now);
+        Ok(now)
     }
 
     /// The open model never waits past a due time.
@@ -765,6 +770,21 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let late = now.since(due);
         if late > limits::PAUSE {
             self.pauses.note(late);
+        }
+    }
+
+    /// The same where nothing is due, but for the tick: less what the thread has worked meanwhile.
+    #[inline]
+    fn note_standstill(&mut self, due: Time, now: Time) {
+        let late = now.since(due);
+        if late > limits::STANDSTILL {
+            let worked = Duration::from_nanos(self.clock.thread_cpu().saturating_sub(self.worked.1));
+            if late > worked + limits::STANDSTILL {
+                self.pauses.note(late - worked);
+            }
+        }
+        if now.since(self.worked.0) > limits::TICK {
+            self.worked = (now, self.clock.thread_cpu());
         }
     }
 

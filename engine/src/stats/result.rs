@@ -351,7 +351,8 @@ pub struct Cost {
     pub pauses: Pauses,
 }
 
-/// Times at which a core of the open model should have run and did not: another thread, or a hypervisor, had its CPU. The
+/// Times at which a core should have run and did not: another thread, or a hypervisor, had its CPU, or it was stopped. In the
+/// closed model only long ones are known. The
 /// kernel's own account ([`Cost::waited`]) does not know of the hypervisor; the clock does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pauses {
