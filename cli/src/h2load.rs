@@ -15,6 +15,7 @@ use scenario::plan::{
     Step, Stop, Timeouts,
 };
 use std::collections::HashSet;
+use std::io::Read as _;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -321,8 +322,16 @@ fn body(args: &RunArgs) -> Result<Option<Bytes>, Failure> {
         return Ok(Some(Bytes::copy_from_slice(text.as_bytes())));
     }
     let Some(path) = &args.request.data else { return Ok(None) };
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes.into())),
+    let most = scenario::limits::MAX_ALL_BODY_BYTES;
+    let mut bytes = Vec::new();
+    // A device has no end.
+    match std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)) {
+        Ok(read) if read as u64 > most => Err(Failure::new(format!(
+            "-d: {} is too large for a body: at most {} MiB",
+            path.display(),
+            most >> 20
+        ))),
+        Ok(_) => Ok(Some(bytes.into())),
         Err(error) => Err(Failure::new(format!(
             "-d: Could not open file {}: {error}: -d takes a file; for a body on the command line use --body TEXT",
             path.display()

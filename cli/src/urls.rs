@@ -8,6 +8,9 @@ use std::path::Path;
 /// Most URLs of a file: each costs some KB, prepared for both protocols.
 const MOST: usize = 1_000_000;
 
+/// And so much text: a device has no end.
+const MOST_BYTES: u64 = 1 << 30;
+
 /// Up to so many URLs have figures of their own: each costs tens of KB a core where it was requested often.
 pub const APART: usize = 1000;
 
@@ -24,7 +27,8 @@ pub fn of(args: &RunArgs) -> Result<Vec<String>, Failure> {
     };
     let text = read(path)
         .map_err(|error| Failure::new(format!("-i: cannot read input file: {}: {error}", path.display())))?;
-    let urls: Vec<String> = text.lines().map(str::to_owned).collect();
+    // A byte order mark is no part of a URL.
+    let urls: Vec<String> = text.trim_start_matches('\u{feff}').lines().map(str::to_owned).collect();
     // An empty line is no URL to h2load either.
     if let Some(at) = urls.iter().position(String::is_empty) {
         return Err(Failure::new(format!(
@@ -44,10 +48,13 @@ pub fn of(args: &RunArgs) -> Result<Vec<String>, Failure> {
 
 /// `-` is standard input.
 fn read(path: &Path) -> std::io::Result<String> {
-    if path != Path::new("-") {
-        return std::fs::read_to_string(path);
-    }
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    Ok(text)
+    let read = match path == Path::new("-") {
+        true => std::io::stdin().take(MOST_BYTES + 1).read_to_string(&mut text),
+        false => std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text),
+    };
+    match read? as u64 > MOST_BYTES {
+        true => Err(std::io::Error::other("it has more than 1 GiB")),
+        false => Ok(text),
+    }
 }

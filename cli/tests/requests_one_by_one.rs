@@ -57,7 +57,7 @@ fn shown(us: f64) -> String {
 #[test]
 fn a_file_of_urls_replaces_those_of_the_command_line() {
     let server = Server::start();
-    let file = Scratch::new("urls", &format!("{0}/any/a\n{0}/any/b?x=1\n/any/c\n", server.http));
+    let file = Scratch::new("urls", &format!("\u{feff}{0}/any/a\n{0}/any/b?x=1\n/any/c\n", server.http));
     for order in
         [["-i", file.path(), "http://nobody.invalid/"], ["http://nobody.invalid/", "-i", file.path()]]
     {
