@@ -217,9 +217,7 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
             phase.figures.arrived += core.recorder.arrived[index];
             phase.figures.dropped += core.recorder.dropped[index];
             phase.figures.waited += core.recorder.waited[index];
-            let handshakes = &core.recorder.handshakes[index];
-            phase.figures.handshakes.merge(&handshakes.figures);
-            phase.figures.send_lag.merge(&handshakes.lag);
+            std::mem::take(&mut core.recorder.handshakes[index]).merge_into(&mut phase.figures);
         }
     }
     (phases, steps, phase_steps)

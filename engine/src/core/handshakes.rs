@@ -37,7 +37,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let phase = track.phase.index;
         let user = &mut self.users[index as usize];
         (user.state, user.due, user.iteration_phase) = (State::Opening, due, phase as u16);
-        self.recorder.handshakes[phase].lag.record(now.nanos_since(due));
+        self.recorder.handshakes[phase].begun(now.nanos_since(due));
         self.open_link(self.link_apart(index), now);
     }
 
@@ -151,7 +151,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return;
         }
         if self.links[index as usize].tidings.greeted.is_none() {
-            self.recorder.handshakes[phase].figures.failed += 1;
+            self.recorder.handshakes[phase].failed += 1;
         }
         // Not from here: a connection that cannot even be begun would be followed by the next, and so on without end.
         self.rest(user, now, State::Resting, now);
@@ -163,7 +163,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let phase = usize::from(self.users[index as usize].iteration_phase);
         let over = self.links[link as usize].tidings.greeted.is_some();
         self.rest(index, now, State::Resting, now);
-        self.recorder.handshakes[phase].figures.abandoned += u64::from(!over);
+        self.recorder.handshakes[phase].abandoned += u64::from(!over);
         match self.links[link as usize].state {
             LinkState::Open => self.leave(link, now),
             _ => self.reset(link, now, now, Farewell::Abort),

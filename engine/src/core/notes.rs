@@ -8,7 +8,8 @@ use super::script::Scripts;
 use super::users::{State, User};
 use super::{Queues, StepSetup};
 use crate::limits;
-use crate::stats::recorder::{Recorder, Times};
+use crate::stats::Times;
+use crate::stats::recorder::Recorder;
 use proto::{CloseReason, Error, Fields, Kind, Sink, Time, Token};
 
 /// A sink over the parts of a core that events concern.

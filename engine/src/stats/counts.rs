@@ -62,13 +62,16 @@ impl Counts {
         self.counts.resize((index / STEPS + 1) * STEPS, 0);
     }
 
-    pub(super) fn add(&mut self, other: &Counts) {
-        if other.counts.len() > self.counts.len() {
-            self.grow(other.counts.len() - 1);
+    /// Adds other counts. All their values are from `least` to `most`: what is outside is not looked at.
+    pub(super) fn add(&mut self, other: &Counts, least: u64, most: u64) {
+        let end = (index(most) + 1).min(other.counts.len());
+        let start = index(least).min(end);
+        if end > self.counts.len() {
+            self.grow(end - 1);
         }
-        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts).filter(|(_, theirs)| **theirs > 0) {
-            *mine += theirs;
-        }
+        let both = self.counts[start..end].iter_mut().zip(&other.counts[start..end]);
+        // A counter that is not written does not become resident.
+        both.filter(|(_, theirs)| **theirs > 0).for_each(|(mine, theirs)| *mine += theirs);
     }
 
     /// Each value seen, as the largest that has the same counter, and how often; in ascending order.
@@ -166,8 +169,22 @@ mod tests {
         let (mut small, mut large) = (Counts::new(), Counts::new());
         small.record(5);
         large.record(HIGHEST_NS);
-        small.add(&large);
+        small.add(&large, HIGHEST_NS, HIGHEST_NS);
         assert_eq!(small.seen().map(|(_, n)| n).collect::<Vec<_>>(), [1, 1]);
         assert_eq!(small.at_rank(1), Some(5));
+    }
+
+    #[test]
+    fn what_is_added_may_lie_anywhere_within_what_is_said_of_it() {
+        for (least, most) in [(0, HIGHEST_NS), (0, 70_000), (5, 70_000), (5, HIGHEST_NS)] {
+            let (mut all, mut more) = (Counts::new(), Counts::new());
+            for value in [5, 69_999, 70_000] {
+                more.record(value);
+                all.record(value);
+            }
+            all.add(&more, least, most);
+            let doubled: Vec<_> = more.seen().map(|(value, n)| (value, 2 * n)).collect();
+            assert!(all.seen().eq(doubled), "{least} to {most}");
+        }
     }
 }

@@ -1,9 +1,8 @@
-//! What a core keeps of the interval that is going on: series of times by part, beside the cells of the recorder and only
-//! where somebody asked. At the end of an interval the recorder makes the parts of it, which `stock` puts together.
+//! What is told of the interval that is going on, where somebody asked. A value is recorded once, in its interval; when that
+//! ends, the recorder makes the parts of it, which `stock` puts together, and adds it to what was before.
 //!
 //! A part is all requests of a phase, or those of some steps in it where watched thresholds tell steps apart.
 
-use super::recorder::Times;
 use super::{Figures, Series};
 use crate::Options;
 use crate::options::Rows;
@@ -30,11 +29,12 @@ pub struct Part {
 pub(crate) struct Keep {
     /// Anything at all.
     pub(crate) parts: bool,
-    response: bool,
-    service: bool,
-    first_byte: bool,
+    pub(super) response: bool,
+    /// With the send lag.
+    pub(super) service: bool,
+    pub(super) first_byte: bool,
     /// Opening times of phases of handshakes.
-    pub(crate) opening: bool,
+    pub(super) opening: bool,
     /// Connect and handshake times so far.
     pub(crate) connect: bool,
     /// Of each watched threshold on checks of one name, in the plan's order: where they are counted.
@@ -58,7 +58,7 @@ impl Keep {
             response: rows || options.live || needs(&[SeriesName::ResponseTime]),
             service: rows || needs(&[SeriesName::ServiceTime, SeriesName::SendLag]),
             first_byte: needs(&[SeriesName::FirstByte]),
-            opening: needs(&[SeriesName::OpeningTime]),
+            opening: rows || needs(&[SeriesName::OpeningTime]),
             connect: needs(&[SeriesName::Connect, SeriesName::Handshake]),
             checks: watched().filter(|t| t.check.is_some()).map(|t| Counted::of(plan, t)).collect(),
             classes,
@@ -136,62 +136,42 @@ fn classes(plan: &Plan) -> (Vec<u32>, Vec<u32>) {
     (classes, firsts)
 }
 
-/// The times of the interval that is going on.
-pub(crate) struct Interval {
-    keep: Keep,
-    times: Vec<Kept>,
-}
-
-/// The times of one part.
+/// A series whose values can be had interval by interval.
 #[derive(Default)]
-struct Kept {
-    /// Requests sent at their due time: response and service time are one value, recorded once.
-    punctual: Series,
-    response: Series,
-    service: Series,
-    lag: Series,
-    first_byte: Series,
+pub(super) struct Split {
+    /// Of the interval that is going on; where nobody asks for intervals, of the run.
+    open: Series,
+    /// Of those before it.
+    closed: Series,
 }
 
-impl Interval {
-    /// `None` where no series is asked for.
-    pub(crate) fn new(keep: &Keep, phases: usize) -> Option<Box<Interval>> {
-        let any = keep.response || keep.service || keep.first_byte;
-        any.then(|| {
-            let times = (0..keep.groups(phases)).map(|_| Kept::default()).collect();
-            Box::new(Interval { keep: keep.clone(), times })
-        })
-    }
-
-    /// A request ended well.
+impl Split {
     #[inline]
-    pub(crate) fn succeeded(&mut self, phase: u16, step: u32, times: Times) {
-        let kept = &mut self.times[self.keep.group(usize::from(phase), step as usize)];
-        if self.keep.first_byte {
-            kept.first_byte.record(times.first_byte);
+    pub(super) fn record(&mut self, ns: u64) {
+        self.open.record(ns);
+    }
+
+    /// The interval ends: adds its values to others.
+    pub(super) fn close(&mut self, into: &mut Series) {
+        if self.open.count() == 0 {
+            return;
         }
-        if times.lag == 0 || !self.keep.service {
-            kept.punctual.record(times.response);
-        } else {
-            kept.response.record(times.response);
-            kept.service.record(times.service);
-            kept.lag.record(times.lag);
+        let ended = std::mem::take(&mut self.open);
+        self.closed.merge(&ended);
+        match into.count() {
+            0 => *into = ended,
+            _ => into.merge(&ended),
         }
     }
 
-    /// Moves the times of a part into figures that have none.
-    pub(crate) fn take(&mut self, group: usize, into: &mut Figures) {
-        let mut kept = std::mem::take(&mut self.times[group]);
-        kept.punctual.share();
-        into.first_byte = kept.first_byte;
-        into.response_time = kept.response;
-        into.response_time.merge(&kept.punctual);
-        if self.keep.service {
-            into.service_time = kept.service;
-            into.service_time.merge(&kept.punctual);
-            into.send_lag = kept.lag;
-            into.send_lag.record_zeros(kept.punctual.count());
+    /// All values of all intervals.
+    pub(super) fn whole(self) -> Series {
+        let Split { open, mut closed } = self;
+        if closed.count() == 0 {
+            return open;
         }
+        closed.merge(&open);
+        closed
     }
 }
 

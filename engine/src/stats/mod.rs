@@ -4,6 +4,7 @@
 //! `merge` serves cores, phases and, later, agents. Percentiles only ever come from merged histograms.
 
 mod books;
+mod clocks;
 pub(crate) mod cost;
 mod counts;
 pub(crate) mod environment;
@@ -15,6 +16,7 @@ mod series;
 mod timeline;
 
 pub use books::Books;
+pub(crate) use clocks::Times;
 pub use interval::Part;
 pub use quic::QuicFigures;
 pub use result::{

@@ -1,7 +1,8 @@
 //! What a core writes down: one cell per phase and step, so that a request is recorded once and everything else is merged
 //! from cells at the end.
 
-use super::interval::{Interval, Keep};
+use super::clocks::{Clocks, Times};
+use super::interval::{Keep, Split};
 use super::{Books, Bytes, ConnectionFigures, ErrorCount, Figures, HandshakeFigures, Part, Passed, Series};
 use crate::limits;
 use crate::request_log::CoreLog;
@@ -35,8 +36,6 @@ pub(crate) struct Recorder {
     pub(crate) handshakes: Vec<Handshakes>,
     /// What the connections did.
     pub(crate) connections: ConnectionFigures,
-    /// The times of the present interval, where somebody asked for them.
-    interval: Option<Box<Interval>>,
     keep: Keep,
     /// The counts of every part as of the last snapshot.
     before: Vec<Counts>,
@@ -50,41 +49,47 @@ pub(crate) struct Recorder {
     pub(crate) data_bytes: u64,
 }
 
-/// The clocks of a request that ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
-    /// Due to last byte.
-    pub(crate) response: u64,
-    /// Sent to last byte.
-    pub(crate) service: u64,
-    /// Due to sent.
-    pub(crate) lag: u64,
-    /// Sent to first byte of the head.
-    pub(crate) first_byte: u64,
-}
-
 /// What phases of handshakes did.
 #[derive(Default)]
 pub(crate) struct Handshakes {
-    pub(crate) figures: HandshakeFigures,
+    opened: u64,
+    pub(crate) failed: u64,
+    /// Still being opened at the end.
+    pub(crate) abandoned: u64,
+    /// Due to open.
+    opening: Split,
     /// Due to begun.
-    pub(crate) lag: Series,
-    /// Opening times since the last snapshot, where they are asked for.
-    since: Option<Series>,
+    lag: Split,
 }
 
 impl Handshakes {
-    fn new(keep: bool) -> Handshakes {
-        Handshakes { since: keep.then(Series::default), ..Handshakes::default() }
+    /// One is begun, `ns` after it was due.
+    pub(crate) fn begun(&mut self, ns: u64) {
+        self.lag.record(ns);
     }
 
     /// A connection is open, `ns` after it was due.
     pub(crate) fn opened(&mut self, ns: u64) {
-        self.figures.opened += 1;
-        self.figures.opening_time.record(ns);
-        if let Some(since) = &mut self.since {
-            since.record(ns);
+        self.opened += 1;
+        self.opening.record(ns);
+    }
+
+    /// An interval ends: adds the values that are asked for to figures of it.
+    fn close(&mut self, keep: &Keep, into: &mut Figures) {
+        if keep.service {
+            self.lag.close(&mut into.send_lag);
         }
+        if keep.opening {
+            self.opening.close(&mut into.handshakes.opening_time);
+        }
+    }
+
+    /// Adds all of them to figures.
+    pub(crate) fn merge_into(self, figures: &mut Figures) {
+        let Handshakes { opened, failed, abandoned, opening, lag } = self;
+        let opening_time = opening.whole();
+        figures.handshakes.merge(&HandshakeFigures { opened, failed, abandoned, opening_time });
+        figures.send_lag.merge(&lag.whole());
     }
 }
 
@@ -98,6 +103,7 @@ struct Counts {
     dropped: u64,
     handshakes_opened: u64,
     handshakes_failed: u64,
+    handshakes_abandoned: u64,
     checks_passed: u64,
     checks_failed: u64,
     bytes: Bytes,
@@ -114,12 +120,7 @@ pub(crate) struct Cell {
     pub(crate) checks_passed: u64,
     pub(crate) checks_failed: u64,
     pub(crate) data: u64,
-    /// Requests sent at their due time: response and service time are one value, recorded once.
-    punctual: Series,
-    response: Series,
-    service: Series,
-    lag: Series,
-    first_byte: Series,
+    clocks: Clocks<Split>,
     failed: Series,
 }
 
@@ -141,9 +142,8 @@ impl Recorder {
             arrived: vec![0; phases],
             waited: vec![0; phases],
             dropped: vec![0; phases],
-            handshakes: (0..phases).map(|_| Handshakes::new(keep.opening)).collect(),
+            handshakes: (0..phases).map(|_| Handshakes::default()).collect(),
             connections: ConnectionFigures::default(),
-            interval: Interval::new(keep, phases),
             keep: keep.clone(),
             before: vec![Counts::default(); parts],
             log: None,
@@ -162,19 +162,9 @@ impl Recorder {
     #[inline]
     pub(crate) fn succeeded(&mut self, phase: u16, step: u32, times: Times) -> bool {
         self.ended += 1;
-        if let Some(interval) = &mut self.interval {
-            interval.succeeded(phase, step, times);
-        }
         let cell = self.cell(phase, step);
         cell.books.succeeded += 1;
-        cell.first_byte.record(times.first_byte);
-        if times.lag == 0 {
-            cell.punctual.record(times.response);
-        } else {
-            cell.response.record(times.response);
-            cell.service.record(times.service);
-            cell.lag.record(times.lag);
-        }
+        cell.clocks.record(times);
         cell.recorded
     }
 
@@ -215,22 +205,25 @@ impl Recorder {
             return Vec::new();
         }
         let now = self.counts(phase, bytes);
+        let mut clocks: Vec<Clocks<Series>> = now.iter().map(|_| Clocks::default()).collect();
+        for (at, cell) in self.cells.iter_mut().enumerate() {
+            let group = self.keep.group(at / self.steps, at % self.steps);
+            cell.clocks.close(&self.keep, &mut clocks[group]);
+        }
         let before = std::mem::replace(&mut self.before, now);
         let mut parts = Vec::new();
-        for (group, (now, before)) in self.before.iter().zip(&before).enumerate() {
-            // A series changes only where a count does.
-            if now == before {
-                continue;
-            }
+        for (group, (before, clocks)) in before.iter().zip(clocks).enumerate() {
+            let now = &self.before[group];
             let mut figures = now.since(before);
-            if let Some(interval) = &mut self.interval {
-                interval.take(group, &mut figures);
-            }
+            clocks.move_into(&mut figures);
             let (phase, step) = self.keep.named(group);
-            if let (None, Some(since)) = (step, &mut self.handshakes[phase].since) {
-                figures.handshakes.opening_time = std::mem::take(since);
+            if step.is_none() {
+                self.handshakes[phase].close(&self.keep, &mut figures);
             }
-            parts.push(Part { phase, step, figures });
+            // What is begun after a wait changes no count.
+            if now != before || figures.send_lag.count() > 0 {
+                parts.push(Part { phase, step, figures });
+            }
         }
         parts
     }
@@ -254,9 +247,10 @@ impl Recorder {
             part.arrived = self.arrived[index];
             part.waited = self.waited[index];
             part.dropped = self.dropped[index];
-            let handshakes = &self.handshakes[index].figures;
+            let handshakes = &self.handshakes[index];
             part.handshakes_opened = handshakes.opened;
             part.handshakes_failed = handshakes.failed;
+            part.handshakes_abandoned = handshakes.abandoned;
         }
         counts
     }
@@ -290,6 +284,7 @@ impl Counts {
             handshakes: HandshakeFigures {
                 opened: self.handshakes_opened - before.handshakes_opened,
                 failed: self.handshakes_failed - before.handshakes_failed,
+                abandoned: self.handshakes_abandoned - before.handshakes_abandoned,
                 ..HandshakeFigures::default()
             },
             ..Figures::default()
@@ -306,17 +301,7 @@ impl Cell {
         self.status[usize::from(code).min(STATUSES - 1)] += 1;
     }
 
-    fn into_figures(mut self) -> Figures {
-        for series in [&mut self.punctual, &mut self.first_byte, &mut self.failed] {
-            series.share();
-        }
-        let (mut response_time, mut service_time, mut send_lag) = (self.response, self.service, self.lag);
-        send_lag.record_zeros(self.punctual.count());
-        response_time.merge(&self.punctual);
-        service_time.merge(&self.punctual);
-        for series in [&mut response_time, &mut service_time, &mut send_lag] {
-            series.share();
-        }
+    fn into_figures(self) -> Figures {
         let status: BTreeMap<u16, u64> = self
             .status
             .iter()
@@ -334,25 +319,27 @@ impl Cell {
                 count: *count,
             })
             .collect();
-        Figures {
+        let mut figures = Figures {
             books: self.books,
-            iterations: 0,
-            iterations_cut: 0,
-            arrived: 0,
-            waited: 0,
-            dropped: 0,
             status,
             errors,
             checks_passed: self.checks_passed,
             checks_failed: self.checks_failed,
-            response_time,
-            service_time,
-            send_lag,
-            first_byte: self.first_byte,
             failed_time: self.failed,
-            handshakes: HandshakeFigures::default(),
             bytes: Bytes { data: self.data, ..Bytes::default() },
+            ..Figures::default()
+        };
+        self.clocks.whole().move_into(&mut figures);
+        for series in [
+            &mut figures.response_time,
+            &mut figures.service_time,
+            &mut figures.send_lag,
+            &mut figures.first_byte,
+            &mut figures.failed_time,
+        ] {
+            series.share();
         }
+        figures
     }
 }
 

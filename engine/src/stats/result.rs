@@ -137,7 +137,7 @@ pub struct Figures {
     pub response_time: Series,
     /// Sent to last byte, of the same.
     pub service_time: Series,
-    /// Due to sent, of the same.
+    /// Due to sent, of the same; due to begun, of connections of phases of handshakes.
     pub send_lag: Series,
     /// Sent to first byte of the final response head, of the same.
     pub first_byte: Series,

@@ -126,20 +126,25 @@ impl Series {
         if other.count == 0 {
             return;
         }
-        if self.count == 0 {
-            self.clone_from(other);
-            return;
-        }
-        self.min = self.min.min(other.min);
+        self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
         self.max = self.max.max(other.max);
         self.count += other.count;
         self.sum += other.sum;
         self.squares += other.squares;
         self.over_range += other.over_range;
+        let (least, most) = (other.min, other.max.min(HIGHEST_NS));
         match (&mut self.hist, &other.hist) {
-            (Some(mine), Some(theirs)) => mine.own().add(theirs),
+            (Some(mine), Some(theirs)) => mine.own().add(theirs, least, most),
             (None, Some(theirs)) => {
-                self.hist = Some(theirs.clone());
+                self.hist = Some(match theirs {
+                    Hist::Shared(shared) => Hist::Shared(shared.clone()),
+                    // Not a clone, of which the empty counters would be resident, too.
+                    Hist::Own(own) => {
+                        let mut mine = Counts::new();
+                        mine.add(own, least, most);
+                        Hist::Own(mine)
+                    }
+                });
                 std::mem::take(&mut self.few).into_iter().for_each(|ns| self.insert(ns));
             }
             (_, None) => other.few.iter().for_each(|&ns| self.insert(ns)),

@@ -37,6 +37,8 @@ pub struct Row {
     pub handshakes_opened: u64,
     /// Those that were not.
     pub handshakes_failed: u64,
+    /// Those that were still being opened at the end of the run, or of a phase that does not wait.
+    pub handshakes_abandoned: u64,
     /// Checks that passed.
     pub checks_passed: u64,
     /// Checks that failed.
@@ -49,8 +51,10 @@ pub struct Row {
     pub response_time: Packed,
     /// Sent to last byte, of the same.
     pub service_time: Packed,
-    /// Due to sent, of the same.
+    /// Due to sent, of the same; due to begun, of connections of phases of handshakes.
     pub send_lag: Packed,
+    /// Due to open, of connections of phases of handshakes.
+    pub opening_time: Packed,
 }
 
 impl Row {
@@ -78,6 +82,7 @@ impl Row {
             dropped: figures.dropped,
             handshakes_opened: figures.handshakes.opened,
             handshakes_failed: figures.handshakes.failed,
+            handshakes_abandoned: figures.handshakes.abandoned,
             checks_passed: figures.checks_passed,
             checks_failed: figures.checks_failed,
             bytes: figures.bytes,
@@ -85,6 +90,7 @@ impl Row {
             response_time,
             service_time,
             send_lag: figures.send_lag.pack(),
+            opening_time: figures.handshakes.opening_time.pack(),
         }
     }
 }
