@@ -39,6 +39,18 @@ phases:
 """
 
 
+HANDSHAKES = """
+version: 1
+target: builtin
+scenarios:
+  s: { steps: [ get: / ] }
+phases:
+  - { name: warm-up, handshakes: 100/s, for: 300ms, record: false }
+  - { name: knock, handshakes: 400/s, for: 450ms }
+  - { name: visit, rate: 500/s, for: 450ms }
+"""
+
+
 def check(name, good, detail=""):
     global failed
     failed += not good
@@ -87,14 +99,15 @@ def case(name, *args):
     check(f"{name} runs", done.returncode == 0, done.stderr)
     result = json.loads(out.read_text())
     merged, lines = read_log(log)
-    for series in SERIES:
-        agrees(f"{name} hlog {series}", merged[series], result[series])
-        agrees(f"{name} result {series}", HdrHistogram.decode(result[series]["histogram"]), result[series])
+    opening = [("opening_time", result["handshakes"]["opening_time"])] if "opening_time" in merged else []
+    for series, of_result in [(series, result[series]) for series in SERIES] + opening:
+        agrees(f"{name} hlog {series}", merged[series], of_result)
+        agrees(f"{name} result {series}", HdrHistogram.decode(of_result["histogram"]), of_result)
         of_rows = empty()
         for row in result["timeline"]["rows"]:
             if row["record"]:
                 of_rows.add(HdrHistogram.decode(row[series]["histogram"]))
-        agrees(f"{name} rows {series}", of_rows, result[series])
+        agrees(f"{name} rows {series}", of_rows, of_result)
     check(f"{name} has intervals", lines["response_time"] >= 3, lines)
     streamed = [json.loads(line) for line in rows.read_text().splitlines()]
     check(f"{name} --timeline says the same", streamed == result["timeline"]["rows"])
@@ -107,6 +120,8 @@ plan = TMP / "plan.yaml"
 plan.write_text(PLAN)
 case("plan", "-f", str(plan))
 case("plan on two cores", "-f", str(plan), "-t", "2")
+plan.write_text(HANDSHAKES)
+case("handshakes", "-f", str(plan), "-t", "2")
 case("flags", "--h1", "-c", "8", "-D", "500ms", "builtin")
 case("flags on two cores", "-c", "4", "-m", "4", "-t", "2", "-D", "500ms", "builtin")
 sys.exit(1 if failed else 0)

@@ -2,10 +2,14 @@
 
 mod support;
 
-use engine::stats::{Books, Bytes, Figures, PhaseFigures, Row, RunResult, Series, Timeline};
+use engine::stats::{
+    Books, Bytes, Figures, HandshakeFigures, PhaseFigures, Row, RunResult, Series, Timeline,
+};
 use engine::{Event, Options, Rows};
 use scenario::Plan;
-use scenario::plan::{Arrivals, Backlog, Curve, Metric, Op, SeriesName, Spread, Stop, Threshold};
+use scenario::plan::{
+    Arrivals, Backlog, Curve, Handshakes, Metric, Op, Protocol, SeriesName, Spread, Stop, Threshold,
+};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -49,6 +53,12 @@ fn sum(timeline: &Timeline, phase: usize) -> Figures {
             response_time: row.response_time.unpack(),
             service_time: row.service_time.unpack(),
             send_lag: row.send_lag.unpack(),
+            handshakes: HandshakeFigures {
+                opened: row.handshakes_opened,
+                failed: row.handshakes_failed,
+                abandoned: row.handshakes_abandoned,
+                opening_time: row.opening_time.unpack(),
+            },
             ..Figures::default()
         });
     }
@@ -68,7 +78,10 @@ fn assert_same(rows: &Figures, phase: &PhaseFigures) {
     assert_eq!(arrivals(rows), arrivals(all), "{name}");
     let bytes = Bytes { headers: 0, headers_decoded: 0, ..all.bytes };
     assert_eq!(rows.bytes, bytes, "{name}");
+    let handshakes = |f: &Figures| (f.handshakes.opened, f.handshakes.failed, f.handshakes.abandoned);
+    assert_eq!(handshakes(rows), handshakes(all), "{name}");
     for (what, mine, theirs) in [
+        ("opening time", &rows.handshakes.opening_time, &all.handshakes.opening_time),
         ("response time", &rows.response_time, &all.response_time),
         ("service time", &rows.service_time, &all.service_time),
         ("send lag", &rows.send_lag, &all.send_lag),
@@ -133,13 +146,38 @@ fn the_rows_of_an_open_model_add_up_with_what_waited_and_what_was_dropped() {
     let backlog = Backlog { time: Some(ms(20)), number: 8 };
     let (curve, spread) = (Curve::Constant(2000.0), Spread::Even);
     plan.phases[1].load = scenario::plan::Load::Open(Arrivals { curve, spread, backlog });
-    for threads in [1, 2] {
+    for (threads, phases) in [(1, 3), (2, 3), (1, 2)] {
+        // The last phase of an open model is waited for after its end.
+        plan.phases.truncate(phases);
         let (result, _) = run(&plan, threads, Rows::Kept);
         let open = &result.phases[1].figures;
         assert!(open.arrived > 0 && open.waited > 0 && open.dropped > 0, "{open:?}");
         assert!(open.send_lag.max_ns() > 1_000_000, "what waited was late: response is not service time");
         for (index, phase) in result.phases.iter().enumerate() {
             assert_same(&sum(result.timeline.as_ref().unwrap(), index), phase);
+        }
+    }
+}
+
+#[test]
+fn the_rows_of_handshakes_add_up_with_those_that_began_late_and_came_to_nothing() {
+    // The first connections are accepted, and nobody answers: they hold the places, so that others wait, and come to nothing.
+    let (server, silent) = (server(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    for (address, opens) in [(server.clear_addr().unwrap(), true), (silent.local_addr().unwrap(), false)] {
+        let mut plan = Load { users: 4, connections: 4, ..Load::on(address, Stop::After(ms(150))) }.plan();
+        plan.protocol = Protocol::H2c;
+        plan.timeouts.handshake = Some(ms(40));
+        let backlog = Backlog { time: None, number: 1000 };
+        let arrivals = Arrivals { curve: Curve::Constant(400.0), spread: Spread::Even, backlog };
+        plan.phases[0].load = scenario::plan::Load::Handshakes(Handshakes { arrivals, hold: ms(20) });
+        for threads in [1, 2] {
+            let (result, _) = run(&plan, threads, Rows::Kept);
+            let f = &result.phases[0].figures;
+            assert!(f.waited > 0 && f.send_lag.max_ns() > 1_000_000, "some began late: {f:?}");
+            let (series, ended) = (f.handshakes.opening_time.count(), f.handshakes.failed);
+            assert!(if opens { series > 0 } else { ended > 0 && series == 0 }, "{f:?}");
+            assert_eq!(f.send_lag.count(), f.handshakes.begun());
+            assert_same(&sum(result.timeline.as_ref().unwrap(), 0), &result.phases[0]);
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The time series as an HdrHistogram log, format 1.3, which the standard tools read, merge and plot.
 //!
-//! A line is one series of one row, told apart by its tag: `response_time`, `service_time`, `send_lag`; those of phases that
-//! are not recorded have `unrecorded.` before it, so that all lines of a tag together are the series of the result. Values
-//! are nanoseconds; `Interval_Max` is in milliseconds, which is how the format wants it.
+//! A line is one series of one row, told apart by its tag: `response_time`, `service_time`, `send_lag`, and `opening_time` of
+//! phases of handshakes; those of phases that are not recorded have `unrecorded.` before it, so that all lines of a tag
+//! together are the series of the result. Values are nanoseconds; `Interval_Max` is in milliseconds, which is how the format
+//! wants it.
 
 use crate::{tags, time};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine::stats::{Packed, Row, RunResult};
 use scenario::Plan;
+use scenario::plan::Load;
 use std::fmt::Write as _;
 use std::time::UNIX_EPOCH;
 
@@ -30,13 +32,17 @@ pub fn render(result: &RunResult, plan: &Plan) -> String {
         time::rfc3339(result.began)
     );
     for row in result.timeline.iter().flat_map(|t| &t.rows) {
-        let record = plan.phases[row.phase].record;
-        for (name, series) in [
+        let phase = &plan.phases[row.phase];
+        let series = [
             ("response_time", &row.response_time),
             ("service_time", &row.service_time),
             ("send_lag", &row.send_lag),
-        ] {
-            line(&mut out, row, if record { "" } else { "unrecorded." }, name, series);
+            ("opening_time", &row.opening_time),
+        ];
+        // Empty lines of requests are silence; where nothing is opened there is none.
+        let all = if matches!(phase.load, Load::Handshakes(_)) { &series[..] } else { &series[..3] };
+        for (name, series) in all {
+            line(&mut out, row, if phase.record { "" } else { "unrecorded." }, name, series);
         }
     }
     out

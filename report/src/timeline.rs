@@ -48,6 +48,7 @@ fn row(row: &Row, plan: &Plan, tags: &Value) -> Value {
         "dropped": row.dropped,
         "handshakes_opened": row.handshakes_opened,
         "handshakes_failed": row.handshakes_failed,
+        "handshakes_abandoned": row.handshakes_abandoned,
         "failed_status": row.books.failed_status,
         "failed_timeout": row.books.failed_timeout,
         "retried": row.books.retried,
@@ -61,5 +62,6 @@ fn row(row: &Row, plan: &Plan, tags: &Value) -> Value {
         "response_time": series::object(&row.response_time.unpack()),
         "service_time": series::object(&row.service_time.unpack()),
         "send_lag": series::object(&row.send_lag.unpack()),
+        "opening_time": series::object(&row.opening_time.unpack()),
     })
 }

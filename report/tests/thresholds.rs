@@ -5,25 +5,29 @@ mod common;
 use engine::stats::{CheckFigures, Passed, RunResult};
 use report::thresholds::{Outcome, Unit, judge};
 use scenario::plan::{CountName, Metric, Op, SeriesName, Threshold};
-use scenario::tags::Tags;
 
-/// Judges one threshold on the sample run.
-fn one(metric: Metric, op: Op, value: f64, step: Option<&str>, phase: Option<&str>) -> Outcome {
+/// Judges one threshold on a result: of all requests, unless it is narrowed.
+fn one(
+    result: &RunResult,
+    metric: Metric,
+    (op, value): (Op, f64),
+    narrow: impl FnOnce(&mut Threshold),
+) -> Outcome {
     let mut plan = common::plan();
-    let owned = |name: Option<&str>| name.map(str::to_owned);
-    plan.thresholds = vec![Threshold {
-        text: "t".into(),
-        metric,
-        scenario: None,
-        step: owned(step),
-        tags: Tags::default(),
-        check: None,
-        phase: owned(phase),
-        op,
-        value,
-        abort_after: None,
-    }];
-    judge(&plan, &common::result()).remove(0)
+    plan.thresholds.truncate(1);
+    let threshold = &mut plan.thresholds[0];
+    (threshold.metric, threshold.op, threshold.value) = (metric, op, value);
+    narrow(threshold);
+    judge(&plan, result).remove(0)
+}
+
+/// What it comes to.
+fn actual(result: &RunResult, metric: Metric, narrow: impl FnOnce(&mut Threshold)) -> Option<f64> {
+    one(result, metric, (Op::More, 0.0), narrow).actual
+}
+
+fn owned(name: Option<&str>) -> Option<String> {
+    name.map(str::to_owned)
 }
 
 #[test]
@@ -40,7 +44,7 @@ fn each_metric_has_its_unit_and_its_value() {
         (Min(FirstByte), Unit::Nanoseconds, ms(0.9)),
         (Min(Connect), Unit::Nanoseconds, ms(0.037)),
         (Max(Handshake), Unit::Nanoseconds, ms(0.53)),
-        (ErrorRate, Unit::Fraction, 3.0 / 9.0),
+        (ErrorRate, Unit::Fraction, (3.0 + 3.0) / (9.0 + 5.0)),
         (CheckFailureRate, Unit::Fraction, 1.0 / 7.0),
         (CheckRate, Unit::Fraction, 6.0 / 7.0),
         (Rate, Unit::PerSecond, 0.6),
@@ -50,8 +54,10 @@ fn each_metric_has_its_unit_and_its_value() {
         (Count(CountName::Abandoned), Unit::Count, 1.0),
         (Count(CountName::Dropped), Unit::Count, 0.0),
         (Count(CountName::Iterations), Unit::Count, 4.0),
+        (Count(CountName::HandshakesOpened), Unit::Count, 2.0),
+        (Count(CountName::HandshakesFailed), Unit::Count, 3.0),
     ] {
-        let outcome = one(metric, Op::AtLeast, 0.0, None, None);
+        let outcome = one(&common::result(), metric, (Op::AtLeast, 0.0), |_| {});
         let found = outcome.actual.expect("measured");
         assert!((found - actual).abs() <= actual * 0.001 + 1e-9, "{metric:?}: {found} is not {actual}");
         assert_eq!(outcome.unit, unit, "{metric:?}");
@@ -61,7 +67,7 @@ fn each_metric_has_its_unit_and_its_value() {
 #[test]
 fn the_margin_is_positive_on_the_good_side() {
     let count = |op, limit| {
-        let o = one(Metric::Count(CountName::Failed), op, limit, None, None);
+        let o = one(&common::result(), Metric::Count(CountName::Failed), (op, limit), |_| {});
         (o.holds, o.margin.unwrap())
     };
     assert_eq!(count(Op::Less, 5.0), (true, 2.0));
@@ -76,7 +82,9 @@ fn the_margin_is_positive_on_the_good_side() {
 
 #[test]
 fn a_phase_and_a_step_have_figures_of_their_own() {
-    let rate = |step, phase| one(Metric::Rate, Op::More, 0.0, step, phase).actual;
+    let rate = |step, phase| {
+        actual(&common::result(), Metric::Rate, |t| (t.step, t.phase) = (owned(step), owned(phase)))
+    };
     assert_eq!(rate(None, Some("warm-up")), Some(6.0));
     assert_eq!(rate(None, Some("steady")), Some(0.6));
     assert_eq!(rate(Some("page"), None), Some(0.6));
@@ -84,27 +92,25 @@ fn a_phase_and_a_step_have_figures_of_their_own() {
 
 #[test]
 fn a_step_within_a_phase_has_figures_where_the_engine_kept_them() {
-    let mut plan = common::plan();
-    plan.thresholds.truncate(1);
-    (plan.thresholds[0].step, plan.thresholds[0].phase) = (Some("page".into()), Some("warm-up".into()));
-    plan.thresholds[0].metric = Metric::Count(CountName::Started);
+    let of = |result: &RunResult| {
+        one(result, Metric::Count(CountName::Started), (Op::More, 0.0), |t| {
+            (t.step, t.phase) = (Some("page".into()), Some("warm-up".into()));
+        })
+    };
     let mut result = common::result();
-    assert_eq!(judge(&plan, &result)[0].note, Some("the step was not reached in this phase"));
+    assert_eq!(of(&result).note, Some("the step was not reached in this phase"));
     result.phase_steps = vec![vec![common::figures(), common::figures()], vec![]];
     result.phase_steps[0][1].books.started = 77;
-    assert_eq!(judge(&plan, &result)[0].actual, Some(77.0));
+    assert_eq!(of(&result).actual, Some(77.0));
 }
 
 #[test]
 fn a_scenario_is_its_steps_and_a_step_is_in_every_scenario_unless_it_is_said() {
     let mut result = common::result();
     let started = |result: &RunResult, scenario: Option<&str>, step: Option<&str>, phase: Option<&str>| {
-        let mut plan = common::plan();
-        plan.thresholds.truncate(1);
-        let (t, owned) = (&mut plan.thresholds[0], |name: Option<&str>| name.map(str::to_owned));
-        t.metric = Metric::Count(CountName::Started);
-        (t.scenario, t.step, t.phase) = (owned(scenario), owned(step), owned(phase));
-        judge(&plan, result)[0].actual
+        actual(result, Metric::Count(CountName::Started), |t| {
+            (t.scenario, t.step, t.phase) = (owned(scenario), owned(step), owned(phase));
+        })
     };
     assert_eq!(started(&result, Some("visit"), None, None), Some(20.0), "both steps of 10");
     assert_eq!(started(&result, Some("visit"), Some("page"), None), Some(10.0));
@@ -123,12 +129,9 @@ fn a_tag_is_the_steps_that_have_it_and_several_tags_are_those_that_have_all() {
     result.phase_steps = vec![vec![], vec![common::figures(), common::figures()]];
     (result.steps[0].figures.books.started, result.phase_steps[1][0].books.started) = (7, 3);
     let started = |tags: &[(&str, &str)], step: Option<&str>, phase: Option<&str>| {
-        let mut plan = common::plan();
-        plan.thresholds.truncate(1);
-        let (t, owned) = (&mut plan.thresholds[0], |name: Option<&str>| name.map(str::to_owned));
-        t.metric = Metric::Count(CountName::Started);
-        (t.tags, t.step, t.phase) = (tags.iter().copied().collect(), owned(step), owned(phase));
-        judge(&plan, &result)[0].actual
+        actual(&result, Metric::Count(CountName::Started), |t| {
+            (t.tags, t.step, t.phase) = (tags.iter().copied().collect(), owned(step), owned(phase));
+        })
     };
     assert_eq!(started(&[("team", "web")], None, None), Some(17.0), "both steps");
     assert_eq!(started(&[("kind", "write")], None, None), Some(7.0));
@@ -157,13 +160,10 @@ fn checks_are_counted_by_name_step_tag_and_phase() {
         vec![vec![Passed::default(); 4], vec![row(3, 1), row(0, 4), row(7, 0), row(0, 1)]];
     result.phase_steps = vec![vec![], vec![common::figures(), common::figures()]];
     let found = |metric, check: Option<&str>, kind: Option<&str>, phase: Option<&str>| {
-        let mut plan = common::plan();
-        plan.thresholds.truncate(1);
-        let (t, owned) = (&mut plan.thresholds[0], |name: Option<&str>| name.map(str::to_owned));
-        t.metric = metric;
-        (t.check, t.phase, t.tags) =
-            (owned(check), owned(phase), kind.map(|kind| ("kind", kind)).into_iter().collect());
-        judge(&plan, &result)[0].actual
+        actual(&result, metric, |t| {
+            (t.check, t.phase) = (owned(check), owned(phase));
+            t.tags = kind.map(|kind| ("kind", kind)).into_iter().collect();
+        })
     };
     use Metric::{CheckFailureRate, CheckRate};
     assert_eq!(found(CheckRate, None, None, None), Some(6.0 / 7.0), "all checks are those of the requests");
@@ -179,7 +179,9 @@ fn checks_are_counted_by_name_step_tag_and_phase() {
 #[test]
 fn what_was_not_measured_does_not_hold() {
     for (step, phase) in [(Some("nowhere"), None), (None, Some("never"))] {
-        let outcome = one(Metric::ErrorRate, Op::Less, 1.0, step, phase);
+        let outcome = one(&common::result(), Metric::ErrorRate, (Op::Less, 1.0), |t| {
+            (t.step, t.phase) = (owned(step), owned(phase));
+        });
         assert!(!outcome.holds && outcome.actual.is_none() && outcome.note.is_some());
     }
     let mut result = common::result();

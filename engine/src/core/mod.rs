@@ -627,6 +627,9 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         (0..self.links.len() as u32).for_each(|link| self.harvest_path(link));
         self.leave_quic(now);
         self.tell_traced(true);
+        // Of what was waited for, and of farewells: they came after the end of their phase.
+        (0..self.links.len() as u32).for_each(|link| self.harvest(link));
+        self.file_bytes();
         let log_waits = self.recorder.log.take().map_or(0, CoreLog::end);
         let end = self.snapshot(now, run.grid.number());
         assert!(end.books.balance() && end.books.in_flight == 0, "the books do not balance: {:?}", end.books);

@@ -284,10 +284,16 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         // What is still to be counted of open connections belongs to this phase, or to that of the track that counts bytes.
         (0..self.links.len() as u32).for_each(|link| self.harvest(link));
         if self.phase_of_bytes() == index {
-            self.recorder.bytes[index].merge(&std::mem::take(&mut self.bytes));
+            self.file_bytes();
         }
         self.phases[index] = Some((self.tracks[t].phase.began, ended));
         self.told.push(Told::PhaseEnded(index));
+    }
+
+    /// The bytes moved so far belong to the phase that counts them.
+    pub(super) fn file_bytes(&mut self) {
+        let phase = self.phase_of_bytes();
+        self.recorder.bytes[phase].merge(&std::mem::take(&mut self.bytes));
     }
 
     /// The run ends before its time.

@@ -359,3 +359,152 @@ pub(crate) fn note_connection_error(figures: &mut ConnectionFigures, error: Erro
 pub(crate) fn per_second(count: u64, elapsed: Duration) -> f64 {
     if elapsed.is_zero() { 0.0 } else { count as f64 / elapsed.as_secs_f64() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::series::HIGHEST_NS;
+    use crate::{Options, Rows};
+
+    const PLAN: &str = "version: 1
+target: builtin
+scenarios: { s: { steps: [ get: /a, get: /b, get: /c ] } }
+phases: [ { users: 1, for: 1s, record: false }, { users: 1, for: 1s }, { handshakes: 1/s, for: 1s } ]
+";
+
+    /// What a plan keeps with these thresholds, all of them watched.
+    fn keep(rows: Rows, live: bool, watched: &[&str]) -> Keep {
+        let thresholds: String =
+            watched.iter().map(|that| format!("  - {{ that: \"{that}\", abort_after: 1s }}\n")).collect();
+        let text =
+            if thresholds.is_empty() { PLAN.into() } else { format!("{PLAN}thresholds:\n{thresholds}") };
+        let plan = scenario::parse(&text, "plan", std::path::Path::new(""), &Default::default());
+        Keep::of(&plan.unwrap_or_else(|e| panic!("{e}")), &Options { rows, live, ..Options::default() })
+    }
+
+    /// Numbers that are the same in every run.
+    fn draw(x: &mut u64) -> u64 {
+        *x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *x >> 33
+    }
+
+    /// Records some ten thousand requests and handshakes, the same ones each time, and looks at the parts now and then.
+    fn record(keep: &Keep) -> (Recorder, Vec<Part>) {
+        let mut recorder = Recorder::new([false, true, true].into_iter(), 3, keep);
+        let (mut parts, mut x) = (Vec::new(), 7);
+        for i in 0..40_000_u64 {
+            let (phase, step) = (u16::from(i > 9000), (draw(&mut x) % 3) as u32);
+            let service = match draw(&mut x) % 1000 {
+                0 => 2 * HIGHEST_NS + draw(&mut x),
+                1..10 => draw(&mut x) * 40,
+                _ => 50_000 + draw(&mut x) % 900_000,
+            };
+            let lag = if draw(&mut x) < 1 << 30 { draw(&mut x) % 70_000 } else { 0 };
+            let times = Times { response: service + lag, service, lag, first_byte: service / 2 };
+            recorder.cell(phase, step).books.started += 1;
+            recorder.succeeded(phase, step, times);
+            if i % 5 == 0 {
+                let handshakes = &mut recorder.handshakes[usize::from(phase)];
+                handshakes.begun(lag + i);
+                handshakes.opened(service);
+            }
+            // Intervals of many values, of few, and of none.
+            if [20, 21, 300, 9_000, 9_001, 9_500, 30_000].contains(&i) {
+                parts.extend(recorder.take_parts(0, Bytes::default()));
+                assert!(recorder.take_parts(0, Bytes::default()).is_empty(), "nothing was added since");
+            }
+        }
+        // Begun, and at its end nothing else.
+        recorder.handshakes[1].begun(1_000_000_007);
+        parts.extend(recorder.take_parts(0, Bytes::default()));
+        (recorder, parts)
+    }
+
+    /// Everything a series knows: each value and how often, and what is exact.
+    fn whole(s: &Series) -> impl PartialEq + std::fmt::Debug + use<> {
+        let exact = (s.count(), s.min_ns(), s.max_ns(), s.over_range());
+        (exact, s.mean_ns().to_bits(), s.stdev_ns().to_bits(), s.v2_deflate())
+    }
+
+    fn all_series(f: &Figures) -> [(&'static str, &Series); 5] {
+        [
+            ("response time", &f.response_time),
+            ("service time", &f.service_time),
+            ("send lag", &f.send_lag),
+            ("first byte", &f.first_byte),
+            ("opening time", &f.handshakes.opening_time),
+        ]
+    }
+
+    fn phases(mut recorder: Recorder) -> Vec<Vec<Figures>> {
+        let mut figures = recorder.take_figures();
+        for (steps, handshakes) in figures.iter_mut().zip(recorder.handshakes) {
+            let mut apart = Figures::default();
+            handshakes.merge_into(&mut apart);
+            steps.push(apart);
+        }
+        figures
+    }
+
+    const EVERYTHING: [&str; 3] =
+        ["p50(first_byte, step=GET /b) < 1h", "max(opening_time) < 100h", "max(send_lag, step=GET /c) < 1h"];
+
+    #[test]
+    fn totals_are_the_same_value_by_value_whoever_looks_at_intervals() {
+        let (alone, parts) = record(&keep(Rows::None, false, &[]));
+        assert!(parts.is_empty());
+        let want = phases(alone);
+        for (rows, live, watched) in [
+            (Rows::Kept, false, &[][..]),
+            (Rows::None, true, &[]),
+            (Rows::Told, true, &EVERYTHING),
+            (Rows::None, false, &EVERYTHING[..1]),
+            (Rows::None, false, &EVERYTHING[2..]),
+        ] {
+            let (recorder, _) = record(&keep(rows, live, watched));
+            for (phase, (mine, want)) in phases(recorder).iter().zip(&want).enumerate() {
+                for (step, (mine, want)) in mine.iter().zip(want).enumerate() {
+                    for ((name, mine), (_, want)) in all_series(mine).into_iter().zip(all_series(want)) {
+                        let place =
+                            format!("{name} of phase {phase} step {step}, {rows:?} {live} {watched:?}");
+                        assert!(whole(mine) == whole(want), "{place}: {mine:?} is not {want:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_intervals_of_a_part_are_its_totals_value_by_value() {
+        let (recorder, parts) = record(&keep(Rows::Kept, true, &EVERYTHING));
+        let want = phases(recorder);
+        // Of the steps, `b` and `c` are spoken of in particular; what is of no step is with `a`.
+        for (phase, step, of) in
+            [(0, None, &[0, 3][..]), (0, Some(1), &[1]), (1, None, &[0, 3]), (1, Some(2), &[2])]
+        {
+            let (mut told, mut total) = (Figures::default(), Figures::default());
+            let mine = parts.iter().filter(|p| (p.phase, p.step) == (phase, step));
+            mine.for_each(|part| told.merge(&part.figures));
+            of.iter().for_each(|&at| total.merge(&want[phase][at]));
+            assert_eq!((told.books, told.handshakes.opened), (total.books, total.handshakes.opened));
+            for ((name, mine), (_, want)) in all_series(&told).into_iter().zip(all_series(&total)) {
+                assert!(whole(mine) == whole(want), "{name} of {phase} {step:?}: {mine:?} is not {want:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_interval_has_the_series_that_are_asked_for_and_no_other() {
+        for (live, watched, want) in [
+            (true, &[][..], [true, false, false, false, false]),
+            (false, &["p50(first_byte) < 1h"], [false, false, false, true, false]),
+            (false, &["max(opening_time) < 1h"], [false, false, false, false, true]),
+            (false, &["max(send_lag) < 1h"], [true, true, true, false, false]),
+        ] {
+            let (_, parts) = record(&keep(Rows::None, live, watched));
+            let mut all = Figures::default();
+            parts.iter().for_each(|part| all.merge(&part.figures));
+            assert_eq!(all_series(&all).map(|(_, s)| s.count() > 0), want, "{live} {watched:?}");
+        }
+    }
+}

@@ -160,7 +160,7 @@ pub fn figures() -> Figures {
         bytes: Bytes { received: 3_196, sent: 1_000, headers: 561, headers_decoded: 2_178, data: 2_310 },
         handshakes: HandshakeFigures {
             opened: 2,
-            failed: 1,
+            failed: 3,
             abandoned: 1,
             opening_time: series(&[700, 800]),
         },
@@ -233,7 +233,8 @@ pub fn timeline() -> Timeline {
             waited: 2,
             dropped: 1,
             handshakes_opened: 2,
-            handshakes_failed: 1,
+            handshakes_failed: 3,
+            handshakes_abandoned: 1,
             checks_passed: 6,
             checks_failed: 1,
             bytes: figures().bytes,
@@ -241,6 +242,7 @@ pub fn timeline() -> Timeline {
             response_time: figures().response_time.pack(),
             service_time: figures().service_time.pack(),
             send_lag: figures().send_lag.pack(),
+            opening_time: figures().handshakes.opening_time.pack(),
         }
     };
     Timeline { interval: Duration::from_secs(1), rows: vec![row(0), row(1)] }
