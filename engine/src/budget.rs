@@ -21,22 +21,41 @@ pub(crate) struct Ports {
 pub(crate) struct Demand {
     /// For people.
     pub(crate) peer: String,
+    pub(crate) udp: bool,
     pub(crate) on_loopback: bool,
     /// Connections open at a time.
     pub(crate) connections: u64,
     /// Local addresses they come from.
     pub(crate) sources: u64,
+    /// None of UDP: it has no TIME_WAIT, and a port is free when its socket is closed.
+    pub(crate) churn: Option<Churn>,
 }
 
-/// Connections that end while the run goes on.
-#[derive(Clone, Copy, Debug, Default)]
+/// Connections that are closed from here while the run goes on, so that TIME_WAIT is here too (RFC 9293 section 3.6.1).
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Churn {
-    /// They are closed from here, so TIME_WAIT is here too (RFC 9293 section 3.6.1).
-    pub(crate) closed_from_here: bool,
-    /// Connections of the whole run to one peer, where the plan says how much it does.
+    /// How many in the whole run, where the plan says how much it does.
     pub(crate) total: Option<u64>,
-    /// New connections a second to one peer, where the plan says how fast it goes.
+    /// How many a second, where the plan says how fast it goes.
     pub(crate) rate: Option<f64>,
+}
+
+impl Churn {
+    /// Both go to one peer.
+    pub(crate) fn and(self, other: Churn) -> Churn {
+        Churn {
+            total: self.total.zip(other.total).map(|(a, b)| a.saturating_add(b)),
+            rate: self.rate.zip(other.rate).map(|(a, b)| a + b),
+        }
+    }
+
+    /// The share of one of several addresses.
+    pub(crate) fn over(self, addresses: u64) -> Churn {
+        Churn {
+            total: self.total.map(|n| n.div_ceil(addresses)),
+            rate: self.rate.map(|rate| rate / addresses as f64),
+        }
+    }
 }
 
 /// What there is to say before the start, and how many closed connections to one peer may still hold a port.
@@ -47,16 +66,18 @@ pub(crate) struct PortPlan {
 }
 
 /// One connection, one port: per remote address and port, and per local address.
-pub(crate) fn ports(demands: &[Demand], churn: Option<Churn>, ports: Ports) -> Result<PortPlan, String> {
+pub(crate) fn ports(demands: &[Demand], ports: Ports) -> Result<PortPlan, String> {
     let mut plan = PortPlan { warnings: vec![], room: u64::MAX };
     for demand in demands {
         let possible = ports.usable * demand.sources.max(1);
         if demand.connections > possible {
             return Err(too_few(demand, possible, ports));
         }
-        plan.room = plan.room.min(possible - demand.connections);
-        let forecast =
-            churn.filter(|c| c.closed_from_here).and_then(|c| time_wait(demand, c, possible, ports));
+        // What lingers is of TCP, and takes no port of UDP.
+        if !demand.udp {
+            plan.room = plan.room.min(possible - demand.connections);
+        }
+        let forecast = demand.churn.and_then(|churn| time_wait(demand, churn, possible, ports));
         if plan.warnings.is_empty() {
             plan.warnings.extend(forecast);
         }
@@ -165,7 +186,14 @@ mod tests {
     const MACHINE: Ports = Ports { usable: 28_232, of_plan: false, tw_reuse: 2 };
 
     fn demand(connections: u64, sources: u64) -> Demand {
-        Demand { peer: "10.0.0.1:80".into(), on_loopback: false, connections, sources }
+        Demand {
+            peer: "10.0.0.1:80".into(),
+            udp: false,
+            on_loopback: false,
+            connections,
+            sources,
+            churn: None,
+        }
     }
 
     #[test]
@@ -173,16 +201,20 @@ mod tests {
         for (connections, sources, ok) in
             [(28_232, 1, true), (28_233, 1, false), (28_232, 0, true), (56_464, 2, true), (56_465, 2, false)]
         {
-            let plan = ports(&[demand(connections, sources)], None, MACHINE);
+            let plan = ports(&[demand(connections, sources)], MACHINE);
             assert_eq!(plan.is_ok(), ok, "{connections} from {sources}: {plan:?}");
         }
-        let plan = ports(&[demand(100, 1), demand(28_000, 1)], None, MACHINE).unwrap();
+        let plan = ports(&[demand(100, 1), demand(28_000, 1)], MACHINE).unwrap();
         assert_eq!(plan, PortPlan { warnings: vec![], room: 232 });
+        let of_udp = |connections| Demand { udp: true, ..demand(connections, 1) };
+        let plan = ports(&[demand(100, 1), of_udp(28_000)], MACHINE).unwrap();
+        assert_eq!(plan.room, 28_132, "what lingers takes no port of UDP");
+        assert!(ports(&[of_udp(28_233)], MACHINE).is_err());
     }
 
     #[test]
     fn too_few_ports_say_how_to_get_more() {
-        let error = ports(&[demand(60_000, 2)], None, MACHINE).unwrap_err();
+        let error = ports(&[demand(60_000, 2)], MACHINE).unwrap_err();
         for part in [
             "60000 connections to 10.0.0.1:80",
             "(56464 from 2 source addresses)",
@@ -192,19 +224,17 @@ mod tests {
             assert!(error.contains(part), "{part} is not in: {error}");
         }
         let own = Ports { usable: 10, of_plan: true, ..MACHINE };
-        let error = ports(&[demand(11, 1)], None, own).unwrap_err();
+        let error = ports(&[demand(11, 1)], own).unwrap_err();
         assert!(error.contains("(10)") && error.contains("widen local_ports") && !error.contains("sysctl"));
     }
 
     #[test]
     fn time_wait_is_forecast_where_connections_are_closed_from_here() {
-        let here = Churn { closed_from_here: true, ..Churn::default() };
+        let here = Churn { total: None, rate: None };
         let warned = |churn: Churn, on_loopback, tw_reuse| {
-            let demand = Demand { on_loopback, ..demand(32, 1) };
-            ports(&[demand.clone(), demand], Some(churn), Ports { tw_reuse, ..MACHINE }).unwrap().warnings
+            let demand = Demand { on_loopback, churn: Some(churn), ..demand(32, 1) };
+            ports(&[demand.clone(), demand], Ports { tw_reuse, ..MACHINE }).unwrap().warnings
         };
-        // Who closes first has the TIME_WAIT.
-        assert!(warned(Churn { closed_from_here: false, ..here }, false, 0).is_empty());
         for (on_loopback, tw_reuse, warns) in
             [(false, 0, true), (true, 0, true), (false, 2, true), (true, 2, false), (false, 1, false)]
         {

@@ -15,7 +15,7 @@ use crate::{Event, Options, StartError, limits};
 use proto::Scheme;
 use scenario::Plan;
 use scenario::plan::{
-    Congestion, Curve, Endpoint, Load, Protocol, Share, Stop, Target, Tls, TlsVersion, Track,
+    Arrivals, Congestion, Curve, Endpoint, Load, Protocol, Share, Stop, Target, Tls, TlsVersion, Track,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -295,9 +295,7 @@ fn budget(
     cores: usize,
     observe: &mut dyn FnMut(Event),
 ) -> Result<usize, StartError> {
-    let addresses = targets.iter().map(|t| t.ways.peers.len() as u64).min().unwrap_or(1);
-    let churn = churn(plan, addresses);
-    let ports = budget::ports(&demands(plan, targets), churn, machine_ports(plan)).map_err(StartError)?;
+    let ports = budget::ports(&demands(plan, targets), machine_ports(plan)).map_err(StartError)?;
     ports.warnings.into_iter().for_each(|text| observe(Event::Warning(text)));
     let cores = cores as u64;
     let needs = budget::Needs {
@@ -340,22 +338,30 @@ fn connections_to(plan: &Plan, at: usize) -> u64 {
     u64::from(pool) + u64::from(handshakes)
 }
 
-/// What each remote address and port is asked for. Targets may share one; ports of UDP are not those of TCP.
+/// What each remote address and port is asked for; targets may share one. Those of UDP are one demand: there the kernel gives
+/// a port to one socket alone, wherever it is connected to.
 fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
-    let mut demands: Vec<((SocketAddr, bool), Demand)> = Vec::new();
+    let mut demands: Vec<(Option<SocketAddr>, Demand)> = Vec::new();
     for (at, target) in reached(plan, targets) {
-        let ways = &target.ways;
-        let connections = connections_to(plan, at).div_ceil(ways.peers.len() as u64);
+        let (ways, udp) = (&target.ways, target.protocol == Protocol::H3);
+        let addresses = ways.peers.len() as u64;
+        let connections = connections_to(plan, at).div_ceil(addresses);
+        let churn = if udp { None } else { churn(plan, at).map(|churn| churn.over(addresses)) };
         for address in ways.peers.iter().filter_map(|p| p.socket_addr()) {
-            let place = (address, target.protocol == Protocol::H3);
+            let place = (!udp).then_some(address);
             match demands.iter_mut().find(|(p, _)| *p == place) {
-                Some((_, same)) => same.connections += connections,
+                Some((_, same)) => {
+                    same.connections += connections;
+                    same.churn = same.churn.zip(churn).map(|(a, b)| a.and(b)).or(same.churn).or(churn);
+                }
                 None => {
                     let demand = Demand {
-                        peer: address.to_string(),
+                        peer: if udp { "servers over UDP".into() } else { address.to_string() },
+                        udp,
                         on_loopback: address.ip().is_loopback(),
                         connections,
                         sources: ways.sources.len() as u64,
+                        churn,
                     };
                     demands.push((place, demand));
                 }
@@ -365,25 +371,54 @@ fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
     demands.into_iter().map(|(_, demand)| demand).collect()
 }
 
-/// Whether connections come and go while the run goes on, and who closes them. `addresses`: of the target with the fewest.
-fn churn(plan: &Plan, addresses: u64) -> Option<Churn> {
-    let handshakes = together(plan, |load| match load {
-        Load::Handshakes(handshakes) => Some(peak(&handshakes.arrivals.curve).unwrap_or(0.0)),
-        Load::Closed | Load::Ramp { .. } | Load::Open(_) => Some(0.0),
-    });
-    if let Some(rate) = handshakes.filter(|rate| *rate > 0.0) {
-        return Some(Churn { closed_from_here: true, total: None, rate: Some(rate / addresses as f64) });
+/// Connections to one of the targets that are closed from here while the run goes on: those of the pool that have served as
+/// often as they may, and handshakes, which go to the first.
+fn churn(plan: &Plan, at: usize) -> Option<Churn> {
+    let handshakes = if at == 0 { churn_of_handshakes(plan) } else { None };
+    let pool = if plan.makes_requests() { churn_of_pool(plan, at) } else { None };
+    match (pool, handshakes) {
+        (Some(pool), Some(handshakes)) => Some(pool.and(handshakes)),
+        (one, other) => one.or(other),
     }
-    let per_connection = plan.connections.requests_per_connection?.get();
-    let h1 = plan.targets.iter().all(|t| match plan.protocol_of(t) {
-        Protocol::H1 => true,
-        Protocol::Auto => t.scheme == Scheme::Http,
-        Protocol::H2 | Protocol::H2c | Protocol::H3 => false,
+}
+
+/// Each handshake is a connection.
+fn churn_of_handshakes(plan: &Plan) -> Option<Churn> {
+    let phases = || plan.phases.iter().filter_map(|phase| Some((handshakes(&phase.load)?, phase.stop)));
+    phases().next()?;
+    let mut totals = phases().map(|(arrivals, stop)| match (stop, &arrivals.curve) {
+        (Stop::Iterations(n), _) => Some(n.get()),
+        (Stop::After(_), Curve::Times { at, each }) => Some(at.len() as u64 * u64::from(each.get())),
+        // At most: a ramp does not always go at its highest rate.
+        (Stop::After(time), curve) => peak(curve).map(|rate| (rate * time.as_secs_f64()).ceil() as u64),
+        (Stop::IterationsPerUser(_), _) => None,
     });
+    let total = totals.try_fold(0_u64, |sum, n| Some(sum.saturating_add(n?)));
+    let rate = together(plan, |load| handshakes(load).map_or(Some(0.0), |arrivals| peak(&arrivals.curve)));
+    Some(Churn { total, rate })
+}
+
+fn handshakes(load: &Load) -> Option<&Arrivals> {
+    match load {
+        Load::Handshakes(handshakes) => Some(&handshakes.arrivals),
+        Load::Closed | Load::Ramp { .. } | Load::Open(_) => None,
+    }
+}
+
+fn churn_of_pool(plan: &Plan, at: usize) -> Option<Churn> {
+    let per_connection = plan.connections.requests_per_connection?.get();
+    let target = &plan.targets[at];
+    let h1 = match plan.protocol_of(target) {
+        Protocol::H1 => true,
+        Protocol::Auto => target.scheme == Scheme::Http,
+        Protocol::H2 | Protocol::H2c | Protocol::H3 => false,
+    };
     // A single request of HTTP/1 says `connection: close`, and the server closes. Otherwise it is done from here.
-    let by_server = per_connection == 1 && h1;
+    if per_connection == 1 && h1 {
+        return None;
+    }
     let steps = plan.scenarios.iter().map(|s| s.steps.len() as u64).max().unwrap_or(1);
-    let iterations = plan.phases.iter().map(|phase| match phase.stop {
+    let iterations = plan.phases.iter().filter(|p| p.load.makes_requests()).map(|phase| match phase.stop {
         Stop::After(_) => None,
         Stop::Iterations(n) => Some(n.get()),
         Stop::IterationsPerUser(n) => n.get().checked_mul(u64::from(phase.users.get())),
@@ -392,12 +427,12 @@ fn churn(plan: &Plan, addresses: u64) -> Option<Churn> {
     // Unknown where a phase goes as fast as it can.
     let rate = together(plan, |load| match load {
         Load::Open(arrivals) => peak(&arrivals.curve),
-        Load::Closed | Load::Ramp { .. } | Load::Handshakes(_) => None,
+        Load::Handshakes(_) => Some(0.0),
+        Load::Closed | Load::Ramp { .. } => None,
     });
     Some(Churn {
-        closed_from_here: !by_server,
-        total: total.map(|n| n.saturating_mul(steps).div_ceil(per_connection).div_ceil(addresses)),
-        rate: rate.map(|r| r * steps as f64 / per_connection as f64 / addresses as f64),
+        total: total.map(|n| n.saturating_mul(steps).div_ceil(per_connection)),
+        rate: rate.map(|r| r * steps as f64 / per_connection as f64),
     })
 }
 
@@ -552,47 +587,92 @@ mod tests {
         }
     }
 
+    fn plan(text: &str) -> Plan {
+        let plan = scenario::parse(text, "plan", std::path::Path::new(""), &scenario::Overrides::default());
+        plan.unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// A plan of two requests an iteration, where a phase makes any.
+    fn two_steps(lines: &str, phases: &str) -> Plan {
+        let requests = phases.contains("users") || phases.contains("rate");
+        let steps = if requests { "scenarios: { s: { steps: [ get: /a, get: /b ] } }" } else { "" };
+        plan(&format!("version: 1\n{lines}\n{steps}\nphases: [ {{ {phases} }} ]\n"))
+    }
+
     #[test]
     fn who_closes_and_how_often_follows_from_the_plan() {
-        let of = |lines: &str, phase: &str| {
-            let text = format!(
-                "version: 1\n{lines}\nscenarios: {{ s: {{ steps: [ get: /a, get: /b ] }} }}\nphases: [ {{ {phase} }} ]\n"
-            );
-            let plan =
-                scenario::parse(&text, "plan", std::path::Path::new(""), &scenario::Overrides::default());
-            churn(&plan.unwrap_or_else(|e| panic!("{e}")), 1)
-        };
+        let of = |lines: &str, phases: &str| churn(&two_steps(lines, phases), 0);
         let counted = "users: 4, iterations: 30";
         assert!(of("target: http://a", counted).is_none(), "nothing comes and goes");
-        for (lines, from_here, total) in [
-            ("target: http://a\nconnections: { keep_alive: false }", false, 60),
-            ("target: http://a\nprotocol: h1\nconnections: { keep_alive: false }", false, 60),
-            ("target: http://a\nprotocol: h2c\nconnections: { keep_alive: false }", true, 60),
-            ("target: https://a\nconnections: { keep_alive: false }", true, 60),
-            ("target: http://a\nconnections: { requests_per_connection: 7 }", true, 9),
+        for (lines, total) in [
+            ("target: http://a\nconnections: { keep_alive: false }", None),
+            ("target: http://a\nprotocol: h1\nconnections: { keep_alive: false }", None),
+            ("target: http://a\nprotocol: h2c\nconnections: { keep_alive: false }", Some(60)),
+            ("target: https://a\nconnections: { keep_alive: false }", Some(60)),
+            ("target: http://a\nconnections: { requests_per_connection: 7 }", Some(9)),
         ] {
-            let churn = of(lines, counted).unwrap();
-            assert_eq!(
-                (churn.closed_from_here, churn.total, churn.rate),
-                (from_here, Some(total), None),
-                "{lines}"
-            );
+            // Where the server closes it is no matter of ours.
+            let want = total.map(|total| Churn { total: Some(total), rate: None });
+            assert_eq!(of(lines, counted), want, "{lines}");
         }
         let lines = "target: http://a\nconnections: { requests_per_connection: 4 }";
         let churn = of(lines, "rate: 100/s..300/s, for: 10s, users_max: 9").unwrap();
         assert_eq!((churn.total, churn.rate), (None, Some(150.0)));
         assert_eq!(of(lines, "users: 4, for: 10s").unwrap().rate, None);
-        let phases = "users: 4, for: 10s }, { handshakes: 100/s..300/s, for: 10s";
-        let churn = of("target: http://a", phases).unwrap();
-        assert_eq!((churn.closed_from_here, churn.total, churn.rate), (true, None, Some(300.0)));
+    }
+
+    #[test]
+    fn each_handshake_is_a_connection_to_the_first_target() {
+        let of = |lines: &str, phases: &str| churn(&two_steps(lines, phases), 0);
+        let kept = "target: http://a";
+        for (phases, total, rate) in [
+            ("handshakes: 100/s, iterations: 70", 70, 100.0),
+            ("handshakes: 100/s, for: 9s", 900, 100.0),
+            // At most: the rate of a ramp is its highest.
+            ("users: 4, for: 10s }, { handshakes: 100/s..300/s, for: 10s", 3000, 300.0),
+            ("handshakes: 50/s, iterations: 70 }, { handshakes: 20/s, for: 5s", 170, 50.0),
+        ] {
+            let want = Churn { total: Some(total), rate: Some(rate) };
+            assert_eq!(of(kept, phases), Some(want), "{phases}");
+        }
+        // With them those of requests, which wear out connections.
+        let worn = "target: http://a\nconnections: { requests_per_connection: 4 }";
+        let both = of(worn, "rate: 30/s, iterations: 10, users_max: 9 }, { handshakes: 7/s, iterations: 70");
+        assert_eq!(both, Some(Churn { total: Some(75), rate: Some(22.0) }));
+        let both = of(worn, "users: 4, for: 10s }, { handshakes: 7/s, iterations: 70");
+        assert_eq!(both, Some(Churn { total: None, rate: None }));
+        let second = "version: 1\ntarget: http://a\nscenarios: { s: { steps: [ get: /a, get: \"http://b/\" ] } }\n\
+                      phases: [ { users: 1, iterations: 5 }, { handshakes: 100/s, iterations: 70 } ]\n";
+        assert_eq!(churn(&plan(second), 1), None);
+        assert_eq!(churn(&plan(second), 0).unwrap().total, Some(70));
+    }
+
+    #[test]
+    fn ports_of_udp_are_of_all_servers_and_those_of_tcp_of_each() {
+        let of = |protocol: &str| {
+            let text = format!(
+                "version: 1\ntarget: https://127.0.0.1:9443\nprotocol: {protocol}\ntls: {{ insecure: true }}\nconnections: {{ \
+                 max: 30, requests_per_connection: 4 }}\nscenarios: {{ s: {{ steps: [ get: /a, get: \
+                 \"https://127.0.0.1:9444/\" ] }} }}\nphases: [ {{ users: 30, iterations: 100 }}, {{ handshakes: 100/s, \
+                 iterations: 70 }} ]\n"
+            );
+            let plan = plan(&text);
+            let setup = setup(&plan, &Options::default(), &mut |_| {}).unwrap();
+            let demands = demands(&plan, &setup.targets).into_iter();
+            demands.map(|d| (d.peer, d.udp, d.connections, d.churn.map(|c| c.total))).collect::<Vec<_>>()
+        };
+        let tcp = |port: u16, connections, total| {
+            (format!("127.0.0.1:{port}"), false, connections, Some(Some(total)))
+        };
+        assert_eq!(of("h2"), [tcp(9443, 60, 120), tcp(9444, 30, 50)]);
+        assert_eq!(of("h3"), [("servers over UDP".into(), true, 90, None)]);
     }
 
     #[test]
     fn tracks_run_at_a_time_and_phases_do_not() {
         let text = "version: 1\ntarget: http://a\nscenarios:\n  s: { steps: [ get: /a ], phases: [ { rate: 5/s, for: 1s }, { rate: 9/s, for: 1s } ] }\n  \
                     t: { steps: [ get: /b ], phases: [ { rate: 30/s..20/s, for: 1s } ] }\n";
-        let plan = scenario::parse(text, "plan", std::path::Path::new(""), &scenario::Overrides::default());
-        let plan = plan.unwrap_or_else(|e| panic!("{e}"));
+        let plan = plan(text);
         let rate = |load: &Load| load.schedule().and_then(|a| peak(&a.curve));
         assert_eq!(together(&plan, rate), Some(39.0));
         assert_eq!(together(&plan, |load| rate(load).filter(|rate| *rate > 5.0)), None);
