@@ -31,7 +31,7 @@ pub(crate) fn setup(
 ) -> Result<Setup, StartError> {
     let mut tls = TlsByTarget { plan, key_log: options.key_log, made: [None, None], sessions: vec![] };
     let targets = (0..plan.targets.len()).map(|t| target(t, &mut tls)).collect::<Result<Vec<_>, _>>()?;
-    if plan.mix().early > 0 && !plan.speaks(Protocol::H3) {
+    if plan.mix().early > 0 && !plan.speaks_quic() {
         return Err(StartError(
             "early data (0-RTT) is sent over QUIC only: use HTTP/3, or leave it out".into(),
         ));

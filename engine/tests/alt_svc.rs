@@ -92,15 +92,19 @@ fn one_that_goes_away_is_left_for_the_origin() {
 
 #[test]
 fn sessions_are_continued_there() {
-    let there = built_in();
-    let server = saying(there.tls_addr().unwrap());
-    let mut plan = listening(&server, iterations(50));
-    plan.tls.resumption = true;
-    plan.connections.requests_per_connection = NonZeroU64::new(10);
-    let result = run(plan);
-    let c = &result.connections;
-    assert_eq!((c.opened, c.alt_svc.opened, c.lost), (6, 5, 0), "{:?}", c.errors);
-    assert!(c.resumed >= 3, "{} of {}", c.resumed, c.opened);
-    assert_eq!((server.stats().requests, there.stats().requests), (1, 49));
-    assert_eq!(there.stats().connections.handshakes_resumed, c.resumed);
+    for early in [false, true] {
+        let there = built_in();
+        let server = saying(there.tls_addr().unwrap());
+        let mut plan = listening(&server, iterations(50));
+        (plan.tls.resumption, plan.tls.early_data) = (true, early);
+        plan.connections.requests_per_connection = NonZeroU64::new(10);
+        let result = run(plan);
+        let c = &result.connections;
+        assert_eq!(result.totals.books.succeeded, 50, "{:?}", result.totals.errors);
+        assert_eq!((c.opened, c.alt_svc.opened, c.lost), (6, 5, 0), "{:?}", c.errors);
+        assert!(c.resumed >= 3, "{} of {}", c.resumed, c.opened);
+        assert_eq!((c.early_accepted, c.early_rejected), (if early { c.resumed } else { 0 }, 0));
+        assert_eq!((server.stats().requests, there.stats().requests), (1, 49));
+        assert_eq!(there.stats().connections.handshakes_resumed, c.resumed);
+    }
 }

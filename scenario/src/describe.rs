@@ -3,8 +3,8 @@
 use crate::duration::show_duration;
 use crate::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Handshakes, Http2, Http3, Load, Mix,
-    Order, Phase, PhaseOverrides, Plan, Protocol, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop,
-    Target, Timeouts, Tls, Track,
+    Order, Phase, PhaseOverrides, Plan, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target,
+    Timeouts, Tls, Track,
 };
 use crate::program::Exchange;
 use crate::rate::show_rate;
@@ -31,7 +31,7 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     write_tls(out, plan)?;
     write_connections(out, plan)?;
     write_http2(out, &plan.http2)?;
-    if plan.speaks(Protocol::H3) || plan.connections.alt_svc {
+    if plan.speaks_quic() {
         write_http3(out, &plan.http3)?;
     }
     write_timeouts(out, &plan.timeouts)?;
@@ -86,7 +86,7 @@ fn write_tls(out: &mut String, plan: &Plan) -> fmt::Result {
     write!(out, "tls: {{ verify: {}", tls.verify)?;
     if plan.connections.mix.is_none() {
         write!(out, ", resumption: {}", tls.resumption)?;
-        if plan.speaks(Protocol::H3) {
+        if plan.speaks_quic() {
             write!(out, ", early_data: {}", tls.early_data)?;
         }
     }

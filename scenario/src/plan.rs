@@ -165,6 +165,11 @@ impl Plan {
         self.targets.iter().any(|t| self.protocol_of(t) == protocol)
     }
 
+    /// Whether HTTP/3 is spoken with some target, or may come to be.
+    pub fn speaks_quic(&self) -> bool {
+        self.targets.iter().any(|t| self.protocol_of(t) == Protocol::H3 || self.may_move(t))
+    }
+
     /// Whether connections to a target go where it says that it speaks HTTP/3.
     pub fn may_move(&self, target: &Target) -> bool {
         self.connections.alt_svc && target.has_alternative(self.protocol)

@@ -441,6 +441,12 @@ fn alternatives_are_of_targets_over_tls_in_the_protocol_of_the_plan() {
     assert!(line.contains(", alt_svc: true"), "{line}");
     assert_eq!(with(&format!("target: https://a\n{line}")).connections, plan.connections);
     assert!(!with("target: https://a").connections.alt_svc);
+    let early = with("target: https://a\ntls: { early_data: true }\nconnections: { alt_svc: true }");
+    assert!(
+        early.tls.early_data
+            && early.speaks_quic()
+            && scenario::describe(&early).contains("early_data: true")
+    );
     for protocol in ["auto", "h1", "h2"] {
         let plan =
             with(&format!("target: https://a\nprotocol: {protocol}\nconnections: {{ alt_svc: true }}"));

@@ -81,8 +81,9 @@ enum Change {
 
 /// One for each target that may have an alternative; empty where the plan does not want to know.
 pub(super) fn all(setup: &Setup) -> Vec<Option<Alternative>> {
-    match setup.plan.connections.alt_svc {
-        true => setup.targets.iter().map(|t| t.may_move().then(Alternative::default)).collect(),
+    let plan = &setup.plan;
+    match plan.connections.alt_svc {
+        true => plan.targets.iter().map(|t| plan.may_move(t).then(Alternative::default)).collect(),
         false => vec![],
     }
 }

@@ -155,13 +155,6 @@ pub(crate) struct TargetSetup {
     pub(crate) lazy: bool,
 }
 
-impl TargetSetup {
-    /// Whether its connections may move to HTTP/3.
-    fn may_move(&self) -> bool {
-        self.protocol != Protocol::H3 && self.quic.is_some()
-    }
-}
-
 /// The TLS of a target.
 pub(crate) struct TargetTls {
     pub(crate) name: ServerName<'static>,

@@ -2,7 +2,7 @@
 
 use super::targets::Targets;
 use crate::place;
-use crate::plan::{Mix, Protocol, Tls};
+use crate::plan::{Connections, Mix, Protocol, Tls};
 use crate::reader::{Fields, Reader};
 use crate::source::quote;
 use crate::threshold;
@@ -53,9 +53,10 @@ pub(crate) fn check(
     reader: &mut Reader<'_>,
     plan: &Fields<'_>,
     tls: &Tls,
-    mix: Option<Mix>,
+    connections: &Connections,
     targets: &Targets,
 ) {
+    let mix = connections.mix;
     let written = within(plan, "connections", "mix");
     if let (Some(_), Some(entry)) =
         (written, within(plan, "tls", "resumption").or(within(plan, "tls", "early_data")))
@@ -65,7 +66,9 @@ pub(crate) fn check(
     }
     let early = mix.map_or(tls.early_data, |m| m.early > 0);
     let entry = written.or(within(plan, "tls", "early_data"));
-    let quic = targets.protocols().any(|p| p == Protocol::H3);
+    let plans = targets.plan_protocol();
+    let moves = connections.alt_svc && targets.list.iter().any(|t| t.has_alternative(plans));
+    let quic = moves || targets.protocols().any(|p| p == Protocol::H3);
     if let (true, Some(entry)) = (early && !quic, entry) {
         let message = "early data (0-RTT) is sent by HTTP/3 alone";
         reader.problems.add(entry.key_span, message, "add `protocol: h3`, or leave it out");

@@ -111,7 +111,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         targets.check_protocol(reader);
     }
     if let (Some(tls), Some(connections)) = (&tls, &connections) {
-        mix::check(reader, &fields, tls, connections.mix, &targets);
+        mix::check(reader, &fields, tls, connections, &targets);
         if connections.alt_svc {
             alt_svc::check(reader, &fields, &targets);
         }
