@@ -82,13 +82,13 @@ pub(crate) fn setup(
 }
 
 /// A target of the plan, ready to be connected to.
-fn target(index: usize, made: &mut TlsByTarget<'_>) -> Result<TargetSetup, StartError> {
-    let plan = made.plan;
+fn target(index: usize, all_tls: &mut TlsByTarget<'_>) -> Result<TargetSetup, StartError> {
+    let plan = all_tls.plan;
     let target = &plan.targets[index];
     let protocol = plan.protocol_of(target);
     let (prelude, ways) = PreludeSetup::new(target, plan)?;
     let tls = match target.scheme {
-        Scheme::Https => Some(made.of(target, protocol)?),
+        Scheme::Https => Some(all_tls.of(target, protocol)?),
         Scheme::Http => None,
     };
     let quic = match (protocol, &tls) {
@@ -96,13 +96,14 @@ fn target(index: usize, made: &mut TlsByTarget<'_>) -> Result<TargetSetup, Start
             return Err(StartError("HTTP/3 is spoken over TLS only: use an https:// URL".into()));
         }
         (Protocol::H3, Some(tls)) => Some(quic(plan, target, tls, &ways)?),
-        _ if plan.may_move(target) => Some(quic(plan, target, &made.of(target, Protocol::H3)?, &ways)?),
+        _ if plan.may_move(target) => Some(quic(plan, target, &all_tls.of(target, Protocol::H3)?, &ways)?),
         _ => None,
     };
     let lazy = plan.steps().all(|(_, step)| step.target != index);
     Ok(TargetSetup { ways, protocol, prelude, tls, quic, lazy })
 }
 
+/// What connections of QUIC to a target are made with.
 fn quic(plan: &Plan, target: &Target, tls: &TargetTls, ways: &Ways) -> Result<QuicSetup, StartError> {
     over_udp(plan, target)?;
     let setups = tls.setup.quic(h3_config(plan, ways)).map_err(StartError)?;
