@@ -30,9 +30,9 @@ pub struct Options {
     pub key_log: bool,
     /// Write a qlog of each QUIC connection: the first part of its name, before the core's and the connection's number.
     pub qlog: Option<PathBuf>,
-    /// Somebody watches the snapshots: keep the response times of each interval (a few ns per request).
+    /// Somebody watches the snapshots: keep the response times of each interval.
     pub live: bool,
-    /// What becomes of the rows of the time series (some ten ns per request, unless there are none).
+    /// What becomes of the rows of the time series. A request costs the same with and without.
     pub rows: Rows,
     /// Figures of each step. False: all steps are one; for so many that their histograms would not fit into memory.
     pub by_step: bool,

@@ -355,9 +355,12 @@ mod tests {
     }
 
     fn judged(plan: &Plan, core: CoreFacts<'_>, totals: &Figures) -> Verdict {
+        judged_with(plan, core, totals, &QuicFigures::default())
+    }
+
+    fn judged_with(plan: &Plan, core: CoreFacts<'_>, totals: &Figures, quic: &QuicFigures) -> Verdict {
         let phase =
             PhaseFigures { name: "main".into(), record: true, elapsed: 10 * S, figures: totals.clone() };
-        let quic = &QuicFigures::default();
         judge(&Evidence {
             plan,
             cores: &[core],
@@ -420,6 +423,18 @@ mod tests {
         // Most of them late: the schedule was not kept.
         let late = figures(|_| 2_000_000);
         expect(&judged(&open(), busy(S, S / 2, S / 10), &late), VerdictLevel::Invalid, "sent late");
+    }
+
+    /// In any model: what was thrown away here is not the network's loss.
+    #[test]
+    fn datagrams_that_this_machine_dropped_are_told() {
+        let (idle, good) = (busy(S, S / 2, S / 10), figures(|_| 5_000));
+        for (quic, reason) in [
+            (QuicFigures { drops: 7, ..QuicFigures::default() }, "7 datagrams were dropped here"),
+            (QuicFigures { unsent: 3, ..QuicFigures::default() }, "3 sends were refused by the kernel"),
+        ] {
+            expect(&judged_with(&open(), idle, &good, &quic), VerdictLevel::Suspect, reason);
+        }
     }
 
     #[test]
