@@ -13,12 +13,12 @@ pub(crate) enum Chosen {
 }
 
 /// A driver for about `connections` sockets, and why it is not on io_uring where it might have been. `bulk`: large bodies
-/// may be received in large pieces.
+/// may be received in large pieces by monoio, too.
 pub(crate) fn choose(wish: Io, connections: u32, bulk: bool) -> io::Result<(Chosen, Option<io::Error>)> {
     match wish {
-        Io::Uring => Ok((Chosen::Uring(Uring::new(connections, bulk)?), None)),
+        Io::Uring => Ok((Chosen::Uring(Uring::new(connections)?), None)),
         // Where the raw ring is refused monoio's is as a rule, too, and without today's flags it costs more than epoll.
-        Io::Auto => match Uring::new(connections, bulk) {
+        Io::Auto => match Uring::new(connections) {
             Ok(ring) => Ok((Chosen::Uring(ring), None)),
             Err(refusal) => Ok((Chosen::Monoio(Monoio::on_epoll(connections, bulk)?), Some(refusal))),
         },

@@ -17,8 +17,8 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Buffer groups. A large body that comes in few large pieces costs a tenth less than in many small ones; small responses
-/// and TLS records do better in memory that stays in the cache. So must the large ones: half a megabyte in all.
+/// Buffer groups. A large body that comes in few large pieces costs less than in many small ones; small responses do better
+/// in memory that stays in the cache. So must the large ones: half a megabyte in all.
 const SMALL: u16 = 0;
 const LARGE: u16 = 1;
 const LARGE_COUNT: u16 = 8;
@@ -109,13 +109,12 @@ pub(crate) struct Uring {
     spare: Spare,
     queued_sends: u32,
     nap: bool,
-    bulk: bool,
     flags: &'static str,
 }
 
 impl Uring {
-    /// A ring for about `connections` sockets; `bulk`: large bodies may be received in large pieces.
-    pub(crate) fn new(connections: u32, bulk: bool) -> io::Result<Uring> {
+    /// A ring for about `connections` sockets.
+    pub(crate) fn new(connections: u32) -> io::Result<Uring> {
         let entries = connections.next_power_of_two().clamp(64, 1024);
         let completions = (4 * connections).next_power_of_two().clamp(512, 32_768);
         let mut builder = IoUring::builder();
@@ -148,7 +147,6 @@ impl Uring {
             spare: Spare::default(),
             queued_sends: 0,
             nap,
-            bulk,
             flags,
         })
     }
@@ -394,7 +392,7 @@ impl Uring {
         let id = cqueue::buffer_select(flags).expect("a receive into provided buffers names one");
         let more = cqueue::buffer_more(flags);
         let group = usize::from(slot.group);
-        if self.bulk && result as usize >= BULK && !slot.bulk {
+        if result as usize >= BULK && !slot.bulk {
             self.move_to_large(index);
         }
         Some(What::Received(self.buffers[group].take(id, result as u32, more)))
@@ -705,7 +703,7 @@ mod tests {
 
     #[test]
     fn of_more_than_may_linger_the_oldest_are_closed_at_once() {
-        let mut ring = Uring::new(8, false).unwrap();
+        let mut ring = Uring::new(8).unwrap();
         ring.set_lingering_max(3);
         let (socks, mut theirs) = connected(&mut ring, 8);
         for (i, sock) in socks.iter().enumerate() {
