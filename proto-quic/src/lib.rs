@@ -1,0 +1,36 @@
+//! Sans-IO QUIC client (RFC 8999, 9000, 9001, 9002): version 1, one connection per value, written for load. Datagrams, commands
+//! and the time go in; datagrams and events come out. TLS is [`crypto::Crypto`], which `tls.rs` fills with rustls.
+//!
+//! Not here: HTTP, sockets, servers, migration that the client begins.
+//!
+//! # Driving it
+//! [`Connection::handle_datagrams`] for what a receive call brought, [`Connection::handle_timeout`] when the moment of
+//! [`Connection::poll_timeout`] is there, then commands; then [`Connection::poll_event`] until `None`,
+//! [`Connection::poll_transmit`] until `None`, and [`Connection::poll_timeout`].
+#![forbid(unsafe_code)]
+
+mod cids;
+mod config;
+mod congestion;
+mod connection;
+pub mod crypto;
+mod ecn;
+mod error;
+mod event;
+mod frame;
+mod limits;
+mod mtu;
+mod pacer;
+mod params;
+mod qlog;
+mod ranges;
+mod rtt;
+mod stream_id;
+pub mod tls;
+mod varint;
+
+pub use config::{Config, Congestion};
+pub use connection::Connection;
+pub use error::{BadServerName, Lost};
+pub use event::{Event, Receiver, Transmit};
+pub use stream_id::StreamId;
