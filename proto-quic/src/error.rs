@@ -112,3 +112,20 @@ impl Violation {
         Violation { code, reason: std::borrow::Cow::Borrowed(reason) }
     }
 }
+
+/// The codes that we close with (RFC 9000 section 20.1).
+pub(crate) mod code {
+    pub(crate) const INTERNAL: u64 = 0x1;
+    pub(crate) const FLOW_CONTROL: u64 = 0x3;
+    pub(crate) const STREAM_LIMIT: u64 = 0x4;
+    pub(crate) const STREAM_STATE: u64 = 0x5;
+    pub(crate) const FINAL_SIZE: u64 = 0x6;
+    pub(crate) const FRAME_ENCODING: u64 = 0x7;
+    pub(crate) const TRANSPORT_PARAMETER: u64 = 0x8;
+    pub(crate) const CONNECTION_ID_LIMIT: u64 = 0x9;
+    pub(crate) const PROTOCOL_VIOLATION: u64 = 0xa;
+    pub(crate) const APPLICATION: u64 = 0xc;
+    pub(crate) const CRYPTO_BUFFER_EXCEEDED: u64 = 0xd;
+    pub(crate) const KEY_UPDATE: u64 = 0xe;
+    pub(crate) const AEAD_LIMIT_REACHED: u64 = 0xf;
+}
