@@ -9,6 +9,7 @@
 //! [`Connection::poll_transmit`] until `None`, and [`Connection::poll_timeout`].
 #![forbid(unsafe_code)]
 
+mod assembler;
 mod cids;
 mod config;
 mod congestion;
@@ -25,7 +26,10 @@ mod params;
 mod qlog;
 mod ranges;
 mod rtt;
+mod sent;
+mod spans;
 mod stream_id;
+mod streams;
 pub mod tls;
 mod varint;
 
