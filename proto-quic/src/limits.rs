@@ -23,3 +23,6 @@ pub(crate) const REASON: usize = 200;
 /// Ranges of packet numbers received that are remembered for acknowledgements. A peer that loses more in one round trip has
 /// older ones sent again in vain.
 pub(crate) const ACK_RANGES: usize = 64;
+
+/// Unidirectional streams of the server at once, at most: each is looked for in a list.
+pub(crate) const UNI_STREAMS: u64 = 1000;

@@ -14,6 +14,7 @@ use bi::{Bi, Receiving, Ring, Sending};
 use bytes::Bytes;
 use outgoing::Outgoing;
 use std::collections::VecDeque;
+pub(crate) use receive::Piece;
 use uni::Uni;
 
 /// What the peer's transport parameters allow (RFC 9000 section 18.2).
