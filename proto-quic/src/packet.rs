@@ -87,7 +87,11 @@ fn parse_long(bytes: &[u8], first: u8) -> Option<Header> {
 /// Takes header protection off (RFC 9001 section 5.4). Returns the number as it stands there and how long it is; `None`: too
 /// short for a packet.
 #[inline]
-pub(crate) fn unmask(packet: &mut [u8], number_at: usize, key: &dyn HeaderProtectionKey) -> Option<(u32, usize)> {
+pub(crate) fn unmask(
+    packet: &mut [u8],
+    number_at: usize,
+    key: &dyn HeaderProtectionKey,
+) -> Option<(u32, usize)> {
     let (head, rest) = packet.split_at_mut_checked(number_at + NUMBER)?;
     let sample = rest.get(..SAMPLE)?;
     let (first, rest) = head.split_first_mut()?;
@@ -113,7 +117,12 @@ pub(crate) fn expand(expected: u64, truncated: u32, len: usize) -> u64 {
 
 /// Decrypts a packet in place; returns where its payload lies.
 #[inline]
-pub(crate) fn open(packet: &mut [u8], payload_at: usize, number: u64, key: &dyn PacketKey) -> Option<Range<usize>> {
+pub(crate) fn open(
+    packet: &mut [u8],
+    payload_at: usize,
+    number: u64,
+    key: &dyn PacketKey,
+) -> Option<Range<usize>> {
     let (header, payload) = packet.split_at_mut_checked(payload_at)?;
     let len = key.decrypt_in_place(number, header, payload).ok()?.len();
     Some(payload_at..payload_at + len)
@@ -212,7 +221,12 @@ impl Open {
 
     /// Encrypts; returns the packet's size.
     #[inline]
-    pub(crate) fn seal(self, out: &mut Vec<u8>, header: &dyn HeaderProtectionKey, key: &dyn PacketKey) -> usize {
+    pub(crate) fn seal(
+        self,
+        out: &mut Vec<u8>,
+        header: &dyn HeaderProtectionKey,
+        key: &dyn PacketKey,
+    ) -> usize {
         // As much as the sample of header protection needs (RFC 9001 section 5.4.2).
         let least = self.number_at + NUMBER;
         if out.len() < least {
@@ -261,7 +275,9 @@ mod tests {
         assert_eq!(expand(0xa82f_30eb, 0x9b32, 2), 0xa82f_9b32);
         assert_eq!(number_len(0xac_5c02, Some(0xab_e8b3)), 2);
         assert_eq!(number_len(0xac_e8fe, Some(0xab_e8b3)), 3);
-        for (number, acked) in [(0, None), (127, None), (1 << 40, Some((1 << 40) - 300)), (70_000, Some(69_999))] {
+        for (number, acked) in
+            [(0, None), (127, None), (1 << 40, Some((1 << 40) - 300)), (70_000, Some(69_999))]
+        {
             let len = number_len(number, acked);
             let truncated = (number & ((1 << (8 * len)) - 1)) as u32;
             assert_eq!(expand(acked.map_or(0, |a| a + 1), truncated, len), number);

@@ -82,7 +82,10 @@ impl Connection {
             match packet.fate {
                 Fate::Unknown => packet.fate = Fate::Acked,
                 Fate::Skipped => {
-                    return Err(Violation::new(code::PROTOCOL_VIOLATION, "a number acknowledged that was not used"));
+                    return Err(Violation::new(
+                        code::PROTOCOL_VIOLATION,
+                        "a number acknowledged that was not used",
+                    ));
                 }
                 Fate::Acked | Fate::Lost => {
                     self.frames_acked(space, run);

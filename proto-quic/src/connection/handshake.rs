@@ -107,9 +107,7 @@ impl Connection {
     }
 
     fn read_crypto(&mut self, _space: usize, data: &[u8]) -> Result<(), Violation> {
-        self.session
-            .read_handshake(data)
-            .map_err(|e| Violation { code: e.code, reason: e.reason.into() })
+        self.session.read_handshake(data).map_err(|e| Violation { code: e.code, reason: e.reason.into() })
     }
 
     /// TLS is done.

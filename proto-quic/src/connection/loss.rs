@@ -140,7 +140,8 @@ impl Connection {
     /// What a probe says, where there is nothing new: what the oldest packet in flight said (RFC 9002 section 6.2.4).
     pub(super) fn requeue_oldest(&mut self, space: usize) {
         let s = &self.spaces[space].sent;
-        let oldest = s.iter().find(|(_, p)| p.fate == Fate::Unknown && p.eliciting && !p.probe).map(|(n, _)| n);
+        let oldest =
+            s.iter().find(|(_, p)| p.fate == Fate::Unknown && p.eliciting && !p.probe).map(|(n, _)| n);
         if let Some(oldest) = oldest
             && (space != DATA || self.is_connected() || self.early)
         {

@@ -129,14 +129,19 @@ impl Connection {
         }
     }
 
-    fn long(&mut self, now: Time, bytes: &mut [u8], level: Level, number_at: usize) -> Result<Opened, Unread> {
+    fn long(
+        &mut self,
+        now: Time,
+        bytes: &mut [u8],
+        level: Level,
+        number_at: usize,
+    ) -> Result<Opened, Unread> {
         let space = if level == Level::Initial { INITIAL } else { HANDSHAKE };
         let Some(keys) = self.keys.of(space) else {
             let early = space == HANDSHAKE && !self.handshake_keys_came;
             return Err(if early { Unread::Early } else { Unread::Drop });
         };
-        let (truncated, len) =
-            packet::unmask(bytes, number_at, &*keys.remote.header).ok_or(Unread::Drop)?;
+        let (truncated, len) = packet::unmask(bytes, number_at, &*keys.remote.header).ok_or(Unread::Drop)?;
         let expected = self.spaces[space].received.largest().map_or(0, |n| n + 1);
         let number = packet::expand(expected, truncated, len);
         let payload = packet::open(bytes, number_at + len, number, &*keys.remote.packet)
@@ -177,8 +182,7 @@ impl Connection {
         if !self.is_connected() {
             return Err(Unread::Early);
         }
-        let (truncated, len) =
-            packet::unmask(bytes, 1, &*keys.remote_header).ok_or(Unread::Undecryptable)?;
+        let (truncated, len) = packet::unmask(bytes, 1, &*keys.remote_header).ok_or(Unread::Undecryptable)?;
         let expected = self.spaces[DATA].received.largest().map_or(0, |n| n + 1);
         let number = packet::expand(expected, truncated, len);
         let phase = bytes[0] & 0x04 != 0;
@@ -231,7 +235,10 @@ impl Connection {
         };
         // RFC 9001 section 6.4: new keys must not be used with lower numbers than old ones.
         if before && keys.first_received.is_some() {
-            return Err(Unread::Wrong(Violation::new(code::KEY_UPDATE, "new keys with an old packet number")));
+            return Err(Unread::Wrong(Violation::new(
+                code::KEY_UPDATE,
+                "new keys with an old packet number",
+            )));
         }
         let next_number = self.spaces[DATA].sent.next();
         keys.update(next, next_number, now.after(after));
@@ -244,7 +251,10 @@ impl Connection {
         self.keys.failures += 1;
         let limit = self.keys.one_rtt.as_ref().map_or(u64::MAX, |k| k.remote.integrity_limit());
         if self.keys.failures >= limit {
-            return Unread::Wrong(Violation::new(code::AEAD_LIMIT_REACHED, "too many packets that no key fits"));
+            return Unread::Wrong(Violation::new(
+                code::AEAD_LIMIT_REACHED,
+                "too many packets that no key fits",
+            ));
         }
         Unread::Undecryptable
     }

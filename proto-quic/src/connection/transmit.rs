@@ -25,7 +25,8 @@ impl Connection {
         let datagrams = if self.is_over() {
             self.put_farewell(out);
             1
-        } else if self.keys.initial.is_some() || self.keys.handshake.is_some() || self.keys.one_rtt.is_none() {
+        } else if self.keys.initial.is_some() || self.keys.handshake.is_some() || self.keys.one_rtt.is_none()
+        {
             self.put_coalesced(now, out, sent);
             1
         } else {
@@ -101,7 +102,10 @@ impl Connection {
         }
         if count == 0 && !self.has_data() {
             self.app_limited = true;
-            if usize::from(self.max_udp_payload) <= limit && self.is_connected() && self.put_mtu_probe(now, out) {
+            if usize::from(self.max_udp_payload) <= limit
+                && self.is_connected()
+                && self.put_mtu_probe(now, out)
+            {
                 return 1;
             }
         }

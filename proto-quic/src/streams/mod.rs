@@ -13,8 +13,8 @@ use crate::stream_id::StreamId;
 use bi::{Bi, Receiving, Ring, Sending};
 use bytes::Bytes;
 use outgoing::Outgoing;
-use std::collections::VecDeque;
 pub(crate) use receive::Piece;
+use std::collections::VecDeque;
 use uni::Uni;
 
 /// What the peer's transport parameters allow (RFC 9000 section 18.2).
