@@ -1,42 +1,195 @@
-//! A stand-in until the real ones are there.
+//! How much may be in flight (RFC 9002 section 7): what all controllers share, and the choice among them. Not here: when packets
+//! are lost (`loss.rs`), and how they are spread over a round trip (`pacer.rs`).
+
+mod bbr;
+mod cubic;
+mod newreno;
+
 use crate::config::Congestion;
 use crate::rtt::Rtt;
+use bbr::Bbr;
+use cubic::Cubic;
+use newreno::NewReno;
 use proto::Time;
 
+/// The window never falls below two packets (RFC 9002 section 7.2).
+fn least_window(mtu: u64) -> u64 {
+    2 * mtu
+}
+
+/// RFC 9002 section 7.2.
+fn initial_window(mtu: u64) -> u64 {
+    (10 * mtu).min((2 * mtu).max(14_720))
+}
+
+/// What the controllers that answer to loss have in common.
 #[derive(Debug)]
-pub(crate) struct Controller {
-    window: u64,
+struct Window {
+    bytes: u64,
+    /// Below it is slow start.
     threshold: u64,
     mtu: u64,
-    since: Time,
+    /// When the present recovery period began: packets sent until then say nothing new (RFC 9002 section 7.3.2).
+    recovery: Option<Time>,
+}
+
+impl Window {
+    fn new(mtu: u64) -> Window {
+        Window { bytes: initial_window(mtu), threshold: u64::MAX, mtu, recovery: None }
+    }
+
+    fn is_slow_start(&self) -> bool {
+        self.bytes < self.threshold
+    }
+
+    /// Sent in the present recovery period, or before it.
+    fn is_old(&self, sent: Time) -> bool {
+        self.recovery.is_some_and(|began| sent <= began)
+    }
+
+    /// A recovery period begins: the window is multiplied by `numerator / 10`.
+    fn reduce(&mut self, now: Time, numerator: u64) {
+        self.recovery = Some(now);
+        self.bytes = (self.bytes / 10 * numerator).max(least_window(self.mtu));
+        self.threshold = self.bytes;
+    }
+
+    /// Persistent congestion (RFC 9002 section 7.6.2).
+    fn collapse(&mut self) {
+        self.bytes = least_window(self.mtu);
+        self.recovery = None;
+    }
+
+    /// Datagrams of another size fit; a window that was never used is made anew (RFC 9002 section 7.2).
+    fn on_mtu(&mut self, mtu: u64) {
+        if self.bytes == initial_window(self.mtu) && self.recovery.is_none() {
+            self.bytes = initial_window(mtu);
+        }
+        self.mtu = mtu;
+        self.bytes = self.bytes.max(least_window(mtu));
+    }
+}
+
+/// One connection's controller.
+#[derive(Debug)]
+pub(crate) enum Controller {
+    NewReno(NewReno),
+    Cubic(Cubic),
+    Bbr(Box<Bbr>),
 }
 
 impl Controller {
-    pub(crate) fn new(_: Congestion, mtu: u16, now: Time) -> Controller {
-        let mtu = u64::from(mtu);
-        Controller { window: (10 * mtu).min((2 * mtu).max(14_720)), threshold: u64::MAX, mtu, since: now }
-    }
-    pub(crate) fn on_sent(&mut self, _now: Time, _bytes: u64, _in_flight: u64, _app_limited: bool) {}
-    pub(crate) fn on_ack(&mut self, _now: Time, sent: Time, bytes: u64, app_limited: bool, _: &Rtt) {
-        if app_limited || sent <= self.since {
-            return;
-        }
-        self.window += if self.window < self.threshold { bytes } else { self.mtu * bytes / self.window };
-    }
-    pub(crate) fn on_congestion(&mut self, now: Time, sent: Time, persistent: bool, _bytes: u64, _ecn: bool) {
-        if sent > self.since || persistent {
-            self.since = now;
-            self.window = (self.window / 2).max(2 * self.mtu);
-            self.threshold = self.window;
-        }
-        if persistent {
-            self.window = 2 * self.mtu;
+    pub(crate) fn new(kind: Congestion, mtu: u16, now: Time) -> Controller {
+        match kind {
+            Congestion::NewReno => Controller::NewReno(NewReno::new(mtu.into())),
+            Congestion::Cubic => Controller::Cubic(Cubic::new(mtu.into())),
+            Congestion::Bbr => Controller::Bbr(Box::new(Bbr::new(mtu.into(), now))),
         }
     }
+
+    /// A packet that counts as in flight left; `in_flight` with it.
+    #[inline]
+    pub(crate) fn on_sent(&mut self, now: Time, bytes: u64, in_flight: u64, app_limited: bool) {
+        if let Controller::Bbr(bbr) = self {
+            bbr.on_sent(now, bytes, in_flight, app_limited);
+        }
+    }
+
+    /// Bytes that were sent at `sent` have arrived. `app_limited`: the window was not in the way of sending more (RFC 9002
+    /// section 7.8).
+    #[inline]
+    pub(crate) fn on_ack(&mut self, now: Time, sent: Time, bytes: u64, app_limited: bool, rtt: &Rtt) {
+        match self {
+            Controller::NewReno(newreno) => newreno.on_ack(sent, bytes, app_limited),
+            Controller::Cubic(cubic) => cubic.on_ack(now, sent, bytes, app_limited, rtt),
+            Controller::Bbr(bbr) => bbr.on_ack(now, sent, bytes, app_limited, rtt),
+        }
+    }
+
+    /// Packets are lost, or came marked (`ecn`): the newest of them left at `sent`. `persistent`: everything within a long time
+    /// is lost (RFC 9002 section 7.6).
+    pub(crate) fn on_congestion(&mut self, now: Time, sent: Time, persistent: bool, bytes: u64, ecn: bool) {
+        match self {
+            Controller::NewReno(newreno) => newreno.on_congestion(now, sent, persistent),
+            Controller::Cubic(cubic) => cubic.on_congestion(now, sent, persistent),
+            Controller::Bbr(bbr) => bbr.on_congestion(persistent, bytes, ecn),
+        }
+    }
+
+    /// Bytes that may be in flight.
+    #[inline]
     pub(crate) fn window(&self) -> u64 {
-        self.window
+        match self {
+            Controller::NewReno(newreno) => newreno.window.bytes,
+            Controller::Cubic(cubic) => cubic.window.bytes,
+            Controller::Bbr(bbr) => bbr.window(),
+        }
     }
+
+    /// The size of the datagrams that fit the path changed.
     pub(crate) fn on_mtu(&mut self, mtu: u16) {
-        self.mtu = u64::from(mtu);
+        match self {
+            Controller::NewReno(newreno) => newreno.window.on_mtu(mtu.into()),
+            Controller::Cubic(cubic) => cubic.window.on_mtu(mtu.into()),
+            Controller::Bbr(bbr) => bbr.on_mtu(mtu.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const ALL: [Congestion; 3] = [Congestion::NewReno, Congestion::Cubic, Congestion::Bbr];
+
+    pub(super) fn ms(n: u64) -> Time {
+        Time::from_nanos(n * 1_000_000)
+    }
+
+    pub(super) fn rtt(n: u64) -> Rtt {
+        let mut rtt = Rtt::new(Duration::from_millis(n));
+        rtt.update(Duration::from_millis(n), Duration::ZERO);
+        rtt
+    }
+
+    #[test]
+    fn the_first_window_is_ten_packets_or_as_many_as_14720_bytes_hold() {
+        for kind in ALL {
+            assert_eq!(Controller::new(kind, 1200, ms(0)).window(), 12_000);
+            assert_eq!(Controller::new(kind, 1452, ms(0)).window(), 14_520);
+            assert_eq!(Controller::new(kind, 9000, ms(0)).window(), 18_000);
+            let mut grown = Controller::new(kind, 1200, ms(0));
+            grown.on_mtu(1452);
+            assert_eq!(grown.window(), 14_520, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn persistent_congestion_leaves_little_and_it_grows_again() {
+        for kind in ALL {
+            let mut c = Controller::new(kind, 1200, ms(0));
+            c.on_congestion(ms(10), ms(5), true, 12_000, false);
+            assert!(c.window() <= 4 * 1200, "{kind:?}: {}", c.window());
+            let mut now = 20;
+            for _ in 0..40 {
+                let window = c.window();
+                c.on_sent(ms(now), window, window, false);
+                c.on_ack(ms(now + 10), ms(now), window, false, &rtt(10));
+                now += 10;
+            }
+            assert!(c.window() > 12_000, "{kind:?}: {}", c.window());
+        }
+    }
+
+    #[test]
+    fn who_does_not_use_the_window_does_not_grow_it() {
+        for kind in [Congestion::NewReno, Congestion::Cubic] {
+            let mut c = Controller::new(kind, 1200, ms(0));
+            for n in 0..100 {
+                c.on_ack(ms(10 * n + 10), ms(10 * n), 1200, true, &rtt(10));
+            }
+            assert_eq!(c.window(), 12_000, "{kind:?}");
+        }
     }
 }
