@@ -122,7 +122,6 @@ breaches! {
     // Streams.
     SECOND_CONTROL = connection(STREAM_CREATION_ERROR, "a second control stream (RFC 9114 section 6.2.1)");
     SECOND_QPACK = connection(STREAM_CREATION_ERROR, "a second QPACK stream of its kind (RFC 9204 section 4.2)");
-    SERVER_BIDI = connection(STREAM_CREATION_ERROR, "the server opens a bidirectional stream (RFC 9114 section 6.1)");
     PUSH_STREAM = connection(ID_ERROR, "a push stream though push was never allowed (RFC 9114 section 4.6)");
     CRITICAL_CLOSED = connection(CLOSED_CRITICAL_STREAM, "a control or QPACK stream was closed (RFC 9114 section 6.2.1)");
     // Frames.

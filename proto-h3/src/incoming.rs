@@ -3,7 +3,7 @@
 
 use crate::fault::{self, Breach};
 use crate::frame::{stream, take_varint};
-use quinn_proto::StreamId;
+use proto_quic::StreamId;
 
 /// What a stream of the server carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ pub(crate) const BLOCKED_STREAMS: u16 = 256;
 
 /// Unidirectional streams that a server may have open at once: it needs three (RFC 9114 section 6.2), and may try others.
 /// h2load announces as many.
-pub(crate) const UNI_STREAMS: u32 = 100;
+pub(crate) const UNI_STREAMS: u64 = 100;
 
 /// Templates whose frame a connection keeps ready: some hundred bytes each. Those beyond are written anew each time.
 pub(crate) const CACHED_TEMPLATES: usize = 256;

@@ -1,27 +1,13 @@
 //! What a connection is made with: our configuration, and the same as QUIC and HTTP/3 want it said.
 
 use crate::frame::{kind, put_frame, put_varint};
-use crate::gauge::Gauge;
-use crate::tls::Tls;
 use crate::{frame, limits};
-use quinn_proto::crypto;
-use quinn_proto::{ClientConfig, EndpointConfig, MtuDiscoveryConfig, RandomConnectionIdGenerator};
-use quinn_proto::{QlogConfig, QlogStream, TransportConfig, VarInt};
+use proto_quic::Congestion;
+use proto_quic::crypto::Crypto;
+use proto_quic::tls::Tls;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// How QUIC finds its sending rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Congestion {
-    /// RFC 9438, h2load's default.
-    #[default]
-    Cubic,
-    /// BBR.
-    Bbr,
-    /// RFC 9002 section 7.
-    NewReno,
-}
+use std::time::Duration;
 
 /// What connections are made with. Values out of range are brought into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,14 +78,13 @@ impl std::error::Error for NoQuicCipher {}
 #[derive(Clone)]
 pub struct Setup {
     pub(crate) config: Config,
-    pub(crate) endpoint: Arc<EndpointConfig>,
-    crypto: Arc<dyn crypto::ClientConfig>,
+    pub(crate) crypto: Arc<dyn Crypto>,
     /// Where the next connection's events are written.
     qlog: Option<Arc<Mutex<Option<Qlog>>>>,
 }
 
 /// What takes the bytes of a qlog.
-type Qlog = Box<dyn Write + Send + Sync>;
+pub(crate) type Qlog = Box<dyn Write + Send + Sync>;
 
 impl std::fmt::Debug for Setup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -115,14 +100,8 @@ impl Setup {
     }
 
     /// With a handshake and keys of the caller's own, for tests.
-    pub fn with_crypto(config: Config, crypto: Arc<dyn crypto::ClientConfig>) -> Setup {
-        let mut endpoint = EndpointConfig::default();
-        // One connection on one connected socket: its datagrams need no id to be told from others.
-        endpoint.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(0)));
-        endpoint.rng_seed(config.seed);
-        let largest = *limits::UDP_PAYLOAD.end();
-        endpoint.max_udp_payload_size(largest).expect("a legal size");
-        Setup { config: config.clamped(), endpoint: Arc::new(endpoint), crypto, qlog: None }
+    pub fn with_crypto(config: Config, crypto: Arc<dyn Crypto>) -> Setup {
+        Setup { config: config.clamped(), crypto, qlog: None }
     }
 
     /// The same with another TLS: another use of sessions and early data, as some connections of a run may want it.
@@ -147,39 +126,27 @@ impl Setup {
         Setup { qlog: Some(Arc::new(Mutex::new(Some(Box::new(to))))), ..self.clone() }
     }
 
-    fn qlog(&self, epoch: Instant) -> Option<QlogStream> {
-        let to = self.qlog.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let mut config = QlogConfig::default();
-        config.writer(to).title(Some("loadgen".to_owned())).start_time(epoch);
-        config.into_stream()
+    /// What takes the qlog of the connection that is made now.
+    pub(crate) fn qlog(&self) -> Option<Qlog> {
+        self.qlog.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// QUIC's configuration of one connection, whose congestion is told to `gauge`.
-    pub(crate) fn quic(&self, gauge: Arc<Gauge>, epoch: Instant) -> ClientConfig {
+    /// QUIC's configuration.
+    pub(crate) fn quic(&self) -> proto_quic::Config {
         let c = &self.config;
-        let window = |bits: u8| VarInt::from_u32((1 << bits) - 1);
-        let mut t = TransportConfig::default();
-        t.max_concurrent_bidi_streams(VarInt::from_u32(0))
-            .max_concurrent_uni_streams(VarInt::from_u32(limits::UNI_STREAMS))
-            .stream_receive_window(window(c.stream_window_bits))
-            .receive_window(window(c.connection_window_bits))
-            // Bodies are shared and not copied, so nothing is saved by bounding what waits to be acknowledged.
-            .send_window(u64::MAX)
-            .initial_rtt(c.initial_rtt)
-            .max_idle_timeout(c.idle_timeout.and_then(|t| t.try_into().ok()))
-            .datagram_receive_buffer_size(None)
-            .enable_segmentation_offload(c.segments > 1)
-            .congestion_controller_factory(gauge);
-        if self.qlog.is_some() {
-            t.qlog_stream(self.qlog(epoch));
+        let window = |bits: u8| (1 << bits) - 1;
+        proto_quic::Config {
+            stream_window: window(c.stream_window_bits),
+            connection_window: window(c.connection_window_bits),
+            uni_streams: limits::UNI_STREAMS,
+            congestion: c.congestion,
+            initial_rtt: c.initial_rtt,
+            max_udp_payload: c.max_udp_payload,
+            known_udp_payload: c.known_udp_payload,
+            segments: usize::from(c.segments),
+            idle_timeout: c.idle_timeout,
+            seed: c.seed,
         }
-        let mut discovery = MtuDiscoveryConfig::default();
-        discovery.upper_bound(c.max_udp_payload);
-        let fixed = c.max_udp_payload == c.known_udp_payload;
-        t.initial_mtu(c.known_udp_payload).mtu_discovery_config((!fixed).then_some(discovery));
-        let mut config = ClientConfig::new(self.crypto.clone());
-        config.transport_config(Arc::new(t));
-        config
     }
 }
 

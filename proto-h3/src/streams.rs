@@ -1,8 +1,6 @@
 //! The requests in flight, by stream.
 //!
-//! Slots are reused; a stream's index leads to its slot through a ring of twice their number. Where a newer stream needs
-//! the place of a slower one, the slower one moves to a short list: QUIC numbers streams without gaps, so a slow stream
-//! cannot be stepped around, and must not make the ring grow without end.
+//! Slots are reused; QUIC keeps the slot of each stream as its cookie, so nothing has to be looked up.
 //!
 //! With thousands of requests in flight each is out of the cache when its response comes, so a slot is one line of it.
 //! What most requests never need lies aside.
@@ -11,7 +9,7 @@ use crate::frame::{OnRequest, Reader};
 use bytes::Bytes;
 use proto::{Time, Token};
 use proto_h2::head::NO_LENGTH;
-use quinn_proto::StreamId;
+use proto_quic::StreamId;
 
 /// How far a response has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +42,6 @@ pub(crate) struct Stream {
     /// Content still due by `content-length`.
     pub(crate) length_left: u64,
     pub(crate) reader: Reader,
-    /// The batch in which it was last read.
-    pub(crate) read_in: u32,
     pub(crate) frame: OnRequest,
     pub(crate) part: Part,
     /// The caller wants the fields of heads.
@@ -75,7 +71,9 @@ pub(crate) struct Aside {
     /// A header section on its way in, or one that waits for the encoder stream.
     pub(crate) section: Vec<u8>,
     /// What came behind a header section that waits.
-    pub(crate) rest: Bytes,
+    pub(crate) rest: Vec<u8>,
+    /// Nothing comes behind that.
+    pub(crate) ended: bool,
     /// What is still to be given to QUIC: head and body.
     pub(crate) unwritten: [Bytes; 2],
     /// The body waits for `100 Continue` until then; [`Time::ZERO`]: it does not wait.
@@ -89,7 +87,6 @@ impl Stream {
             id,
             length_left: NO_LENGTH,
             reader: Reader::new(),
-            read_in: 0,
             frame: OnRequest::Skip,
             part: Part::Before,
             fields: false,
@@ -113,14 +110,8 @@ pub(crate) struct Streams {
     /// By slot; no longer than to the last that ever had something aside.
     aside: Vec<Aside>,
     vacant: Vec<u32>,
-    /// Stream index and slot, at the index modulo the ring's size.
-    ring: Vec<(u64, u32)>,
-    strays: Vec<(u64, u32)>,
     live: u32,
 }
-
-/// No stream: indices are below 2^60.
-const NOBODY: (u64, u32) = (u64::MAX, 0);
 
 impl Streams {
     /// In flight.
@@ -129,12 +120,15 @@ impl Streams {
         self.live
     }
 
-    /// Adds a stream and returns its slot.
+    /// The slot of the next stream to be opened.
+    #[inline]
+    pub(crate) fn next_slot(&self) -> u32 {
+        self.vacant.last().copied().unwrap_or(self.slots.len() as u32)
+    }
+
+    /// Adds a stream in [`Streams::next_slot`].
     #[inline]
     pub(crate) fn open(&mut self, id: StreamId) -> usize {
-        if self.ring.len() < 2 * (self.live as usize + 1) {
-            self.grow();
-        }
         let slot = match self.vacant.pop() {
             Some(slot) => slot as usize,
             None => {
@@ -144,41 +138,14 @@ impl Streams {
         };
         self.slots[slot] = Stream { live: true, ..Stream::new(id) };
         self.live += 1;
-        self.place(id.index(), slot as u32);
         slot
     }
 
-    fn place(&mut self, index: u64, slot: u32) {
-        let place = index as usize & (self.ring.len() - 1);
-        let before = std::mem::replace(&mut self.ring[place], (index, slot));
-        if before != NOBODY {
-            self.strays.push(before);
-        }
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        let size = (self.ring.len() * 2).max(4);
-        let mut all = std::mem::replace(&mut self.ring, vec![NOBODY; size]);
-        all.append(&mut self.strays);
-        all.sort_unstable();
-        for (index, slot) in all.into_iter().filter(|e| *e != NOBODY) {
-            self.place(index, slot);
-        }
-    }
-
-    /// The slot of a stream in flight.
+    /// The slot that QUIC kept, if the stream is still in flight.
     #[inline]
-    pub(crate) fn find(&self, id: StreamId) -> Option<usize> {
-        let index = id.index();
-        if self.ring.is_empty() {
-            return None;
-        }
-        let entry = self.ring[index as usize & (self.ring.len() - 1)];
-        if entry.0 == index {
-            return Some(entry.1 as usize);
-        }
-        self.strays.iter().find(|e| e.0 == index).map(|e| e.1 as usize)
+    pub(crate) fn find(&self, id: StreamId, cookie: u32) -> Option<usize> {
+        let slot = cookie as usize;
+        self.slots.get(slot).filter(|s| s.live && s.id == id).map(|_| slot)
     }
 
     /// The slot of a token in flight. Linear: cancels are rare.
@@ -248,13 +215,6 @@ impl Streams {
         }
         self.live -= 1;
         self.vacant.push(slot as u32);
-        let index = s.id.index();
-        let place = index as usize & (self.ring.len() - 1);
-        if self.ring[place].0 == index {
-            self.ring[place] = NOBODY;
-        } else {
-            self.strays.retain(|e| e.0 != index);
-        }
         &mut self.slots[slot]
     }
 
@@ -284,8 +244,7 @@ impl Streams {
     pub(crate) fn footprint(&self) -> usize {
         self.slots.capacity() * size_of::<Stream>()
             + self.aside.capacity() * size_of::<Aside>()
-            + self.aside.iter().map(|a| a.section.capacity()).sum::<usize>()
-            + (self.ring.capacity() + self.strays.capacity()) * size_of::<(u64, u32)>()
+            + self.aside.iter().map(|a| a.section.capacity() + a.rest.capacity()).sum::<usize>()
             + self.vacant.capacity() * 4
     }
 }
@@ -293,39 +252,21 @@ impl Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quinn_proto::{Dir, Side};
-
-    fn id(index: u64) -> StreamId {
-        StreamId::new(Side::Client, Dir::Bi, index)
-    }
 
     #[test]
-    fn a_slow_stream_stays_known_and_costs_nothing() {
+    fn slots_are_used_again_and_old_cookies_lead_nowhere() {
         let mut s = Streams::default();
-        let slow = s.open(id(0));
+        let slow = s.open(StreamId::bi(0)) as u32;
         for n in 1..1000 {
-            let slot = s.open(id(n));
-            assert_eq!((s.find(id(n)), s.find(id(0)), s.find(id(n + 1))), (Some(slot), Some(slow), None));
+            let (cookie, id) = (s.next_slot(), StreamId::bi(n));
+            let slot = s.open(id);
+            assert_eq!((slot, s.find(id, cookie)), (cookie as usize, Some(slot)));
+            assert_eq!((s.find(StreamId::bi(0), slow), s.find(StreamId::bi(n - 1), cookie)), (Some(0), None));
             s.retire(slot);
-            assert_eq!(s.find(id(n)), None);
+            assert_eq!(s.find(id, cookie), None);
         }
-        assert!(s.ring.len() <= 8 && s.slots.len() <= 2 && s.strays.len() <= 1);
-        s.retire(slow);
-        assert_eq!((s.find(id(0)), s.live()), (None, 0));
-    }
-
-    #[test]
-    fn growing_loses_nobody() {
-        let mut s = Streams::default();
-        let slots: Vec<usize> = (0..1000).map(|n| s.open(id(n))).collect();
-        for (n, slot) in slots.iter().enumerate() {
-            assert_eq!(s.find(id(n as u64)), Some(*slot));
-        }
+        assert!(s.slots.len() == 2 && s.find(StreamId::bi(5), 77).is_none());
         let even = s.select(|stream| stream.id.index() % 2 == 0);
-        assert_eq!(even.len(), 500);
-        for slot in even {
-            s.retire(slot);
-        }
-        assert_eq!((s.live(), s.find(id(2)), s.find(id(3)).is_some()), (500, None, true));
+        assert_eq!((even, s.live()), (vec![0], 1));
     }
 }

@@ -346,7 +346,7 @@ fn a_server_that_falls_silent() {
 fn a_certificate_that_is_not_trusted() {
     let mut p = Pair::new(config(1), Server::new());
     let setup = proto_h3::Setup::new(config(1), tls().client.clone()).unwrap();
-    p.client = Connection::new(&setup, server_address(), "other.test", epoch(), p.now).unwrap();
+    p.client = Connection::new(&setup, "other.test", p.now).unwrap();
     p.run();
     assert!(
         matches!(p.log.events.last(), Some(Event::Closed(CloseReason::Error(e))) if e.kind == Kind::Tls && e.fault == Fault::Peer)
@@ -361,7 +361,7 @@ fn a_server_without_h3() {
     let mut other = (*tls().client).clone();
     other.alpn_protocols = vec![b"hq-interop".to_vec()];
     let setup = proto_h3::Setup::new(config(1), std::sync::Arc::new(other)).unwrap();
-    p.client = Connection::new(&setup, server_address(), "peer.test", epoch(), p.now).unwrap();
+    p.client = Connection::new(&setup, "peer.test", p.now).unwrap();
     p.run();
     let Some(Event::Closed(CloseReason::Error(e))) = p.log.events.last() else {
         panic!("{:?}", p.log.events)

@@ -216,7 +216,7 @@ fn resumed(take: bool) -> Pair {
     tls_config.enable_early_data = true;
     tls_config.resumption = rustls::client::Resumption::in_memory_sessions(4);
     let setup = Setup::new(config(), Arc::new(tls_config)).unwrap();
-    let connect = |now| Connection::new(&setup, server_address(), "peer.test", epoch(), now).unwrap();
+    let connect = |now| Connection::new(&setup, "peer.test", now).unwrap();
     let mut first = Pair::new(config(), Server::new());
     first.client = connect(first.now);
     first.run();

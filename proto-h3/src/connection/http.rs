@@ -185,7 +185,7 @@ impl Http {
             Err(qpack::Error::Blocked) => return self.wait(slot, bytes),
             Err(e) => return Err(fault::decompression(e)),
         };
-        self.reader.decoder.acknowledge(super::wire_id(id), section, &mut self.decoder_out);
+        self.reader.decoder.acknowledge(id.0, section, &mut self.decoder_out);
         self.stats.header_bytes += bytes.len() as u64;
         self.stats.header_bytes_decoded += head.decoded;
         match (self.streams.peek(slot).part, head.status) {

@@ -2,7 +2,7 @@
 
 use crate::code::Code;
 use proto::{CloseReason, Error, Kind};
-use quinn_proto::ConnectionError;
+use proto_quic::Lost as Reason;
 
 /// What a lost connection means to its requests and as a whole.
 pub(super) struct Lost {
@@ -27,37 +27,36 @@ fn alert(code: u64) -> &'static str {
 }
 
 /// Sorts the reason; `connected`: the handshake was over, `idle`: no request was in flight.
-pub(super) fn sort(reason: &ConnectionError, connected: bool, idle: bool) -> Lost {
+pub(super) fn sort(reason: &Reason, connected: bool, idle: bool) -> Lost {
     let error = match reason {
-        ConnectionError::VersionMismatch => {
+        Reason::VersionMismatch => {
             Error::peer(Kind::Connect, "the server speaks no QUIC version of ours (RFC 9000 section 6)")
         }
-        ConnectionError::TransportError(e) => match u64::from(e.code) {
+        Reason::Transport { code, .. } => match *code {
             code if CRYPTO.contains(&code) => Error::peer(Kind::Tls, alert(code)),
             FLOW_CONTROL => {
                 Error::peer(Kind::FlowControl, "a QUIC flow-control rule broken (RFC 9000 section 4)")
             }
             _ => Error::peer(Kind::Framing, "a QUIC rule broken (RFC 9000 section 20.1)"),
         },
-        ConnectionError::ConnectionClosed(close) => match u64::from(close.error_code) {
+        Reason::ClosedByTransport { code, .. } => match *code {
             code if CRYPTO.contains(&code) => Error::peer(Kind::Tls, "the server refused in TLS"),
             REFUSED => Error::peer(Kind::Connect, "the server refused the connection"),
             0 => Error::network(Kind::Closed, "the server closed the connection"),
             _ => Error::peer(Kind::Reset, "the server's QUIC gave up the connection"),
         },
-        ConnectionError::ApplicationClosed(close) => match Code(close.error_code.into_inner()) {
+        Reason::ClosedByApplication { code, .. } => match Code(*code) {
             Code::NO_ERROR => Error::network(Kind::Closed, "the server closed the connection"),
             code => Error::peer(Kind::GoAway(code.short()), "the server closed the connection with an error"),
         },
-        ConnectionError::Reset => {
+        Reason::Reset => {
             Error::network(Kind::Reset, "the server no longer knows the connection (RFC 9000 section 10.3)")
         }
-        ConnectionError::TimedOut if connected => {
+        Reason::TimedOut if connected => {
             Error::network(Kind::Timeout, "nothing came for the idle timeout (RFC 9000 section 10.1)")
         }
-        ConnectionError::TimedOut => Error::network(Kind::Connect, "no answer to the QUIC handshake"),
-        ConnectionError::LocallyClosed => Error::local(Kind::Cancelled, "closed by the caller"),
-        ConnectionError::CidsExhausted => Error::local(Kind::Unsendable, "no connection id is left"),
+        Reason::TimedOut => Error::network(Kind::Connect, "no answer to the QUIC handshake"),
+        Reason::ClosedLocally => Error::local(Kind::Cancelled, "closed by the caller"),
     };
     // A close without error, or silence while nothing was asked, is how connections end.
     let quiet = matches!(error.kind, Kind::Closed | Kind::Timeout);

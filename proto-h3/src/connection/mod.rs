@@ -7,21 +7,18 @@ mod receive;
 mod transmit;
 
 use crate::code::Code;
-use crate::gauge::Gauge;
 use crate::request::{Prepared, RequestWriter};
 use crate::settings::Setup;
 use crate::streams::{Early, Part};
-use crate::tls::Handshake;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::Http;
 use proto::{
     ClientConn, CloseReason, ConnStats, Error, Kind, PathStats, Refused, Request, Sink, Template, Time, Token,
 };
-use quinn_proto::{ConnectionHandle, Endpoint, StreamId, VarInt};
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use proto_quic::StreamId;
+use proto_quic::crypto::Handshake;
+use receive::Task;
+use std::time::Duration;
 
 /// Datagrams as one receive call returned them.
 #[derive(Debug)]
@@ -68,26 +65,16 @@ const GRANULARITY: Duration = Duration::from_millis(1);
 
 /// An HTTP/3 client connection without I/O. See [`ClientConn`] for how to drive it.
 pub struct Connection {
-    endpoint: Endpoint,
-    handle: ConnectionHandle,
-    quic: quinn_proto::Connection,
-    gauge: Arc<Gauge>,
+    quic: proto_quic::Connection,
     http: Http,
     writer: RequestWriter,
     state: State,
-    remote: SocketAddr,
-    /// The moment that [`Time::ZERO`] stands for.
-    epoch: Instant,
-    /// Streams opened ahead.
-    ready: VecDeque<StreamId>,
-    /// Requests given to QUIC whole and not yet told as sent.
-    unsent: Vec<(u32, StreamId)>,
+    /// What a batch asks to be done.
+    tasks: Vec<Task>,
     decoder_stream: Option<StreamId>,
     control_stream: Vec<u8>,
     /// QUIC's words for why it gave up.
     why: Option<Box<str>>,
-    /// A scratch for datagrams.
-    response: Vec<u8>,
     /// Something happened since `poll_transmit` last had nothing.
     dirty: bool,
     /// A body may be waiting for `100 Continue`.
@@ -96,13 +83,10 @@ pub struct Connection {
     early: bool,
     /// Slots of the requests that were submitted since datagrams were last handed out: nothing of them can have left.
     fresh: Vec<u32>,
-    /// Counts batches of input; never 0, which stands for none.
-    batch: u32,
     /// When a timeout was last handled.
     timeout_at: Time,
     max_streams: u32,
     max_udp_payload: u16,
-    segments: usize,
     continue_timeout: Duration,
 }
 
@@ -116,46 +100,27 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// A connection about to send its first packet. `epoch` is the moment that [`Time::ZERO`] stands for.
-    pub fn new(
-        setup: &Setup,
-        remote: SocketAddr,
-        server_name: &str,
-        epoch: Instant,
-        now: Time,
-    ) -> Result<Connection, Error> {
+    /// A connection about to send its first packet.
+    pub fn new(setup: &Setup, server_name: &str, now: Time) -> Result<Connection, Error> {
         let config = &setup.config;
-        let gauge = Gauge::new(config.congestion);
-        let mut endpoint = Endpoint::new(setup.endpoint.clone(), None, true, config.seed);
-        let instant = epoch + Duration::from_nanos(now.as_nanos());
-        let (handle, quic) = endpoint
-            .connect(instant, setup.quic(gauge.clone(), epoch), remote, server_name)
-            .map_err(refusal)?;
+        let quic = proto_quic::Connection::new(&setup.quic(), &*setup.crypto, server_name, setup.qlog(), now)
+            .map_err(|_| Error::local(Kind::Tls, "not a server name that TLS can use"))?;
         let mut connection = Connection {
-            endpoint,
-            handle,
-            early: quic.has_0rtt(),
+            early: quic.has_early_data(),
             quic,
-            gauge,
             http: Http::new(config.header_table_size, config.blocked_streams),
             writer: RequestWriter::default(),
             state: State::Handshake,
-            remote,
-            epoch,
-            ready: VecDeque::new(),
-            unsent: Vec::new(),
+            tasks: Vec::new(),
             fresh: Vec::new(),
             decoder_stream: None,
             control_stream: config.control_stream(),
             why: None,
-            response: Vec::new(),
             dirty: true,
             may_hold: false,
-            batch: 0,
             timeout_at: Time::ZERO,
             max_streams: config.max_streams,
             max_udp_payload: config.max_udp_payload,
-            segments: usize::from(config.segments),
             continue_timeout: config.continue_timeout,
         };
         if connection.early {
@@ -166,20 +131,18 @@ impl Connection {
 
     /// Whether the server took the early data (0-RTT); `None` if none was offered or it has not answered.
     pub fn early_data_accepted(&self) -> Option<bool> {
-        let known = !self.quic.is_handshaking() && self.quic.has_0rtt();
-        known.then(|| self.quic.accepted_0rtt())
+        let known = !self.quic.is_handshaking() && self.quic.has_early_data();
+        known.then(|| self.quic.early_data_accepted())
     }
 
     /// What TLS agreed on, once the handshake is over.
     pub fn handshake(&self) -> Option<Handshake> {
-        self.quic.crypto_session().handshake_data()?.downcast().ok().map(|handshake| *handshake)
+        self.quic.handshake()
     }
 
     /// The server's certificate in DER, where it showed one.
     pub fn certificate(&self) -> Option<Vec<u8>> {
-        let chain = self.quic.crypto_session().peer_identity()?;
-        let chain = chain.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().ok()?;
-        chain.first().map(|c| c.to_vec())
+        self.quic.certificate()
     }
 
     /// Why QUIC gave up the connection, in its own words, with what TLS or the server said: for people, beside the class of
@@ -195,11 +158,7 @@ impl Connection {
 
     /// Heap bytes that the HTTP part holds beside its own size, without QUIC's: for tests and reports about memory.
     pub fn footprint(&self) -> usize {
-        self.http.footprint() + self.writer.footprint() + self.response.capacity()
-    }
-
-    fn instant(&self, now: Time) -> Instant {
-        self.epoch + Duration::from_nanos(now.as_nanos())
+        self.http.footprint() + self.writer.footprint()
     }
 
     fn is_closed(&self) -> bool {
@@ -210,25 +169,21 @@ impl Connection {
     fn begin(&mut self) {
         self.state = State::Open;
         self.open_control();
-        self.refill();
     }
 
     fn connected(&mut self, sink: &mut impl Sink) {
         if self.early {
             self.early = false;
-            if self.quic.accepted_0rtt() {
+            if self.quic.early_data_accepted() {
                 for slot in self.http.streams.select(|s| s.early == Early::Waits) {
                     self.http.streams.at(slot).early = Early::No;
                     self.write_rest(slot);
                 }
-                self.refill();
                 return sink.ready();
             }
             // The server saw nothing of what was sent early; QUIC has forgotten the streams (RFC 9001 section 4.6.2).
             let error =
                 Error::peer(Kind::Closed, "the server did not take early data (RFC 9001 section 4.6.2)");
-            self.ready.clear();
-            self.unsent.clear();
             self.decoder_stream = None;
             for slot in self.http.streams.select(|_| true) {
                 self.fail(slot, error, true, sink);
@@ -245,6 +200,12 @@ impl Connection {
 
     /// Takes a request that failed out of the books and tells the caller.
     fn fail(&mut self, slot: usize, error: Error, unprocessed: bool, sink: &mut impl Sink) {
+        let stream = self.http.streams.peek(slot);
+        if let Some(aside) = self.http.streams.aside(slot)
+            && !aside.rest.is_empty()
+        {
+            self.quic.consumed(stream.id, aside.rest.len() as u64);
+        }
         let token = self.http.streams.retire(slot).token;
         self.http.waiting.retain(|s| *s != slot);
         self.fresh.retain(|s| *s as usize != slot);
@@ -272,7 +233,7 @@ impl Connection {
         if self.is_closed() {
             return;
         }
-        self.quic.close(self.instant(now), varint(code), Bytes::new());
+        self.quic.close(now, code.0, b"");
         self.dirty = true;
         self.bury(in_flight, reason, sink);
     }
@@ -287,30 +248,8 @@ impl Connection {
             self.fail(slot, error, unprocessed, sink);
         }
         self.state = State::Closed;
-        self.ready.clear();
-        self.unsent = Vec::new();
         sink.closed(reason);
     }
-}
-
-/// Why no connection could be begun.
-fn refusal(error: quinn_proto::ConnectError) -> Error {
-    use quinn_proto::ConnectError::*;
-    match error {
-        InvalidServerName(_) => Error::local(Kind::Tls, "not a server name that TLS can use"),
-        InvalidRemoteAddress(_) => Error::local(Kind::Connect, "not an address that can be reached"),
-        _ => Error::local(Kind::Connect, "QUIC could not be begun"),
-    }
-}
-
-fn varint(code: Code) -> VarInt {
-    VarInt::from_u64(code.0).unwrap_or(VarInt::MAX)
-}
-
-/// A stream's id as frames and instructions carry it.
-#[inline]
-fn wire_id(id: StreamId) -> u64 {
-    VarInt::from(id).into_inner()
 }
 
 impl ClientConn for Connection {
@@ -334,7 +273,7 @@ impl ClientConn for Connection {
         if let Some(slot) = prepared.bad_value(request.values) {
             return Err(Refused::BadValue { slot });
         }
-        let id = self.ready.pop_front().expect("capacity counts them");
+        let Some(id) = self.quic.open_bi(self.http.streams.next_slot()) else { return Err(Refused::Full) };
         let slot = self.http.streams.open(id);
         let stream = self.http.streams.at(slot);
         stream.token = token;
@@ -360,7 +299,6 @@ impl ClientConn for Connection {
         if let Some(slot) = self.http.streams.find_token(token) {
             self.abandon(slot, Code::REQUEST_CANCELLED);
             self.fail(slot, Error::local(Kind::Cancelled, "cancelled by the caller"), false, sink);
-            self.refill();
             self.close_if_drained(now, sink);
         }
     }
@@ -390,8 +328,7 @@ impl ClientConn for Connection {
                 self.write_rest(slot);
             }
         }
-        let instant = self.instant(now);
-        self.quic.handle_timeout(instant);
+        self.quic.handle_timeout(now);
         self.drive(now, sink);
     }
 
@@ -409,9 +346,7 @@ impl ClientConn for Connection {
         if self.is_closed() {
             return None;
         }
-        let quic = self.quic.poll_timeout().map(|t| {
-            let nanos = t.saturating_duration_since(self.epoch).as_nanos();
-            let at = Time::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let quic = self.quic.poll_timeout().map(|at| {
             if at <= self.timeout_at { self.timeout_at.after(GRANULARITY) } else { at }
         });
         let held = if self.may_hold { self.http.streams.first_hold() } else { None };
@@ -424,7 +359,8 @@ impl ClientConn for Connection {
         if self.state != State::Open {
             return 0;
         }
-        (self.max_streams - self.http.streams.live()).min(self.ready.len() as u32)
+        let available = u32::try_from(self.quic.bi_available()).unwrap_or(u32::MAX);
+        self.max_streams.saturating_sub(self.http.streams.live()).min(available)
     }
 
     fn due_bytes(&self) -> Option<u64> {
@@ -444,19 +380,6 @@ impl ClientConn for Connection {
     }
 
     fn path(&self) -> Option<PathStats> {
-        let s = self.quic.stats();
-        let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
-        Some(PathStats {
-            datagrams_sent: s.udp_tx.datagrams,
-            datagrams_received: s.udp_rx.datagrams,
-            bytes_sent: s.udp_tx.bytes,
-            bytes_received: s.udp_rx.bytes,
-            packets_sent: s.path.sent_packets,
-            packets_lost: s.path.lost_packets,
-            rtt_min_ns: nanos(s.path.min_rtt),
-            rtt_smoothed_ns: nanos(s.path.rtt),
-            congestion_window: s.path.cwnd,
-            mtu: s.path.current_mtu,
-        })
+        Some(self.quic.stats())
     }
 }

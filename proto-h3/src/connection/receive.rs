@@ -1,222 +1,103 @@
-//! What arrives: datagrams go to QUIC, and what QUIC makes of them to the streams.
+//! What arrives: QUIC reads datagrams and lends the contents of streams, which are understood at once. What that asks of QUIC in
+//! turn is done when all of a batch was read.
 
 use super::http::Http;
-use super::{Connection, Input, State, lost, wire_id};
+use super::{Connection, Input, State, lost};
 use crate::code::Code;
 use crate::fault::{self, Breach, Scope};
 use crate::incoming::Carries;
 use proto::{CloseReason, Error, Kind, Sink, Time};
-use quinn_proto::{DatagramEvent, Dir, EcnCodepoint, Event, ReadError, Side, StreamEvent, StreamId, VarInt};
+use proto_quic::{Event, Receiver, StreamId};
 
-/// How reading a stream ended.
-enum Read {
-    /// More will come.
-    Wait,
-    /// The peer's FIN.
-    End,
-    /// The peer's RESET_STREAM.
-    Reset(Code),
-    /// A rule broken.
-    Breach(&'static Breach),
+/// What is to be done when a batch was read.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// RESET_STREAM and STOP_SENDING, on a stream that is in flight no more.
+    Abandon(StreamId, Code),
+    /// RESET_STREAM: the rest of a request is of no use.
+    Reset(StreamId, Code),
+    /// STOP_SENDING: a stream of the server that nobody reads.
+    Stop(StreamId),
+    /// Bytes that were kept will not be read.
+    Consumed(StreamId, u64),
+    /// A body waits no longer.
+    WriteRest(usize, StreamId),
+    /// GOAWAY came.
+    ServerLeaves,
+    /// The dynamic table grew.
+    RetryWaiting,
+    /// A rule of the connection was broken.
+    End(&'static Breach),
 }
 
-impl Connection {
-    pub(super) fn receive(&mut self, now: Time, input: Input<'_>, sink: &mut impl Sink) {
-        self.dirty = true;
-        match input {
-            Input::Datagrams(batch) => {
-                let instant = self.instant(now);
-                for received in batch.drain(..) {
-                    let (mut bytes, ecn) = (received.bytes, EcnCodepoint::from_bits(received.ecn));
-                    let stride = received.stride.max(1);
-                    while !bytes.is_empty() {
-                        let datagram = bytes.split_to(stride.min(bytes.len()));
-                        self.response.clear();
-                        let event = self.endpoint.handle(
-                            instant,
-                            self.remote,
-                            None,
-                            ecn,
-                            datagram,
-                            &mut self.response,
-                        );
-                        // Anything but an event of our connection belongs to nobody and needs no answer.
-                        if let Some(DatagramEvent::ConnectionEvent(_, event)) = event {
-                            self.quic.handle_event(event);
-                        }
-                    }
-                }
-                self.drive(now, sink);
-            }
-            Input::Unreachable => self.unreachable(sink),
-        }
-    }
+/// Takes what QUIC lends while it reads.
+struct Reading<'a, S> {
+    now: Time,
+    http: &'a mut Http,
+    sink: &'a mut S,
+    tasks: &'a mut Vec<Task>,
+    fresh: &'a mut Vec<u32>,
+    /// A rule of the connection was broken: nothing counts any more.
+    over: bool,
+}
 
-    /// ICMP says that nobody listens. In the middle of a connection that is no proof, but the one who could deny it does
-    /// not answer.
-    fn unreachable(&mut self, sink: &mut impl Sink) {
-        let error = match self.state {
-            State::Handshake => Error::network(Kind::Connect, "nobody listens at the server's UDP port"),
-            _ => Error::network(Kind::Closed, "the server's UDP port was closed"),
-        };
-        let reason = match (self.state, self.http.streams.live()) {
-            (State::Open | State::Draining, 0) => CloseReason::Graceful,
-            _ => CloseReason::Error(error),
-        };
-        self.bury(error, reason, sink);
-    }
-
-    /// Takes from QUIC what the last input brought about.
-    pub(super) fn drive(&mut self, now: Time, sink: &mut impl Sink) {
-        self.batch = self.batch.checked_add(1).unwrap_or(1);
-        while let Some(event) = self.quic.poll_endpoint_events() {
-            if let Some(event) = self.endpoint.handle_event(self.handle, event) {
-                self.quic.handle_event(event);
-            }
-        }
-        while !self.is_closed()
-            && let Some(event) = self.quic.poll()
-        {
-            self.event(now, event, sink);
-        }
-        if self.is_closed() {
-            return;
-        }
-        self.refill();
-        self.close_if_drained(now, sink);
-    }
-
-    fn event(&mut self, now: Time, event: Event, sink: &mut impl Sink) {
-        match event {
-            Event::Stream(StreamEvent::Readable { id }) => self.readable(now, id, sink),
-            Event::Stream(StreamEvent::Opened { dir: Dir::Uni }) => {
-                while !self.is_closed()
-                    && let Some(id) = self.quic.streams().accept(Dir::Uni)
-                {
-                    self.http.incoming.add(id);
-                    self.read_incoming(now, id, sink);
-                }
-            }
-            // QUIC itself refuses them, since we allow none.
-            Event::Stream(StreamEvent::Opened { dir: Dir::Bi }) => {
-                self.breach(now, &fault::SERVER_BIDI, None, sink)
-            }
-            Event::Stream(StreamEvent::Available { dir: Dir::Bi }) if self.state == State::Open => {
-                self.refill();
-                sink.ready();
-            }
-            Event::Stream(StreamEvent::Writable { id }) => {
-                if let Some(slot) = self.http.streams.find(id).filter(|_| is_request(id)) {
-                    self.write_rest(slot);
-                }
-            }
-            Event::Stream(StreamEvent::Stopped { id, error_code }) => self.stopped(now, id, error_code, sink),
-            Event::Connected => self.connected(sink),
-            Event::ConnectionLost { reason } => {
-                self.why = Some(reason.to_string().into());
-                let lost = lost::sort(&reason, self.state != State::Handshake, self.http.streams.live() == 0);
-                self.bury(lost.error, lost.reason, sink);
-            }
-            _ => {}
-        }
-    }
-
+impl<S: Sink> Receiver for Reading<'_, S> {
     #[inline]
-    fn readable(&mut self, now: Time, id: StreamId, sink: &mut impl Sink) {
+    fn data(&mut self, id: StreamId, cookie: u32, bytes: &[u8], fin: bool) -> usize {
+        if self.over {
+            return bytes.len();
+        }
         if !is_request(id) {
-            return self.read_incoming(now, id, sink);
+            self.incoming(id, bytes, fin);
+            return bytes.len();
         }
-        let Some(slot) = self.http.streams.find(id) else { return };
-        // One reading takes all that a batch brought; QUIC tells once per packet.
-        let stream = self.http.streams.at(slot);
-        if stream.read_in != self.batch {
-            stream.read_in = self.batch;
-            self.read_response(now, slot, sink);
+        let Some(slot) = self.http.streams.find(id, cookie) else { return bytes.len() };
+        if self.http.streams.peek(slot).blocked {
+            return self.wait(slot, bytes, fin);
+        }
+        match self.http.response_bytes(self.now, slot, bytes, self.sink) {
+            Ok(taken) if taken == bytes.len() && !self.http.streams.peek(slot).blocked => {
+                if fin {
+                    self.end_of_response(slot);
+                } else {
+                    self.resume_upload(slot);
+                }
+                taken
+            }
+            Ok(taken) => taken + self.wait(slot, &bytes[taken..], fin),
+            Err(breach) => {
+                self.breach(breach, slot);
+                bytes.len()
+            }
         }
     }
 
-    #[inline]
-    fn read_response(&mut self, now: Time, slot: usize, sink: &mut impl Sink) {
-        let stream = self.http.streams.peek(slot);
-        if stream.blocked {
+    fn reset(&mut self, id: StreamId, cookie: u32, code: u64) {
+        if self.over {
             return;
         }
-        let mut receiver = self.quic.recv_stream(stream.id);
-        let Ok(mut chunks) = receiver.read(true) else { return };
-        let http = &mut self.http;
-        let read = loop {
-            match chunks.next(usize::MAX) {
-                Ok(Some(chunk)) => match http.response_bytes(now, slot, &chunk.bytes, sink) {
-                    Ok(taken) if taken == chunk.bytes.len() => {}
-                    Ok(taken) => {
-                        http.streams.aside_mut(slot).rest = chunk.bytes.slice(taken..);
-                        break Read::Wait;
-                    }
-                    Err(breach) => break Read::Breach(breach),
-                },
-                Ok(None) => break Read::End,
-                Err(ReadError::Blocked) => break Read::Wait,
-                Err(ReadError::Reset(code)) => break Read::Reset(Code(code.into_inner())),
-            }
-            if http.streams.peek(slot).blocked {
-                break Read::Wait;
-            }
-        };
-        drop(chunks);
-        self.after_read(now, slot, read, sink);
-    }
-
-    #[inline]
-    fn after_read(&mut self, now: Time, slot: usize, read: Read, sink: &mut impl Sink) {
-        match read {
-            Read::Wait => self.resume_upload(slot),
-            Read::End => match self.http.end_of_response(slot) {
-                Ok(()) => self.complete(slot, sink),
-                Err(breach) => self.breach(now, breach, Some(slot), sink),
-            },
-            Read::Reset(code) => {
-                let error = Error::peer(Kind::StreamReset(code.short()), "the server reset the stream");
-                // Nothing is left to read there; what we still send is of no use.
-                let id = self.http.streams.peek(slot).id;
-                let _ = self.quic.send_stream(id).reset(VarInt::from_u32(Code::REQUEST_CANCELLED.short()));
-                self.http.reader.decoder.cancel(wire_id(id), &mut self.http.decoder_out);
-                self.fail(slot, error, code == Code::REQUEST_REJECTED, sink);
-            }
-            Read::Breach(breach) => self.breach(now, breach, Some(slot), sink),
+        if !is_request(id) {
+            return self.incoming_ended(id);
         }
+        let Some(slot) = self.http.streams.find(id, cookie) else { return };
+        let code = Code(code);
+        let error = Error::peer(Kind::StreamReset(code.short()), "the server reset the stream");
+        // Nothing is left to read there; what we still send is of no use.
+        self.tasks.push(Task::Reset(id, Code::REQUEST_CANCELLED));
+        self.http.reader.decoder.cancel(id.0, &mut self.http.decoder_out);
+        self.fail(slot, error, code == Code::REQUEST_REJECTED);
     }
 
-    /// The wait for `100 Continue` may be over.
-    #[inline]
-    fn resume_upload(&mut self, slot: usize) {
-        if !self.http.streams.peek(slot).written && !self.http.streams.is_held(slot) {
-            self.write_rest(slot);
+    fn stopped(&mut self, id: StreamId, cookie: u32, _: u64) {
+        if self.over {
+            return;
         }
-    }
-
-    /// The response is whole.
-    #[inline]
-    fn complete(&mut self, slot: usize, sink: &mut impl Sink) {
-        let stream = self.http.streams.retire(slot);
-        let (token, id, written) = (stream.token, stream.id, stream.written);
-        if !written {
-            // The server answered without waiting for the rest of the request, so the rest is not sent (RFC 9114 section
-            // 4.1).
-            let _ = self.quic.send_stream(id).reset(VarInt::from_u32(Code::NO_ERROR.short()));
-        }
-        self.http.earn();
-        sink.done(token);
-    }
-
-    /// The peer wants no more of a stream of ours.
-    fn stopped(&mut self, now: Time, id: StreamId, code: VarInt, sink: &mut impl Sink) {
         if !is_request(id) {
             // RFC 9114 section 6.2.1, RFC 9204 section 4.2.
-            return self.breach(now, &fault::CRITICAL_CLOSED, None, sink);
+            return self.end(&fault::CRITICAL_CLOSED);
         }
-        // RFC 9000 section 3.5: a RESET_STREAM answers; the response may still come (RFC 9114 section 4.1).
-        let _ = self.quic.send_stream(id).reset(code);
-        if let Some(slot) = self.http.streams.find(id) {
+        // QUIC resets the stream in answer; the response may still come (RFC 9114 section 4.1).
+        if let Some(slot) = self.http.streams.find(id, cookie) {
             self.http.streams.give_up_writing(slot);
             let stream = self.http.streams.at(slot);
             // What was cut short is never told as sent.
@@ -227,114 +108,108 @@ impl Connection {
 }
 
 fn is_request(id: StreamId) -> bool {
-    id.initiator() == Side::Client && id.dir() == Dir::Bi
+    id.is_client() && id.is_bi()
 }
 
-/// Streams of the server.
-impl Connection {
-    fn read_incoming(&mut self, now: Time, id: StreamId, sink: &mut impl Sink) {
-        let Some(carries) = self.http.incoming.find(id) else { return };
-        let mut receiver = self.quic.recv_stream(id);
-        let Ok(mut chunks) = receiver.read(true) else { return };
-        let (http, mut carries, mut leaving) = (&mut self.http, carries, false);
-        let read = loop {
-            match chunks.next(usize::MAX) {
-                Ok(Some(chunk)) => match incoming_bytes(http, now, id, &mut carries, &chunk.bytes) {
-                    Ok(goes) => leaving |= goes,
-                    Err(breach) => break Read::Breach(breach),
-                },
-                Ok(None) => break Read::End,
-                Err(ReadError::Blocked) => break Read::Wait,
-                Err(ReadError::Reset(code)) => break Read::Reset(Code(code.into_inner())),
+impl<S: Sink> Reading<'_, S> {
+    fn end(&mut self, breach: &'static Breach) {
+        self.over = true;
+        self.tasks.push(Task::End(breach));
+    }
+
+    /// Keeps what comes behind a header section that waits; takes none of it.
+    #[cold]
+    fn wait(&mut self, slot: usize, bytes: &[u8], fin: bool) -> usize {
+        let aside = self.http.streams.aside_mut(slot);
+        aside.rest.extend_from_slice(bytes);
+        aside.ended |= fin;
+        0
+    }
+
+    /// The wait for `100 Continue` may be over.
+    #[inline]
+    fn resume_upload(&mut self, slot: usize) {
+        let stream = self.http.streams.peek(slot);
+        if !stream.written && !self.http.streams.is_held(slot) {
+            self.tasks.push(Task::WriteRest(slot, stream.id));
+        }
+    }
+
+    #[inline]
+    fn end_of_response(&mut self, slot: usize) {
+        match self.http.end_of_response(slot) {
+            Ok(()) => {
+                let stream = self.http.streams.retire(slot);
+                let (token, id, written) = (stream.token, stream.id, stream.written);
+                if !written {
+                    // The server answered without waiting for the rest of the request, so the rest is not sent (RFC
+                    // 9114 section 4.1).
+                    self.tasks.push(Task::Reset(id, Code::NO_ERROR));
+                }
+                self.http.earn();
+                self.sink.done(token);
             }
-            if carries == Carries::Nothing {
-                break Read::Wait;
+            Err(breach) => self.breach(breach, slot),
+        }
+    }
+
+    #[cold]
+    fn breach(&mut self, breach: &'static Breach, slot: usize) {
+        if breach.scope == Scope::Connection {
+            return self.end(breach);
+        }
+        let id = self.http.streams.peek(slot).id;
+        self.tasks.push(Task::Abandon(id, breach.code));
+        self.http.reader.decoder.cancel(id.0, &mut self.http.decoder_out);
+        self.http.earn();
+        // The server says itself that it did nothing and that it may be asked again.
+        self.fail(slot, breach.error, breach.code == Code::REQUEST_CANCELLED);
+    }
+
+    fn fail(&mut self, slot: usize, error: Error, unprocessed: bool) {
+        if let Some(aside) = self.http.streams.aside(slot)
+            && !aside.rest.is_empty()
+        {
+            let id = self.http.streams.peek(slot).id;
+            self.tasks.push(Task::Consumed(id, aside.rest.len() as u64));
+        }
+        let token = self.http.streams.retire(slot).token;
+        self.http.waiting.retain(|s| *s != slot);
+        self.fresh.retain(|s| *s as usize != slot);
+        self.sink.failed(token, error, unprocessed);
+    }
+
+    /// Bytes of a stream of the server.
+    fn incoming(&mut self, id: StreamId, bytes: &[u8], fin: bool) {
+        let mut carries = match self.http.incoming.find(id) {
+            Some(carries) => carries,
+            None => {
+                self.http.incoming.add(id);
+                Carries::Unknown { partial: [0; 8], len: 0 }
             }
         };
-        drop(chunks);
-        match (read, carries) {
-            (Read::Breach(breach), _) => return self.breach(now, breach, None, sink),
-            // A stream may end before its type is known (section 6.2).
-            (Read::End | Read::Reset(_), Carries::Unknown { .. } | Carries::Nothing) => {
-                self.http.incoming.remove(id)
-            }
-            (Read::End | Read::Reset(_), _) => {
-                return self.breach(now, &fault::CRITICAL_CLOSED, None, sink);
-            }
-            (Read::Wait, Carries::Nothing) => {
-                // Not read, as section 6.2.3 wants it said.
-                let code = VarInt::from_u32(Code::STREAM_CREATION_ERROR.short());
-                let _ = self.quic.recv_stream(id).stop(code);
-                self.http.incoming.remove(id);
-            }
-            (Read::Wait, _) => {}
-        }
-        if leaving {
-            self.server_leaves(now, sink);
+        match incoming_bytes(self.http, self.now, id, &mut carries, bytes) {
+            Ok(true) => self.tasks.push(Task::ServerLeaves),
+            Ok(false) => {}
+            Err(breach) => return self.end(breach),
         }
         if carries == Carries::Encoder {
-            self.retry_waiting(now, sink);
+            self.tasks.push(Task::RetryWaiting);
+        }
+        if fin {
+            self.incoming_ended(id);
+        } else if carries == Carries::Nothing {
+            // Not read, as section 6.2.3 wants it said.
+            self.tasks.push(Task::Stop(id));
+            self.http.incoming.remove(id);
         }
     }
 
-    /// GOAWAY (section 5.2): what the server will not process is failed, the rest goes on.
-    fn server_leaves(&mut self, now: Time, sink: &mut impl Sink) {
-        let Some(last) = self.http.gone_away else { return };
-        self.http.stats.goaway_code = Some(Code::NO_ERROR.short());
-        self.drain(sink);
-        let error =
-            Error::peer(Kind::GoAway(Code::NO_ERROR.short()), "the server went away (RFC 9114 section 5.2)");
-        for slot in self.http.streams.select(|s| wire_id(s.id) >= last) {
-            self.abandon(slot, Code::REQUEST_CANCELLED);
-            self.fail(slot, error, true, sink);
-        }
-        self.close_if_drained(now, sink);
-    }
-
-    /// The table grew: streams that waited for it may go on.
-    fn retry_waiting(&mut self, now: Time, sink: &mut impl Sink) {
-        for slot in self.http.waiting.clone() {
-            if self.is_closed() {
-                return;
-            }
-            match self.http.retry(slot, sink) {
-                Ok(false) => continue,
-                Ok(true) => {}
-                Err(breach) => {
-                    self.breach(now, breach, Some(slot), sink);
-                    continue;
-                }
-            }
-            let rest = std::mem::take(&mut self.http.streams.aside_mut(slot).rest);
-            match self.http.response_bytes(now, slot, &rest, sink) {
-                Ok(taken) => {
-                    self.http.streams.aside_mut(slot).rest = rest.slice(taken..);
-                    self.read_response(now, slot, sink);
-                }
-                Err(breach) => self.breach(now, breach, Some(slot), sink),
-            }
-        }
-    }
-
-    /// A rule broken on a stream in flight or by the connection as a whole.
-    pub(super) fn breach(
-        &mut self,
-        now: Time,
-        breach: &'static Breach,
-        slot: Option<usize>,
-        sink: &mut impl Sink,
-    ) {
-        match (breach.scope, slot) {
-            (Scope::Stream, Some(slot)) => {
-                self.abandon(slot, breach.code);
-                // The server says itself that it did nothing and that it may be asked again.
-                self.fail(slot, breach.error, breach.code == Code::REQUEST_CANCELLED, sink);
-            }
-            // A stream error on a stream that is no longer there concerns nobody.
-            (Scope::Stream, None) => {}
-            (Scope::Connection, _) => {
-                self.end(now, breach.code, breach.error, CloseReason::Error(breach.error), sink)
-            }
+    /// A stream of the server ended or was reset. It may before its type is known (section 6.2).
+    fn incoming_ended(&mut self, id: StreamId) {
+        match self.http.incoming.find(id) {
+            None | Some(Carries::Unknown { .. } | Carries::Nothing) => self.http.incoming.remove(id),
+            Some(_) => self.end(&fault::CRITICAL_CLOSED),
         }
     }
 }
@@ -357,4 +232,145 @@ fn incoming_bytes(
         Carries::Unknown { .. } | Carries::Nothing => {}
     }
     Ok(false)
+}
+
+impl Connection {
+    pub(super) fn receive(&mut self, now: Time, input: Input<'_>, sink: &mut impl Sink) {
+        self.dirty = true;
+        match input {
+            Input::Datagrams(batch) => {
+                let mut reading = Reading {
+                    now,
+                    http: &mut self.http,
+                    sink,
+                    tasks: &mut self.tasks,
+                    fresh: &mut self.fresh,
+                    over: false,
+                };
+                for mut received in batch.drain(..) {
+                    let (stride, ecn) = (received.stride, received.ecn);
+                    self.quic.handle_datagrams(now, &mut received.bytes, stride, ecn, &mut reading);
+                }
+                self.drive(now, sink);
+            }
+            Input::Unreachable => self.unreachable(sink),
+        }
+    }
+
+    /// ICMP says that nobody listens. In the middle of a connection that is no proof, but the one who could deny it does
+    /// not answer.
+    fn unreachable(&mut self, sink: &mut impl Sink) {
+        let error = match self.state {
+            State::Handshake => Error::network(Kind::Connect, "nobody listens at the server's UDP port"),
+            _ => Error::network(Kind::Closed, "the server's UDP port was closed"),
+        };
+        let reason = match (self.state, self.http.streams.live()) {
+            (State::Open | State::Draining, 0) => CloseReason::Graceful,
+            _ => CloseReason::Error(error),
+        };
+        self.bury(error, reason, sink);
+    }
+
+    /// Does what the last input brought about. What a batch said on streams counts before the end that came with it.
+    pub(super) fn drive(&mut self, now: Time, sink: &mut impl Sink) {
+        let mut lost = None;
+        while let Some(event) = self.quic.poll_event() {
+            match event {
+                Event::Connected => self.connected(sink),
+                Event::StreamsAvailable if self.state == State::Open => sink.ready(),
+                Event::StreamsAvailable => {}
+                Event::Lost(reason) => lost = Some(reason),
+            }
+        }
+        if !self.tasks.is_empty() {
+            self.work(now, sink);
+        }
+        if let Some(reason) = lost
+            && !self.is_closed()
+        {
+            self.why = Some(reason.to_string().into());
+            let lost = lost::sort(&reason, self.state != State::Handshake, self.http.streams.live() == 0);
+            self.bury(lost.error, lost.reason, sink);
+        }
+        if !self.is_closed() {
+            self.close_if_drained(now, sink);
+        }
+    }
+
+    /// The tasks of a batch.
+    fn work(&mut self, now: Time, sink: &mut impl Sink) {
+        let mut tasks = std::mem::take(&mut self.tasks);
+        for task in tasks.drain(..) {
+            if self.is_closed() {
+                break;
+            }
+            match task {
+                Task::Abandon(id, code) => {
+                    self.quic.reset(id, code.0);
+                    self.quic.stop_sending(id, code.0);
+                }
+                Task::Reset(id, code) => self.quic.reset(id, code.0),
+                Task::Stop(id) => self.quic.stop_sending(id, Code::STREAM_CREATION_ERROR.0),
+                Task::Consumed(id, bytes) => self.quic.consumed(id, bytes),
+                Task::WriteRest(slot, id) => {
+                    if self.http.streams.find(id, slot as u32).is_some() {
+                        self.write_rest(slot);
+                    }
+                }
+                Task::ServerLeaves => self.server_leaves(now, sink),
+                Task::RetryWaiting => self.retry_waiting(now, sink),
+                Task::End(breach) => {
+                    self.end(now, breach.code, breach.error, CloseReason::Error(breach.error), sink)
+                }
+            }
+        }
+        // What they brought about in turn was put into the list that stood in meanwhile.
+        tasks.append(&mut self.tasks);
+        self.tasks = tasks;
+        if !self.tasks.is_empty() && !self.is_closed() {
+            self.work(now, sink);
+        }
+        self.tasks.clear();
+    }
+
+    /// GOAWAY (section 5.2): what the server will not process is failed, the rest goes on.
+    fn server_leaves(&mut self, now: Time, sink: &mut impl Sink) {
+        let Some(last) = self.http.gone_away else { return };
+        self.http.stats.goaway_code = Some(Code::NO_ERROR.short());
+        self.drain(sink);
+        let error =
+            Error::peer(Kind::GoAway(Code::NO_ERROR.short()), "the server went away (RFC 9114 section 5.2)");
+        for slot in self.http.streams.select(|s| s.id.0 >= last) {
+            self.abandon(slot, Code::REQUEST_CANCELLED);
+            self.fail(slot, error, true, sink);
+        }
+        self.close_if_drained(now, sink);
+    }
+
+    /// The table grew: streams that waited for it may go on.
+    fn retry_waiting(&mut self, now: Time, sink: &mut impl Sink) {
+        for slot in self.http.waiting.clone() {
+            let mut reading = Reading {
+                now,
+                http: &mut self.http,
+                sink,
+                tasks: &mut self.tasks,
+                fresh: &mut self.fresh,
+                over: false,
+            };
+            match reading.http.retry(slot, reading.sink) {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(breach) => {
+                    reading.breach(breach, slot);
+                    continue;
+                }
+            }
+            let aside = reading.http.streams.aside_mut(slot);
+            let (rest, ended) = (std::mem::take(&mut aside.rest), std::mem::take(&mut aside.ended));
+            let id = reading.http.streams.peek(slot).id;
+            let taken = reading.data(id, slot as u32, &rest, ended);
+            self.quic.consumed(id, taken as u64);
+        }
+    }
 }

@@ -129,7 +129,7 @@ pub fn instant(now: Time) -> Instant {
 
 pub fn client(config: Config, now: Time) -> Connection {
     let setup = Setup::new(Config { seed: Some([1; 32]), ..config }, tls().client.clone()).unwrap();
-    Connection::new(&setup, server_address(), "peer.test", epoch(), now).unwrap()
+    Connection::new(&setup, "peer.test", now).unwrap()
 }
 
 /// A request as the server sees it.
@@ -480,7 +480,7 @@ impl Pair {
     pub fn plain(config: Config, server: Server) -> Pair {
         let config = Config { seed: Some([1; 32]), max_udp_payload: 1200, ..config };
         let setup = Setup::with_crypto(config, Arc::new(plain::Plain));
-        let client = Connection::new(&setup, server_address(), "peer.test", epoch(), Time::ZERO).unwrap();
+        let client = Connection::new(&setup, "peer.test", Time::ZERO).unwrap();
         Pair::between(client, server).greeted()
     }
 

@@ -1,13 +1,14 @@
 //! QUIC without encryption: keys that change nothing, and a handshake of three messages that carries the transport parameters
-//! of both sides and nothing else. For the fuzz target, whose time TLS and its keys would take.
+//! of both sides and nothing else: the client's side for `proto_quic`, the server's for `quinn_proto`. For the fuzz target, whose time TLS and its keys would take.
 
 use bytes::BytesMut;
+use proto_quic::crypto as ours;
 use quinn_proto::crypto::{
-    ClientConfig, CryptoError, ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, ServerConfig,
-    Session, UnsupportedVersion,
+    CryptoError, ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, ServerConfig, Session,
+    UnsupportedVersion,
 };
 use quinn_proto::transport_parameters::TransportParameters;
-use quinn_proto::{ConnectError, ConnectionId, Side, TransportError, TransportErrorCode};
+use quinn_proto::{ConnectionId, Side, TransportError, TransportErrorCode};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -50,14 +51,114 @@ impl PacketKey for Plain {
     }
 }
 
-impl ClientConfig for Plain {
-    fn start_session(
-        self: Arc<Self>,
-        _: u32,
-        _: &str,
-        params: &TransportParameters,
-    ) -> Result<Box<dyn Session>, ConnectError> {
-        Ok(PlainSession::begin(Side::Client, params))
+impl ours::HeaderProtectionKey for Plain {
+    fn encrypt_in_place(&self, _: &[u8], _: &mut u8, _: &mut [u8]) -> Result<(), rustls::Error> {
+        Ok(())
+    }
+    fn decrypt_in_place(&self, _: &[u8], _: &mut u8, _: &mut [u8]) -> Result<(), rustls::Error> {
+        Ok(())
+    }
+    fn sample_len(&self) -> usize {
+        TAG
+    }
+}
+
+impl ours::PacketKey for Plain {
+    fn encrypt_in_place(&self, _: u64, _: &[u8], _: &mut [u8]) -> Result<rustls::quic::Tag, rustls::Error> {
+        Ok(rustls::quic::Tag::from(&[0; TAG][..]))
+    }
+    fn decrypt_in_place<'a>(
+        &self,
+        _: u64,
+        _: &[u8],
+        payload: &'a mut [u8],
+    ) -> Result<&'a [u8], rustls::Error> {
+        let len = payload.len().checked_sub(TAG).ok_or(rustls::Error::DecryptError)?;
+        Ok(&payload[..len])
+    }
+    fn tag_len(&self) -> usize {
+        TAG
+    }
+    fn confidentiality_limit(&self) -> u64 {
+        u64::MAX
+    }
+    fn integrity_limit(&self) -> u64 {
+        u64::MAX
+    }
+}
+
+fn our_keys() -> ours::KeyPair {
+    let one = || ours::Keys { header: Box::new(Plain), packet: Box::new(Plain) };
+    ours::KeyPair { local: one(), remote: one() }
+}
+
+impl ours::Crypto for Plain {
+    fn start(&self, _: &str, params: Vec<u8>) -> Result<Box<dyn ours::Session>, proto_quic::BadServerName> {
+        Ok(Box::new(Client { ours: params, theirs: None, next: Next::Hello, read: 0 }))
+    }
+}
+
+/// Our side of the three messages.
+struct Client {
+    ours: Vec<u8>,
+    theirs: Option<Vec<u8>>,
+    next: Next,
+    read: u8,
+}
+
+impl ours::Session for Client {
+    fn initial_keys(&self, _: &[u8]) -> ours::KeyPair {
+        our_keys()
+    }
+    fn early_keys(&self) -> Option<ours::Keys> {
+        None
+    }
+    fn early_data_accepted(&self) -> bool {
+        false
+    }
+    fn is_handshaking(&self) -> bool {
+        self.read < 2
+    }
+    fn read_handshake(&mut self, message: &[u8]) -> Result<(), ours::HandshakeFailure> {
+        self.read += 1;
+        self.next = match self.read {
+            1 => Next::Answer,
+            2 => {
+                self.theirs = Some(message.to_vec());
+                Next::Finish
+            }
+            _ => Next::Nothing,
+        };
+        Ok(())
+    }
+    fn write_handshake(&mut self, out: &mut Vec<u8>) -> Option<ours::KeyChange> {
+        match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::Hello => {
+                out.extend_from_slice(&self.ours);
+                None
+            }
+            Next::Answer => Some(ours::KeyChange::Handshake(our_keys())),
+            Next::Finish => {
+                out.push(b'F');
+                Some(ours::KeyChange::OneRtt(our_keys()))
+            }
+            Next::Nothing => None,
+        }
+    }
+    fn transport_parameters(&self) -> Option<&[u8]> {
+        self.theirs.as_deref()
+    }
+    fn next_keys(&mut self) -> Option<ours::PacketKeyPair> {
+        Some(ours::PacketKeyPair { local: Box::new(Plain), remote: Box::new(Plain) })
+    }
+    fn is_valid_retry(&self, _: &[u8], _: &[u8]) -> bool {
+        true
+    }
+    fn handshake(&self) -> Option<ours::Handshake> {
+        None
+    }
+    fn certificate(&self) -> Option<Vec<u8>> {
+        None
     }
 }
 
@@ -69,7 +170,9 @@ impl ServerConfig for Plain {
         [0; 16]
     }
     fn start_session(self: Arc<Self>, _: u32, params: &TransportParameters) -> Box<dyn Session> {
-        PlainSession::begin(Side::Server, params)
+        let mut ours = Vec::new();
+        params.write(&mut ours);
+        Box::new(PlainSession { ours, theirs: None, next: Next::Nothing, read: 0 })
     }
 }
 
@@ -86,21 +189,11 @@ enum Next {
 }
 
 struct PlainSession {
-    side: Side,
     ours: Vec<u8>,
     theirs: Option<TransportParameters>,
     next: Next,
     /// Messages read.
     read: u8,
-}
-
-impl PlainSession {
-    fn begin(side: Side, params: &TransportParameters) -> Box<dyn Session> {
-        let mut ours = Vec::new();
-        params.write(&mut ours);
-        let next = if side == Side::Client { Next::Hello } else { Next::Nothing };
-        Box::new(PlainSession { side, ours, theirs: None, next, read: 0 })
-    }
 }
 
 impl Session for PlainSession {
@@ -126,20 +219,15 @@ impl Session for PlainSession {
     /// Each message comes in one piece: there is one packet for each.
     fn read_handshake(&mut self, mut message: &[u8]) -> Result<bool, TransportError> {
         self.read += 1;
-        let has_parameters = self.read == if self.side == Side::Client { 2 } else { 1 };
-        if has_parameters {
-            let theirs = TransportParameters::read(self.side, &mut message);
+        if self.read == 1 {
+            let theirs = TransportParameters::read(Side::Server, &mut message);
             self.theirs = Some(theirs.map_err(|e| TransportError {
                 code: TransportErrorCode::TRANSPORT_PARAMETER_ERROR,
                 frame: None,
                 reason: e.to_string(),
             })?);
+            self.next = Next::Answer;
         }
-        self.next = match (self.side, self.read) {
-            (_, 1) => Next::Answer,
-            (Side::Client, 2) => Next::Finish,
-            _ => Next::Nothing,
-        };
         Ok(self.read == 2)
     }
 
@@ -149,25 +237,16 @@ impl Session for PlainSession {
 
     fn write_handshake(&mut self, out: &mut Vec<u8>) -> Option<Keys> {
         match std::mem::replace(&mut self.next, Next::Nothing) {
-            Next::Hello => {
-                out.extend_from_slice(&self.ours);
-                None
-            }
-            Next::Answer if self.side == Side::Server => {
+            Next::Answer => {
                 out.push(b'S');
                 self.next = Next::Finish;
                 Some(keys())
             }
-            Next::Answer => Some(keys()),
-            Next::Finish if self.side == Side::Server => {
+            Next::Finish => {
                 out.extend_from_slice(&self.ours);
                 Some(keys())
             }
-            Next::Finish => {
-                out.push(b'F');
-                Some(keys())
-            }
-            Next::Nothing => None,
+            Next::Hello | Next::Nothing => None,
         }
     }
 

@@ -228,6 +228,11 @@ impl Connection {
         self.streams.write(id, bytes, fin);
     }
 
+    /// Bytes written on a stream and not sent yet.
+    pub fn unsent(&mut self, id: StreamId) -> usize {
+        self.streams.unsent(id)
+    }
+
     /// RESET_STREAM: what was not yet delivered is given up.
     pub fn reset(&mut self, id: StreamId, code: u64) {
         self.streams.reset(id, code);

@@ -226,6 +226,11 @@ impl Streams {
         stream.aside.as_mut().map(|a| &mut a.out)
     }
 
+    /// Bytes written and not sent yet, where they are not a request in one piece.
+    pub(crate) fn unsent(&mut self, id: StreamId) -> usize {
+        self.outgoing(id).map_or(0, |out| (out.end() - out.sent) as usize)
+    }
+
     /// A stream has something to say.
     fn queue(&mut self, id: StreamId) {
         if let Some(out) = self.outgoing(id)
