@@ -36,12 +36,6 @@ impl Clock for Monotonic {
     }
 }
 
-/// A moment of the standard library's clock, for those who need their time in that form; the same clock as [`Monotonic`]'s.
-#[expect(clippy::disallowed_methods, reason = "this is the file where clocks are read")]
-pub(crate) fn instant() -> std::time::Instant {
-    std::time::Instant::now()
-}
-
 /// Nanoseconds since 1970, for what a plan says about dates.
 pub(crate) fn wall() -> u64 {
     read(libc::CLOCK_REALTIME)

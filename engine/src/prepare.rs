@@ -107,7 +107,7 @@ fn target(index: usize, all_tls: &mut TlsByTarget<'_>) -> Result<TargetSetup, St
 fn quic(plan: &Plan, target: &Target, tls: &TargetTls, ways: &Ways) -> Result<QuicSetup, StartError> {
     over_udp(plan, target)?;
     let setups = tls.setup.quic(h3_config(plan, ways)).map_err(StartError)?;
-    Ok(QuicSetup { setups, given_rtt: plan.http3.initial_rtt.is_some(), epoch: clock::instant() })
+    Ok(QuicSetup { setups, given_rtt: plan.http3.initial_rtt.is_some() })
 }
 
 /// The TLS of targets, as they come. What takes time (files, the system's certificates) is done once, and once for QUIC.

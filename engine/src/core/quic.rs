@@ -24,8 +24,6 @@ pub(crate) struct QuicSetup {
     pub(crate) setups: [proto_h3::Setup; 3],
     /// Somebody said which round-trip time is to be assumed.
     pub(crate) given_rtt: bool,
-    /// The moment that the clock's zero stands for; only differences matter.
-    pub(crate) epoch: std::time::Instant,
 }
 
 impl QuicSetup {
@@ -74,7 +72,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let succeeded = link.tidings.succeeded;
         link.tidings = Tidings { opened_at: now, succeeded, ..Tidings::default() };
         let name = target.tls.as_ref().map(|t| t.name.to_str()).unwrap_or_default();
-        let remote = peer.socket_addr().expect("UDP goes to an address");
         let setup = quic.of(opening);
         let patient = quic.patience(setup, self.shaking);
         link.shaking = true;
@@ -95,7 +92,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 &logged
             }
         };
-        match proto_h3::Connection::new(setup, remote, &name, quic.epoch, now) {
+        match proto_h3::Connection::new(setup, &name, now) {
             Ok(connection) => {
                 link.http = Some(Http::H3(Box::new(connection)));
                 if let Some(limit) = self.setup.plan.timeouts.handshake {

@@ -208,16 +208,6 @@ impl Http {
         Ok(())
     }
 
-    /// An answer shows that the request arrived, if it had all been written.
-    #[inline]
-    fn answered(&mut self, slot: usize, sink: &mut impl Sink) {
-        let stream = self.streams.at(slot);
-        if stream.written && !stream.sent {
-            stream.sent = true;
-            sink.sent(stream.token);
-        }
-    }
-
     #[inline]
     fn response(&mut self, slot: usize, head: &Head, sink: &mut impl Sink) -> Result<(), &'static Breach> {
         well_formed(head)?;
@@ -227,7 +217,6 @@ impl Http {
         if head.status == TOO_EARLY && self.streams.peek(slot).early == Early::Out {
             return Err(&fault::TOO_EARLY);
         }
-        self.answered(slot, sink);
         let stream = self.streams.at(slot);
         stream.part = Part::Head;
         stream.no_content = stream.is_head || matches!(head.status, 204 | 304);
@@ -250,7 +239,6 @@ impl Http {
         if head.status == 101 {
             return Err(&fault::SWITCHING_PROTOCOLS);
         }
-        self.answered(slot, sink);
         let stream = self.streams.at(slot);
         stream.informational += 1;
         if stream.informational > limits::INFORMATIONAL {

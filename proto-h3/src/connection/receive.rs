@@ -99,10 +99,7 @@ impl<S: Sink> Receiver for Reading<'_, S> {
         // QUIC resets the stream in answer; the response may still come (RFC 9114 section 4.1).
         if let Some(slot) = self.http.streams.find(id, cookie) {
             self.http.streams.give_up_writing(slot);
-            let stream = self.http.streams.at(slot);
-            // What was cut short is never told as sent.
-            stream.sent |= !stream.written;
-            stream.written = true;
+            self.http.streams.at(slot).written = true;
         }
     }
 }
@@ -140,8 +137,8 @@ impl<S: Sink> Reading<'_, S> {
         match self.http.end_of_response(slot) {
             Ok(()) => {
                 let stream = self.http.streams.retire(slot);
-                let (token, id, written) = (stream.token, stream.id, stream.written);
-                if !written {
+                let (token, id, sent) = (stream.token, stream.id, stream.sent);
+                if !sent {
                     // The server answered without waiting for the rest of the request, so the rest is not sent (RFC
                     // 9114 section 4.1).
                     self.tasks.push(Task::Reset(id, Code::NO_ERROR));
