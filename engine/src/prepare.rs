@@ -4,7 +4,6 @@
 
 use crate::addresses::Ways;
 use crate::budget::{self, Churn, Demand, Ports};
-use crate::clock;
 use crate::core::QuicSetup;
 use crate::core::{Numbers, PreludeSetup, ScenarioSetup, Script, Setup, StepSetup, TargetSetup, TargetTls};
 use crate::io::socket::{self, Peer};

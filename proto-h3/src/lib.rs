@@ -44,7 +44,7 @@ mod streams;
 pub use code::Code;
 pub use connection::{Connection, Input, Received, Transmit};
 pub use fault::{Breach, Scope};
-pub use request::Prepared;
 pub use proto_quic::Congestion;
 pub use proto_quic::crypto::{Crypto, Handshake};
+pub use request::Prepared;
 pub use settings::{Config, NoQuicCipher, Setup};

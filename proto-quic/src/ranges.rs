@@ -61,10 +61,6 @@ impl Ranges {
         number >= self.floor && !self.list.iter().any(|r| r.contains(&number))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
     pub(crate) fn largest(&self) -> Option<u64> {
         self.list.last().map(|r| r.end - 1)
     }

@@ -92,8 +92,6 @@ pub(crate) struct Packet {
     pub(crate) probe: bool,
     /// Sent with ECT(0).
     pub(crate) ect: bool,
-    /// Sent while the owner had nothing more to say.
-    pub(crate) app_limited: bool,
 }
 
 impl Packet {
@@ -108,7 +106,6 @@ impl Packet {
             eliciting: false,
             probe: false,
             ect: false,
-            app_limited: false,
         }
     }
 }

@@ -346,9 +346,10 @@ impl ClientConn for Connection {
         if self.is_closed() {
             return None;
         }
-        let quic = self.quic.poll_timeout().map(|at| {
-            if at <= self.timeout_at { self.timeout_at.after(GRANULARITY) } else { at }
-        });
+        let quic = self
+            .quic
+            .poll_timeout()
+            .map(|at| if at <= self.timeout_at { self.timeout_at.after(GRANULARITY) } else { at });
         let held = if self.may_hold { self.http.streams.first_hold() } else { None };
         self.may_hold = held.is_some();
         quic.into_iter().chain(held).min()

@@ -63,6 +63,9 @@ impl Connection {
             self.pto_count = 0;
         }
         self.deadlock_base = now;
+        if let Some(qlog) = &mut self.qlog {
+            qlog.metrics_updated(now, &self.rtt, self.congestion.window(), self.in_flight, self.pto_count);
+        }
         Ok(())
     }
 

@@ -308,6 +308,15 @@ impl Connection {
             self.congestion.on_sent(now, size as u64, self.in_flight, self.app_limited);
             self.pacer.on_sent(size as u64);
         }
+        if let Some(qlog) = &mut self.qlog {
+            let level = match (space, &self.keys.one_rtt) {
+                (INITIAL, _) => Level::Initial,
+                (HANDSHAKE, _) => Level::Handshake,
+                (_, Some(_)) => Level::OneRtt,
+                (_, None) => Level::Early,
+            };
+            qlog.packet_sent(now, level, self.spaces[space].sent.next(), size);
+        }
         let s = &mut self.spaces[space];
         if packet.eliciting {
             s.eliciting_in_flight += 1;

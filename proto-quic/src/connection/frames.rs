@@ -156,12 +156,8 @@ impl Connection {
         }
     }
 
-    /// Where a level's packets are counted.
-    pub(super) fn space_of(level: Level) -> usize {
-        match level {
-            Level::Initial => crate::space::INITIAL,
-            Level::Handshake => HANDSHAKE,
-            Level::Early | Level::OneRtt => DATA,
-        }
+    /// What the server's packets of a space are.
+    pub(super) fn level_of(space: usize) -> Level {
+        [Level::Initial, Level::Handshake, Level::OneRtt][space]
     }
 }

@@ -1,6 +1,7 @@
 //! Which packets are lost (RFC 9002 section 6.1), and what that means for congestion (section 7).
 
 use super::Connection;
+use crate::qlog::Trigger;
 use crate::sent::{Fate, Packet, Sent};
 use crate::space::DATA;
 use proto::Time;
@@ -48,6 +49,12 @@ impl Connection {
                 p.fate = Fate::Lost;
             }
             self.counts.packets_lost += 1;
+            if let Some(qlog) = &mut self.qlog {
+                let largest = self.spaces[space].largest_acked.unwrap_or(*number);
+                let late = largest.saturating_sub(*number) < REORDERING;
+                let trigger = if late { Trigger::Time } else { Trigger::Reordering };
+                qlog.packet_lost(now, Self::level_of(space), *number, trigger);
+            }
             self.requeue(space, *number..*number + 1);
             if packet.eliciting {
                 self.spaces[space].eliciting_in_flight -= 1;

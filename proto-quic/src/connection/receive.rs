@@ -169,6 +169,9 @@ impl Connection {
         }
         self.idle.since = now;
         self.idle.asked = false;
+        if let Some(qlog) = &mut self.qlog {
+            qlog.packet_received(now, Self::level_of(space), number, payload.end + packet::TAG);
+        }
         if !self.spaces[space].received.is_new(number) {
             return Err(Unread::Drop);
         }

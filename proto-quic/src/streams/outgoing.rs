@@ -61,11 +61,6 @@ impl Outgoing {
         self.fin_acked && self.acked.covers(0..self.end)
     }
 
-    /// All written so far was acknowledged.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.acked.covers(0..self.end)
-    }
-
     /// Something could be sent if no window were in the way.
     pub(crate) fn has_more(&self) -> bool {
         !self.lost.is_empty() || self.fin_lost || self.sent < self.end || (self.fin && !self.fin_sent)
