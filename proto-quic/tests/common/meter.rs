@@ -51,6 +51,14 @@ pub fn metered<T>(f: impl FnOnce() -> T) -> T {
     result
 }
 
+/// What `f` allocates and frees within something metered is not counted.
+pub fn unmetered<T>(f: impl FnOnce() -> T) -> T {
+    let before = COUNTS.replace(false);
+    let result = f();
+    COUNTS.set(before);
+    result
+}
+
 /// Bytes held now by what was metered on this thread, and the most that were ever held.
 pub fn held() -> (i64, i64) {
     (HELD.get(), MOST.get())

@@ -29,6 +29,9 @@ pub mod param {
     pub const RETRY_SCID: u64 = 0x10;
 }
 
+/// A parameter that is not written: instead, the parameters end with half of one.
+pub const TRUNCATED: u64 = u64::MAX;
+
 pub type Params = Vec<(u64, Vec<u8>)>;
 
 /// What the server's first id can be reset with.
@@ -267,6 +270,10 @@ impl Server {
         };
         let mut bytes = Vec::new();
         for (id, value) in &params {
+            if *id == TRUNCATED {
+                bytes.extend([0x04, 8, 1]);
+                continue;
+            }
             put(&mut bytes, *id);
             put(&mut bytes, value.len() as u64);
             bytes.extend_from_slice(value);
@@ -627,15 +634,33 @@ impl Server {
         (!ranges.is_empty()).then_some(Frame::Ack { delay: 0, ranges, ecn })
     }
 
+    /// What TLS has to say and has not said, as frames.
+    pub fn crypto_frames(&mut self, only: impl Fn(Level) -> bool) -> Vec<(Level, Frame)> {
+        let mut frames = Vec::new();
+        let (said, kept) = std::mem::take(&mut self.crypto_out).into_iter().partition(|c| only(c.0));
+        self.crypto_out = kept;
+        for (level, bytes) in said as Vec<(Level, Vec<u8>)> {
+            for data in bytes.chunks(1000) {
+                let offset = self.crypto_offset[level.space()];
+                self.crypto_offset[level.space()] += data.len() as u64;
+                frames.push((level, Frame::Crypto { offset, data: data.to_vec() }));
+            }
+        }
+        frames
+    }
+
+    /// What TLS has to say at this level is said.
+    pub fn speak(&mut self, level: Level) {
+        for (level, frame) in self.crypto_frames(|l| l == level) {
+            self.say(level, &[frame]);
+        }
+    }
+
     /// What is said without being told to.
     pub fn flush(&mut self) -> Vec<(Vec<u8>, u8)> {
         if self.answers {
-            for (level, bytes) in std::mem::take(&mut self.crypto_out) {
-                for data in bytes.chunks(1000) {
-                    let offset = self.crypto_offset[level.space()];
-                    self.crypto_offset[level.space()] += data.len() as u64;
-                    self.say(level, &[Frame::Crypto { offset, data: data.to_vec() }]);
-                }
+            for (level, frame) in self.crypto_frames(|_| true) {
+                self.say(level, &[frame]);
             }
         }
         if self.acks {
