@@ -554,10 +554,6 @@ fn tls_rows() -> Vec<Row> {
         early(Stage::Handshake, "old CRYPTO in Initial again", Tolerated, |w| {
             w.say(Level::Initial, &[Frame::Crypto { offset: 0, data: vec![0x55; 20] }]);
         }),
-        Row {
-            server: Server::over(std::sync::Arc::new(server_tls(b"other", false)), |_| {}),
-            ..early(Stage::Hello, "no common ALPN", Bounded, |_| {})
-        },
     ]
 }
 

@@ -90,8 +90,12 @@ pub fn server_tls(alpn: &[u8], early: bool) -> rustls::ServerConfig {
 
 /// A client's TLS that trusts that server and remembers nothing.
 pub fn client_tls() -> rustls::ClientConfig {
+    client_tls_trusting(&identity().certificate)
+}
+
+pub fn client_tls_trusting(root: &rustls_pki_types::CertificateDer<'static>) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(identity().certificate.clone()).unwrap();
+    roots.add(root.clone()).unwrap();
     let mut client = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()

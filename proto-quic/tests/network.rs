@@ -1,0 +1,493 @@
+//! A simulated network with virtual time between the client and a server that is nobody's work here: loss, reordering, duplicates,
+//! delay, corruption, marks, a path that shrinks, a NAT that forgets. Whatever it does, every stream ends exactly once; where the
+//! network is only bad and not dead, with all its bytes in both directions.
+//!
+//! A failure prints its seed; `NETWORK_SEED=n` repeats that one alone, `NETWORK_ROUNDS=n` tries other than the usual number.
+
+#![allow(clippy::print_stdout)]
+
+mod common;
+
+use common::quinn::{Server, pattern, request};
+use common::world::crypto;
+use common::*;
+use proto::Time;
+use proto_quic::{Config, Congestion, Connection, Event, Lost, Receiver, StreamId};
+use quinn_proto::{Dir, EndpointConfig, HashedConnectionIdGenerator, RandomConnectionIdGenerator, VarInt};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the network does to a datagram, in parts of a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+struct Weather {
+    loss: u64,
+    duplicate: u64,
+    /// Held back by up to two more ways.
+    reorder: u64,
+    /// A bit is flipped.
+    corrupt: u64,
+    /// Marked as having met congestion, where ECN is in use.
+    mark: u64,
+    /// All ECN bits are washed off.
+    bleach: bool,
+    delay: Duration,
+    /// Bytes a second, where there is a bottleneck, and how many may wait before it.
+    rate: Option<(u64, u64)>,
+    /// Datagrams above this vanish, from that moment on.
+    shrink: Option<(Time, usize)>,
+    /// The client's address changes then.
+    rebind: Option<Time>,
+    /// Nothing gets through from then on.
+    dead: Option<Time>,
+}
+
+impl Weather {
+    fn random(rng: &mut Rng) -> Weather {
+        let soon = |rng: &mut Rng| Time::ZERO.after(millis(20 + rng.below(1500)));
+        let bad = rng.below(4) != 0;
+        let upto = |rng: &mut Rng, n| if bad { rng.below(n) } else { 0 };
+        Weather {
+            loss: upto(rng, 101),
+            duplicate: upto(rng, 50),
+            reorder: upto(rng, 200),
+            corrupt: upto(rng, 20),
+            mark: if rng.below(3) == 0 { rng.below(50) } else { 0 },
+            bleach: rng.below(6) == 0,
+            delay: Duration::from_micros(100 + rng.below(40_000)),
+            rate: (rng.below(4) == 0).then(|| (200_000 + rng.below(2_000_000), 20_000 + rng.below(100_000))),
+            shrink: (rng.below(4) == 0).then(|| (soon(rng), 1200 + rng.below(100) as usize)),
+            rebind: (rng.below(4) == 0).then(|| soon(rng)),
+            dead: (rng.below(10) == 0).then(|| soon(rng)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Side {
+    Client,
+    Server,
+}
+
+struct Network {
+    weather: Weather,
+    rng: Rng,
+    /// By arrival and a number that keeps them apart: to whom, and what.
+    flying: BTreeMap<(Time, u64), (Side, Vec<u8>, u8)>,
+    count: u64,
+    /// When the bottleneck is free again, of each way.
+    free: [Time; 2],
+}
+
+impl Network {
+    fn send(&mut self, now: Time, to: Side, bytes: &[u8], mut ecn: u8) {
+        let w = self.weather;
+        let chance = |rng: &mut Rng, parts| rng.below(1000) < parts;
+        let vanishes = w.dead.is_some_and(|t| now >= t)
+            || w.shrink.is_some_and(|(t, size)| now >= t && bytes.len() > size)
+            || chance(&mut self.rng, w.loss);
+        if vanishes {
+            return;
+        }
+        if w.bleach {
+            ecn = 0;
+        } else if ecn != 0 && chance(&mut self.rng, w.mark) {
+            ecn = 3;
+        }
+        let mut sent = now;
+        if let Some((rate, queue)) = w.rate {
+            let free = &mut self.free[to as usize];
+            let start = (*free).max(now);
+            if start.since(now) > Duration::from_secs_f64(queue as f64 / rate as f64) {
+                return;
+            }
+            *free = start.after(Duration::from_secs_f64(bytes.len() as f64 / rate as f64));
+            sent = *free;
+        }
+        let copies = 1 + u64::from(chance(&mut self.rng, w.duplicate));
+        for _ in 0..copies {
+            let mut delay = w.delay;
+            if chance(&mut self.rng, w.reorder) {
+                delay += Duration::from_nanos(self.rng.below(2 * w.delay.as_nanos() as u64));
+            }
+            let mut bytes = bytes.to_vec();
+            if chance(&mut self.rng, w.corrupt) {
+                let at = self.rng.below(bytes.len() as u64) as usize;
+                bytes[at] ^= 1 << self.rng.below(8);
+            }
+            self.count += 1;
+            self.flying.insert((sent.after(delay), self.count), (to, bytes, ecn));
+        }
+    }
+}
+
+/// What the owner of the client is told: bytes are checked where they come.
+#[derive(Default)]
+struct Owner {
+    cookies: BTreeMap<u64, u32>,
+    lengths: BTreeMap<u64, u64>,
+    /// `None`: with all its bytes; a code: by a reset.
+    ends: BTreeMap<u64, Option<u64>>,
+    sent: BTreeMap<u64, u32>,
+    stopped: BTreeMap<u64, u64>,
+    connected: bool,
+    lost: Option<Lost>,
+    progress: u64,
+}
+
+impl Receiver for Owner {
+    fn data(&mut self, id: StreamId, cookie: u32, bytes: &[u8], fin: bool) -> usize {
+        assert_eq!(cookie, self.cookies.get(&id.0).copied().unwrap_or(0));
+        assert!(!self.ends.contains_key(&id.0), "{id:?} has ended");
+        let len = self.lengths.entry(id.0).or_default();
+        for byte in bytes {
+            assert_eq!(*byte, pattern(id.0, *len), "{id:?} at {len}");
+            *len += 1;
+        }
+        if fin {
+            self.ends.insert(id.0, None);
+        }
+        self.progress += 1;
+        bytes.len()
+    }
+    fn reset(&mut self, id: StreamId, _: u32, code: u64) {
+        assert_eq!(self.ends.insert(id.0, Some(code)), None, "{id:?} ends twice");
+        self.progress += 1;
+    }
+    fn stopped(&mut self, id: StreamId, _: u32, code: u64) {
+        assert_eq!(self.stopped.insert(id.0, code), None, "{id:?} is stopped twice");
+    }
+}
+
+struct Ask {
+    upload: u64,
+    response: u64,
+    given_up: bool,
+}
+
+struct World {
+    client: Connection,
+    server: Server,
+    owner: Owner,
+    network: Network,
+    now: Time,
+    rng: Rng,
+    asks: BTreeMap<u64, Ask>,
+    /// Still to be opened: upload and response.
+    plan: Vec<(u64, u64)>,
+    /// Unidirectional streams of the server, with their length.
+    pushed: BTreeMap<u64, u64>,
+    to_push: u64,
+}
+
+/// Where nothing happens for so long, a stream hangs. Probes double their distance on a path that shrank until both sides have
+/// gone back to small datagrams.
+const LONGEST: Duration = Duration::from_secs(400);
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut rng = Rng(seed);
+        let weather = Weather::random(&mut rng);
+        let idle = weather.dead.map(|_| secs(30));
+        let config = Config {
+            stream_window: [5_000, 70_000, 1 << 24][rng.below(3) as usize],
+            connection_window: [20_000, 1 << 20, 1 << 30][rng.below(3) as usize],
+            uni_streams: 2 + rng.below(3),
+            congestion: [Congestion::Cubic, Congestion::Bbr, Congestion::NewReno][rng.below(3) as usize],
+            initial_rtt: millis(1 + rng.below(300)),
+            segments: [1, 8, 64][rng.below(3) as usize],
+            idle_timeout: idle,
+            seed: Some([seed as u8; 32]),
+            ..Config::default()
+        };
+        let (window, streams) =
+            ([3000u32, 100_000, 10_000_000][rng.below(3) as usize], 1 + rng.below(20) as u32);
+        let mut endpoint = EndpointConfig::default();
+        match rng.below(3) {
+            0 => drop(endpoint.cid_generator(|| Box::new(HashedConnectionIdGenerator::from_key(7)))),
+            1 => drop(endpoint.cid_generator(|| {
+                let mut ids = RandomConnectionIdGenerator::new(8);
+                ids.set_lifetime(secs(1));
+                Box::new(ids)
+            })),
+            _ => {}
+        }
+        let server_config = Server::with(|_| {}).config;
+        let mut server = Server::made((*server_config).clone(), endpoint, |t| {
+            t.stream_receive_window(window.into())
+                .receive_window(VarInt::from_u32(2 * window))
+                .max_concurrent_bidi_streams(streams.into())
+                .max_idle_timeout(idle.map(|i| i.try_into().unwrap()));
+        });
+        server.retry = rng.below(6) == 0;
+        let plan = if seed.is_multiple_of(4) {
+            vec![(1_000_000, 100), (100, 1_000_000), (1_000_000, 1_000_000)]
+        } else {
+            (0..40).map(|_| (rng.below(3) * rng.below(20_000), rng.below(3) * rng.below(30_000))).collect()
+        };
+        let client = Connection::new(&config, crypto(), "peer.test", None, Time::ZERO).unwrap();
+        World {
+            client,
+            server,
+            owner: Owner::default(),
+            network: Network {
+                weather,
+                rng: Rng(!seed),
+                flying: BTreeMap::new(),
+                count: 0,
+                free: [Time::ZERO; 2],
+            },
+            now: Time::ZERO,
+            rng,
+            asks: BTreeMap::new(),
+            plan,
+            pushed: BTreeMap::new(),
+            to_push: 5,
+        }
+    }
+
+    fn events(&mut self) {
+        while let Some(event) = self.client.poll_event() {
+            assert_eq!(self.owner.lost, None, "{event:?} after the end");
+            match event {
+                Event::Connected => self.owner.connected = true,
+                Event::StreamsAvailable => {}
+                Event::Lost(lost) => self.owner.lost = Some(lost),
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let mut out = Vec::new();
+        loop {
+            let sent = &mut self.owner.sent;
+            let told = &mut |id: StreamId, _| *sent.entry(id.0).or_default() += 1;
+            let Some(t) = self.client.poll_transmit(self.now, 65_536, &mut out, told) else { break };
+            for datagram in out.chunks(t.segment_size.unwrap_or(out.len())) {
+                self.network.send(self.now, Side::Server, datagram, t.ecn);
+            }
+            out.clear();
+        }
+        self.events();
+        for (bytes, ecn) in self.server.transmit(self.now) {
+            self.network.send(self.now, Side::Client, &bytes, ecn);
+        }
+    }
+
+    /// Streams are opened as far as the server lets us, and the server's too.
+    fn ask(&mut self) {
+        while self.owner.connected && self.client.bi_available() > 0 {
+            let Some((upload, response)) = self.plan.pop() else { break };
+            let cookie = 100 + self.plan.len() as u32;
+            let id = self.client.open_bi(cookie).expect("one was available");
+            self.owner.cookies.insert(id.0, cookie);
+            let bytes = request(id.0, response, upload);
+            // In pieces, as an owner has them.
+            let at = self.rng.below(bytes.len() as u64) as usize;
+            self.client.write(id, bytes[..at].to_vec().into(), false);
+            self.client.write(id, bytes[at..].to_vec().into(), true);
+            let given_up = self.rng.below(20) == 0;
+            self.asks.insert(id.0, Ask { upload, response, given_up });
+            if given_up {
+                self.client.reset(id, 5);
+                self.client.stop_sending(id, 6);
+            }
+        }
+        while self.server.connected && self.to_push > 0 && self.server.lost.is_none() {
+            let Some(id) = self.server.conn().streams().open(Dir::Uni) else { break };
+            let len = 1 + 7000 * self.to_push;
+            self.to_push -= 1;
+            self.pushed.insert(id.into(), len);
+            self.server.write(id, len);
+        }
+    }
+
+    /// Whatever happens next happens; false if nothing ever will.
+    fn step(&mut self) -> bool {
+        self.ask();
+        self.flush();
+        let arrival = self.network.flying.keys().next().map(|k| k.0);
+        let timers = self.client.poll_timeout().into_iter().chain(self.server.poll_timeout());
+        let Some(next) = timers.chain(arrival).min() else { return false };
+        self.now = self.now.max(next);
+        if let Some(at) = self.network.weather.rebind
+            && self.now >= at
+            // Not before the handshake is confirmed (RFC 9000 section 9).
+            && self.owner.ends.len() > 1
+        {
+            self.network.weather.rebind = None;
+            self.server.remote = "127.0.0.1:50001".parse().unwrap();
+        }
+        while let Some((&(at, n), _)) = self.network.flying.iter().next()
+            && at <= self.now
+        {
+            let (to, mut bytes, ecn) = self.network.flying.remove(&(at, n)).expect("it is the first");
+            match to {
+                Side::Server => self.server.datagram(self.now, ecn, &bytes),
+                Side::Client => {
+                    let stride = bytes.len();
+                    self.client.handle_datagrams(self.now, &mut bytes, stride, ecn, &mut self.owner);
+                    self.events();
+                }
+            }
+        }
+        if self.client.poll_timeout().is_some_and(|t| t <= self.now) {
+            self.client.handle_timeout(self.now);
+            self.events();
+            self.flush();
+            let next = self.client.poll_timeout();
+            assert!(next.is_none_or(|t| t > self.now), "a timer that does not move: {next:?}");
+        }
+        true
+    }
+
+    /// Whether there is nothing more to wait for.
+    fn is_done(&self) -> bool {
+        let whole = |(id, ask): (&u64, &Ask)| {
+            ask.given_up || self.owner.ends.contains_key(id) && self.server.whole.contains_key(id)
+        };
+        self.plan.is_empty()
+            && self.to_push == 0
+            && self.asks.iter().all(whole)
+            && self.pushed.keys().all(|id| self.owner.ends.contains_key(id))
+    }
+
+    fn run(&mut self) {
+        let (mut seen, mut progress, mut steps) = ((0, 0, 0), self.now, 0);
+        while self.owner.lost.is_none() && !self.is_done() {
+            assert!(self.step(), "nothing will ever happen again");
+            steps += 1;
+            assert!(steps < 500_000, "they never stop talking: {:?}", self.client.stats());
+            let now = (self.owner.progress, self.server.whole.len(), self.client.stats().packets_lost);
+            if now != seen {
+                (seen, progress) = (now, self.now);
+            }
+            let hangs: Vec<_> = self.asks.keys().filter(|id| !self.owner.ends.contains_key(id)).collect();
+            assert!(
+                self.now < progress.after(LONGEST),
+                "{hangs:?} hang in {:?}, {:?}, {:?}",
+                self.network.weather,
+                self.client.stats(),
+                self.server.lost
+            );
+        }
+    }
+}
+
+/// What the weather did, so that a suite in which it never rains does not pass.
+#[derive(Debug, Default)]
+struct Seen {
+    streams: u64,
+    given_up: u64,
+    lost: u64,
+    rebound: u64,
+    shrunk: u64,
+    died: u64,
+    marked: u64,
+}
+
+fn simulate(seed: u64, seen: &mut Seen) {
+    let mut w = World::new(seed);
+    let weather = w.network.weather;
+    w.run();
+    match &w.owner.lost {
+        Some(lost) => {
+            assert!(weather.dead.is_some(), "only bad, and yet {lost:?}: {weather:?} {:?}", w.server.lost);
+            assert_eq!(*lost, Lost::TimedOut);
+            seen.died += 1;
+        }
+        None => {
+            for (id, ask) in &w.asks {
+                if ask.given_up {
+                    seen.given_up += 1;
+                    continue;
+                }
+                assert_eq!(w.owner.ends[id], None, "stream {id}");
+                assert_eq!(w.owner.lengths.get(id).copied().unwrap_or(0), ask.response, "stream {id}");
+                assert_eq!(w.server.whole[id], ask.upload + 8, "stream {id}");
+                assert_eq!(w.owner.sent.get(id), Some(&1), "stream {id}: sent is told once");
+                seen.streams += 1;
+            }
+            for (id, len) in &w.pushed {
+                assert_eq!((w.owner.ends[id], w.owner.lengths[id]), (None, *len), "stream {id}");
+            }
+            seen.rebound += u64::from(weather.rebind.is_some() && w.network.weather.rebind.is_none());
+            seen.shrunk += u64::from(weather.shrink.is_some_and(|(t, _)| t <= w.now));
+            seen.marked += u64::from(weather.mark > 0 && !weather.bleach);
+        }
+    }
+    seen.lost += w.client.stats().packets_lost;
+    // The end is known to both, unless the network is not there for it.
+    w.client.close(w.now, 7, b"");
+    w.network.weather = Weather { delay: weather.delay, ..Weather::default() };
+    w.network.flying.clear();
+    for _ in 0..1000 {
+        if !w.step() {
+            break;
+        }
+    }
+    assert!(w.server.quic.is_none() || w.server.lost.is_some());
+    assert_eq!(w.client.poll_timeout(), None, "a timer after the end");
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|s| s.parse().ok())
+}
+
+/// Half of the seeds each, so that they run side by side.
+fn half(which: u64) -> Seen {
+    let seeds = match number("NETWORK_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("NETWORK_ROUNDS").unwrap_or(if cfg!(debug_assertions) { 240 } else { 2000 }),
+    };
+    let mut seen = Seen::default();
+    for seed in seeds.filter(|s| s % 2 == which) {
+        struct OnPanic(u64);
+        impl Drop for OnPanic {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    eprintln!("NETWORK_SEED={} repeats it", self.0);
+                }
+            }
+        }
+        let _guard = OnPanic(seed);
+        simulate(seed, &mut seen);
+    }
+    println!("{seen:?}");
+    seen
+}
+
+fn rained(seen: &Seen) {
+    if number("NETWORK_SEED").is_none() && number("NETWORK_ROUNDS").is_none() {
+        let all = [seen.streams, seen.given_up, seen.lost, seen.rebound, seen.shrunk, seen.died, seen.marked];
+        assert!(all.iter().all(|n| *n > 0), "{seen:?}");
+    }
+}
+
+#[test]
+fn every_stream_ends_exactly_once() {
+    rained(&half(0));
+}
+
+#[test]
+fn every_stream_ends_exactly_once_of_other_seeds() {
+    rained(&half(1));
+}
+
+/// Figures that a good transport has on a good network: nothing is lost where nothing is lost.
+#[test]
+fn nothing_is_lost_on_a_good_network() {
+    for congestion in [Congestion::Cubic, Congestion::NewReno, Congestion::Bbr] {
+        let mut w = World::new(1);
+        let config = Config { congestion, seed: Some([3; 32]), ..Config::default() };
+        w.client = Connection::new(&config, crypto(), "peer.test", None, Time::ZERO).unwrap();
+        w.server = Server::with(|_| {});
+        w.network.weather = Weather { delay: millis(10), ..Weather::default() };
+        w.plan = vec![(1_000_000, 1_000_000); 3];
+        w.run();
+        let path = w.client.stats();
+        assert_eq!(path.packets_lost, 0, "{congestion:?}: {path:?}");
+        assert!(path.datagrams_sent < 8000, "{congestion:?}: {path:?}");
+        assert!(path.rtt_min_ns >= 20_000_000, "{path:?}");
+        assert!(w.now < Time::ZERO.after(secs(10)), "{congestion:?}: {:?}", w.now);
+    }
+}
