@@ -125,7 +125,8 @@ pub struct Server {
     pub crypto_offset: [u64; 3],
     write_level: Level,
     done_sent: bool,
-    counts: [u64; 4],
+    /// Packets by their ECN bits, in each space.
+    counts: [[u64; 4]; 3],
 
     /// Acknowledges at the end of each turn.
     pub acks: bool,
@@ -208,7 +209,7 @@ impl Server {
             crypto_offset: [0; 3],
             write_level: Level::Initial,
             done_sent: false,
-            counts: [0; 4],
+            counts: [[0; 4]; 3],
             acks: true,
             answers: true,
             confirms: true,
@@ -342,7 +343,7 @@ impl Server {
         if !self.got[space].insert(inner.number) {
             return;
         }
-        self.counts[usize::from(ecn & 3)] += u64::from(space == 2);
+        self.counts[space][usize::from(ecn & 3)] += 1;
         self.ack_due[space] |= frames.iter().any(Frame::elicits_ack);
         for frame in &frames {
             assert!(frame.allowed_from_client(outer.level), "{frame:?} in {:?}", outer.level);
@@ -629,8 +630,8 @@ impl Server {
     /// The ACK of a space as things stand.
     pub fn ack_frame(&self, space: usize) -> Option<Frame> {
         let ranges = wire::ranges_of(self.got[space].iter().copied());
-        let [_, ect1, ect0, ce] = self.counts;
-        let ecn = (self.reports_ecn && space == 2 && ect0 + ect1 + ce > 0).then_some([ect0, ect1, ce]);
+        let [_, ect1, ect0, ce] = self.counts[space];
+        let ecn = (self.reports_ecn && ect0 + ect1 + ce > 0).then_some([ect0, ect1, ce]);
         (!ranges.is_empty()).then_some(Frame::Ack { delay: 0, ranges, ecn })
     }
 
