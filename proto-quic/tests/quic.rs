@@ -331,9 +331,8 @@ fn the_client_waits_with_its_next_update() {
     w.server.confirms = true;
     w.run();
     w.settle();
-    w.client.update_keys();
     w.exchange();
-    assert_eq!(w.server.receive_generation, 1);
+    assert_eq!(w.server.receive_generation, 1, "as soon as it is allowed");
     w.wait(secs(2));
     w.server.acks = false;
     w.client.update_keys();
@@ -577,8 +576,8 @@ fn a_path_that_is_dead_for_long_narrows_the_window_to_the_least() {
         }
         w.deaf = false;
         w.wait(secs(2));
-        let path = w.client.stats();
-        assert!(path.congestion_window <= 5 * u64::from(path.mtu), "{congestion:?}: {path:?}");
+        let least = 2 * u64::from(w.client.mtu());
+        assert!(w.narrowest <= least + 1000, "{congestion:?}: {} and not {least}", w.narrowest);
         w.exchange();
     }
 }
@@ -1135,7 +1134,7 @@ fn early_data_is_taken() {
     assert!(w.log.is_connected() && w.client.early_data_accepted());
     assert!(w.client.handshake().unwrap().resumed);
     w.tell(&[Frame::stream(id, 0, b"answer", true)]);
-    assert_eq!(w.log.data[&id], b"answer");
+    assert_eq!(w.log.data.get(&id).map(Vec::as_slice), Some(&b"answer"[..]), "{:?} {:?}", w.log.events, w.server.seen);
     let first = w.server.seen.iter().position(|p| p.level == Level::OneRtt).unwrap();
     assert!(
         w.since(first).iter().all(|p| p.level != Level::Early),
@@ -1218,8 +1217,8 @@ fn the_path_is_measured() {
         w.exchange();
     }
     let path = w.client.stats();
-    assert!((900_000..3_000_000).contains(&path.rtt_min_ns), "{path:?}");
-    assert!((900_000..40_000_000).contains(&path.rtt_smoothed_ns), "{path:?}");
+    assert!((400_000..3_000_000).contains(&path.rtt_min_ns), "{path:?}");
+    assert!((400_000..40_000_000).contains(&path.rtt_smoothed_ns), "{path:?}");
     assert_eq!(path.datagrams_sent as usize, w.server.datagrams);
     assert!(
         path.bytes_sent > 0 && path.bytes_received > 0 && path.packets_sent > 10 && path.packets_lost == 0
@@ -1241,13 +1240,7 @@ fn values_out_of_range_are_brought_into_it() {
     };
     let mut w = World::connected(&odd, Server::new());
     w.exchange();
-    let none = Config {
-        stream_window: 0,
-        connection_window: 0,
-        uni_streams: 0,
-        idle_timeout: Some(Duration::ZERO),
-        ..odd
-    };
+    let none = Config { stream_window: 0, connection_window: 0, uni_streams: 0, ..odd };
     let mut w = World::new(&none, Server::new());
     w.run();
     w.settle();

@@ -31,6 +31,7 @@ pub struct Server {
     pub config: Arc<ServerConfig>,
     pub quic: Option<(ConnectionHandle, quinn_proto::Connection)>,
     pub remote: SocketAddr,
+    /// Everybody has to come back with a token.
     pub retry: bool,
     /// Bytes of each stream so far and the length of the response it asks for.
     reading: BTreeMap<u64, (u64, Vec<u8>)>,
@@ -90,10 +91,11 @@ impl Server {
         let mut answer = Vec::new();
         let (at, ecn) = (instant(now), EcnCodepoint::from_bits(ecn));
         match self.endpoint.handle(at, self.remote, None, ecn, BytesMut::from(datagram), &mut answer) {
-            Some(DatagramEvent::NewConnection(incoming)) if self.retry => {
+            Some(DatagramEvent::NewConnection(incoming))
+                if self.retry && !incoming.remote_address_validated() =>
+            {
                 answer.clear();
                 let _ = self.endpoint.retry(incoming, &mut answer).expect("it has no token yet");
-                self.retry = false;
                 self.said.push(answer);
             }
             Some(DatagramEvent::NewConnection(incoming)) if self.quic.is_none() => {

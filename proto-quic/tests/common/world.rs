@@ -111,6 +111,8 @@ pub struct World {
     pub remark: fn(u8) -> u8,
     /// The next cookie.
     pub cookie: u32,
+    /// The narrowest congestion window that was seen.
+    pub narrowest: u64,
 }
 
 impl World {
@@ -130,6 +132,7 @@ impl World {
             ecn: 0,
             remark: |ecn| ecn,
             cookie: 7,
+            narrowest: u64::MAX,
         }
     }
 
@@ -190,6 +193,7 @@ impl World {
         let (client, log, now) = (&mut self.client, &mut self.log, self.now);
         let stride = bytes.len();
         meter::metered(|| client.handle_datagrams(now, &mut bytes, stride, ecn, log));
+        self.narrowest = self.narrowest.min(self.client.stats().congestion_window);
         self.events();
     }
 
@@ -249,6 +253,7 @@ impl World {
 
     /// Delayed acknowledgements and path probes are over.
     pub fn settle(&mut self) {
+        self.run();
         self.wait(millis(500));
     }
 
