@@ -1,6 +1,7 @@
 //! The server's connection ids (RFC 9000 section 5.1), with the tokens of their stateless resets. Ours have no length.
 
 use crate::error::{Violation, code};
+use crate::spans::Spans;
 use std::collections::VecDeque;
 
 /// A connection id of at most 20 bytes.
@@ -47,13 +48,21 @@ pub(crate) struct Cids {
     /// Sequence numbers for RETIRE_CONNECTION_ID.
     pub(crate) retired: VecDeque<u64>,
     unacknowledged: usize,
+    /// Sequence numbers retired ever: each is retired once (RFC 9000 section 19.15).
+    gone: Spans,
 }
 
 impl Cids {
     /// With the id that we chose for the first packets.
     pub(crate) fn new(cid: Cid) -> Cids {
         let first = Known { sequence: 0, cid, token: None };
-        Cids { known: vec![first], retire_prior_to: 0, retired: VecDeque::new(), unacknowledged: 0 }
+        Cids {
+            known: vec![first],
+            retire_prior_to: 0,
+            retired: VecDeque::new(),
+            unacknowledged: 0,
+            gone: Spans::default(),
+        }
     }
 
     /// What goes into the headers of packets.
@@ -111,10 +120,13 @@ impl Cids {
     }
 
     fn retire(&mut self, sequence: u64) -> Result<(), Violation> {
-        if self.retired.contains(&sequence) {
+        let range = sequence..sequence + 1;
+        if self.gone.covers(range.clone()) {
             return Ok(());
         }
-        if self.unacknowledged >= RETIRED {
+        self.gone.insert(range);
+        // A server counts its ids one by one (section 5.1.1), so there are gaps only where a frame is late.
+        if self.unacknowledged >= RETIRED || self.gone.len() > RETIRED {
             return Err(Violation::new(code::CONNECTION_ID_LIMIT, "connection ids retired too fast"));
         }
         self.unacknowledged += 1;
@@ -135,14 +147,16 @@ impl Cids {
     /// Whether a datagram that cannot be read and ends so is a stateless reset (RFC 9000 section 10.3.1). The comparison takes the
     /// same time whatever differs.
     pub(crate) fn is_reset(&self, tail: &[u8; 16]) -> bool {
-        let same = |t: &[u8; 16]| t.iter().zip(tail).fold(0, |d, (a, b)| d | (a ^ b)) == 0;
-        self.known.iter().filter_map(|k| k.token.as_ref()).any(same)
+        // Tokens of ids that were not used yet, or no longer are, must not count.
+        let token = self.known[0].token.as_ref();
+        token.is_some_and(|t| t.iter().zip(tail).fold(0, |d, (a, b)| d | (a ^ b)) == 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn cid(n: u8) -> Cid {
         Cid::new(&[n; 8]).unwrap()
@@ -175,9 +189,58 @@ mod tests {
     }
 
     #[test]
-    fn resets_are_known() {
+    fn resets_are_known_by_the_id_in_use() {
         let mut c = Cids::new(cid(0));
+        assert!(!c.is_reset(&[0; 16]));
         c.set_token([7; 16]);
         assert!(c.is_reset(&[7; 16]) && !c.is_reset(&[6; 16]));
+        c.on_new(1, 0, cid(1), [1; 16]).unwrap();
+        assert!(c.is_reset(&[7; 16]) && !c.is_reset(&[1; 16]), "not used yet");
+        c.on_new(2, 1, cid(2), [2; 16]).unwrap();
+        assert!(c.is_reset(&[1; 16]) && !c.is_reset(&[7; 16]) && !c.is_reset(&[2; 16]), "retired");
+        for at in 0..128 {
+            let mut almost = [1; 16];
+            almost[at / 8] ^= 1 << (at % 8);
+            assert!(!c.is_reset(&almost));
+        }
+    }
+
+    #[test]
+    fn each_is_retired_once_and_again_only_if_that_was_lost() {
+        let mut c = Cids::new(cid(0));
+        c.on_new(5, 5, cid(5), [5; 16]).unwrap();
+        c.on_new(3, 0, cid(3), [3; 16]).unwrap();
+        assert_eq!(c.retired.drain(..).collect::<Vec<_>>(), [0, 3]);
+        (0..100).for_each(|_| c.on_new(3, 0, cid(3), [3; 16]).unwrap());
+        assert!(c.retired.is_empty());
+        c.on_retirement_lost(3);
+        assert_eq!(c.retired, [3]);
+        // So many that the server takes note of may come and go.
+        for n in 6..200 {
+            c.on_new(n, n, cid(n as u8), [n as u8; 16]).unwrap();
+            c.on_retirement_acked();
+        }
+        assert_eq!(c.active(), cid(199));
+    }
+
+    proptest! {
+        /// Whatever a server says: an id is in use, two at most are kept, and none of those was retired.
+        #[test]
+        fn anything_goes_or_ends_it(frames in prop::collection::vec((0..12_u64, 0..12_u64, 0..3_u8), 0..60)) {
+            let mut c = Cids::new(cid(0));
+            for (sequence, retire, twist) in frames {
+                let id = cid(sequence as u8 + if twist == 2 { 1 } else { 0 });
+                let before: Vec<_> = c.retired.iter().copied().collect();
+                if c.on_new(sequence, retire.min(sequence), id, [sequence as u8; 16]).is_err() {
+                    break;
+                }
+                prop_assert!(!c.known.is_empty() && c.known.len() <= LIMIT);
+                prop_assert!(c.known.iter().all(|k| k.sequence >= c.retire_prior_to && !c.retired.contains(&k.sequence)));
+                prop_assert!(c.known.windows(2).all(|w| w[0].sequence != w[1].sequence && w[0].cid != w[1].cid));
+                prop_assert_eq!(&before, &c.retired.iter().copied().take(before.len()).collect::<Vec<_>>());
+                let once: std::collections::BTreeSet<_> = c.retired.iter().collect();
+                prop_assert!(once.len() == c.retired.len() && c.retired.len() <= RETIRED);
+            }
+        }
     }
 }

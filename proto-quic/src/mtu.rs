@@ -10,7 +10,8 @@ const PROBES: u8 = 3;
 const CLOSE_ENOUGH: u16 = 20;
 /// A path may become wider (RFC 8899 section 5.1.1, PMTU_RAISE_TIMER).
 const RAISE: Duration = Duration::from_secs(600);
-/// Large packets lost behind each other, with none acknowledged between, before the path counts as narrower.
+/// Times that large packets were found lost, with none acknowledged between, before the path counts as narrower. Those that are
+/// missed at the same moment count once: a queue that was full drops many behind each other.
 const BLACK_HOLE: u8 = 3;
 /// What every path carries (RFC 9000 section 14).
 const BASE: u16 = 1200;
@@ -26,6 +27,8 @@ pub(crate) struct Mtu {
     in_flight: Option<u16>,
     search_at: Option<Time>,
     large_lost: u8,
+    /// When that was counted last.
+    lost_at: Option<Time>,
 }
 
 impl Mtu {
@@ -38,6 +41,7 @@ impl Mtu {
             in_flight: None,
             search_at: (wanted > known).then_some(Time::ZERO),
             large_lost: 0,
+            lost_at: None,
         }
     }
 
@@ -73,7 +77,10 @@ impl Mtu {
     }
 
     pub(crate) fn on_probe_acked(&mut self, now: Time, size: u16) {
-        self.in_flight = None;
+        // One of before the path became narrower says nothing of it now.
+        if self.in_flight.take_if(|probe| *probe == size).is_none() {
+            return;
+        }
         self.probes_lost = 0;
         self.large_lost = 0;
         self.current = self.current.max(size).min(self.wanted);
@@ -109,7 +116,7 @@ impl Mtu {
 
     /// An ordinary packet was lost; true: the MTU is smaller now.
     pub(crate) fn on_lost(&mut self, now: Time, size: u16) -> bool {
-        if size <= BASE || size > self.current {
+        if size <= BASE || size > self.current || self.lost_at.replace(now) == Some(now) {
             return false;
         }
         self.large_lost += 1;
@@ -129,6 +136,7 @@ impl Mtu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// The search over a path of that width.
     fn search(path: u16) -> (u16, u32) {
@@ -153,16 +161,74 @@ mod tests {
         }
     }
 
+    fn ns(n: u64) -> Time {
+        Time::from_nanos(n)
+    }
+
     #[test]
     fn a_black_hole_leads_back() {
-        let (mut mtu, now) = (Mtu::new(1452, 1452), Time::from_nanos(5));
-        assert_eq!(mtu.poll_probe(now), None);
-        assert!(!mtu.on_lost(now, 1452) && !mtu.on_lost(now, 1452));
+        let mut mtu = Mtu::new(1452, 1452);
+        assert_eq!(mtu.poll_probe(ns(1)), None);
+        assert!(!mtu.on_lost(ns(1), 1452) && !mtu.on_lost(ns(2), 1452));
         mtu.on_acked(1452);
-        assert!(!mtu.on_lost(now, 1452) && !mtu.on_lost(now, 1452) && !mtu.on_lost(now, 1200));
-        assert!(mtu.on_lost(now, 1452));
-        assert_eq!((mtu.current(), mtu.poll_probe(now)), (1200, None));
-        assert!(mtu.poll_probe(now.after(RAISE)).is_some());
+        assert!(!mtu.on_lost(ns(3), 1452) && !mtu.on_lost(ns(4), 1452) && !mtu.on_lost(ns(5), 1200));
+        // What is small arrives all the time in a black hole.
+        mtu.on_acked(1200);
+        assert!(mtu.on_lost(ns(6), 1452));
+        assert_eq!((mtu.current(), mtu.poll_probe(ns(6))), (1200, None));
+        assert!(mtu.poll_probe(ns(6).after(RAISE)).is_some());
+    }
+
+    /// A full queue drops many behind each other, of which one ACK tells.
+    #[test]
+    fn a_burst_lost_is_no_black_hole() {
+        let mut mtu = Mtu::new(1452, 1452);
+        assert!((0..100).all(|_| !mtu.on_lost(ns(7), 1452)));
+        assert_eq!(mtu.current(), 1452);
+    }
+
+    #[test]
+    fn a_probe_of_before_a_black_hole_proves_nothing() {
+        let mut mtu = Mtu::new(1300, 1452);
+        assert_eq!(mtu.poll_probe(ns(1)), Some(1452));
+        assert!((2..5).any(|n| mtu.on_lost(ns(n), 1300)));
+        mtu.on_probe_acked(ns(6), 1452);
+        mtu.on_probe_lost(ns(6));
+        assert_eq!((mtu.current(), mtu.poll_probe(ns(7))), (1200, None));
+    }
+
+    proptest! {
+        /// Over a path that changes its width now and then and loses some packets of any size: the MTU stays within what is
+        /// allowed, never above what a probe has shown, and in the end it fits the path again.
+        #[test]
+        fn it_follows_the_path(
+            wanted in 1200..1500_u16, widths in prop::collection::vec(1200..1600_u16, 1..5), luck in prop::collection::vec(0..10_u8, 400),
+        ) {
+            let (mut mtu, mut now, mut luck) = (Mtu::new(1200, wanted), ns(1), luck.into_iter().cycle());
+            let (mut shown, last) = (1200, widths.len() - 1);
+            for (n, width) in widths.into_iter().enumerate() {
+                for _ in 0..200 {
+                    now = now.after(Duration::from_secs(20));
+                    let unlucky = n < last && luck.next() == Some(0);
+                    if let Some(size) = mtu.poll_probe(now) {
+                        prop_assert!(size > mtu.current() && size <= wanted);
+                        if size <= width && !unlucky {
+                            mtu.on_probe_acked(now, size);
+                            shown = shown.max(size);
+                        } else {
+                            mtu.on_probe_lost(now);
+                        }
+                    }
+                    let size = mtu.current();
+                    prop_assert!((1200..=wanted).contains(&size) && size <= shown);
+                    if size <= width && !unlucky { mtu.on_acked(size) } else { mtu.on_lost(now, size); }
+                }
+                if n == last {
+                    prop_assert!(mtu.current() <= width, "{mtu:?} over {width}");
+                    prop_assert!(mtu.current() + CLOSE_ENOUGH >= wanted.min(width), "{mtu:?} over {width}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -111,12 +111,15 @@ impl Bbr {
         self.round.delivered = self.round.delivered.saturating_add(bytes);
         self.round.app_limited |= app_limited;
         let expired = now.since(self.min_rtt.1) > MIN_RTT_LIFE;
-        if rtt.latest <= self.min_rtt.0 || expired {
+        // What the configuration assumed before anything was measured is none.
+        if rtt.measured && (rtt.latest <= self.min_rtt.0 || expired) {
             self.min_rtt = (rtt.latest, now);
         }
         if expired && !matches!(self.mode, Mode::ProbeRtt(_) | Mode::Startup) && !app_limited {
             self.mode = Mode::ProbeRtt(now.after(PROBE_RTT.max(rtt.smoothed)));
         }
+        // Packets so few show nothing of the path (section 4.3.5 of the draft).
+        self.round.app_limited |= matches!(self.mode, Mode::ProbeRtt(_));
         if sent >= self.round.began && now > self.round.began {
             self.end_round(now);
         }
@@ -133,10 +136,11 @@ impl Bbr {
     fn end_round(&mut self, now: Time) {
         let seconds = now.since(self.round.began).as_secs_f64();
         let bandwidth = self.round.delivered as f64 / seconds;
-        self.rounds += 1;
-        // A sender with nothing to say shows no limit of the path, unless it is above what was known (section 4.1.2.3).
+        // A sender with nothing to say shows no limit of the path, unless it is above what was known (section 4.1.2.3). Its rounds
+        // do not count, so that what was known is not forgotten for a pause.
         let counts = !self.round.app_limited || bandwidth > self.bandwidth();
         if counts {
+            self.rounds += 1;
             self.note(bandwidth);
         }
         self.round = Round { began: now, delivered: 0, app_limited: false };

@@ -98,7 +98,8 @@ impl Cubic {
             let target = cubic(t + rtt.smoothed.as_secs_f64()).clamp(window, 1.5 * window);
             window + (target - window) / window * acked
         };
-        self.window.bytes = (grown * mtu) as u64;
+        // Rounded: cut off, a window that stands would lose a byte with each acknowledgement.
+        self.window.bytes = (grown * mtu + 0.5) as u64;
     }
 
     pub(super) fn on_congestion(&mut self, now: Time, sent: Time, persistent: bool) {
