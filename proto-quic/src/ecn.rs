@@ -103,6 +103,7 @@ impl Ecn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn counts(ect0: u64, ect1: u64, ce: u64) -> Option<EcnCounts> {
         Some(EcnCounts { ect0, ect1, ce })
@@ -132,5 +133,47 @@ mod tests {
         (0..10).for_each(|_| ecn.on_sent());
         (0..10).for_each(|_| ecn.on_lost());
         assert_eq!(ecn.state, State::Failed);
+    }
+
+    proptest! {
+        /// A path that carries marks, makes some CE and loses packets, with ACKs of which some are lost: validation holds, and each
+        /// CE that an ACK tells of is answered (RFC 9000 section 13.4.2).
+        #[test]
+        fn an_honest_path_is_believed(packets in prop::collection::vec((0..10_u8, any::<bool>()), 1..300)) {
+            let mut ecn = Ecn::new();
+            let (mut told, mut acked, mut ce) = (EcnCounts::default(), 0, false);
+            for (fate, acks) in packets {
+                let marked = ecn.codepoint() == ECT0;
+                if marked { ecn.on_sent() }
+                match fate {
+                    0 => continue,
+                    1 if marked => (told.ce, ce) = (told.ce + 1, true),
+                    _ if marked => told.ect0 += 1,
+                    _ => {}
+                }
+                acked += u64::from(marked);
+                if acks {
+                    // What was not marked has no counts if nothing before had.
+                    let counts = (told != EcnCounts::default()).then_some(told);
+                    let expected = if ce { Verdict::Congested } else { Verdict::Fine };
+                    prop_assert_eq!(ecn.on_ack(2, acked, counts), expected);
+                    (acked, ce) = (0, false);
+                }
+            }
+            prop_assert!(ecn.state != State::Failed);
+        }
+
+        /// Whatever a server says, nothing breaks; and what has failed stays so.
+        #[test]
+        fn any_counts(acks in prop::collection::vec((0..3_usize, 0..5_u64, prop::option::of([0..1_u64 << 62, 0..9, 0..1 << 62])), 0..30)) {
+            let (mut ecn, mut failed) = (Ecn::new(), false);
+            for (space, marked, told) in acks {
+                let told = told.map(|[ect0, ect1, ce]| EcnCounts { ect0, ect1, ce });
+                let verdict = ecn.on_ack(space, marked, told);
+                prop_assert!(!failed || verdict == Verdict::Fine);
+                failed |= verdict == Verdict::Failed;
+                prop_assert!(!failed || ecn.codepoint() == 0);
+            }
+        }
     }
 }

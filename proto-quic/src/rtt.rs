@@ -47,6 +47,7 @@ impl Rtt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn samples_are_smoothed() {
@@ -64,5 +65,25 @@ mod tests {
         assert_eq!(rtt.loss_delay(), ms(99));
         rtt.update(ms(1), ms(0));
         assert_eq!(Rtt::new(Duration::ZERO).loss_delay(), GRANULARITY);
+    }
+
+    proptest! {
+        /// Whatever is measured, and whatever the peer says of its delays: what is smoothed lies between the least and the largest
+        /// sample, the least is the least, and timers are never shorter than a millisecond nor than the path.
+        #[test]
+        fn figures_stay_within_what_was_measured(samples in prop::collection::vec((0..10_000_000_u64, any::<u64>()), 1..50)) {
+            let mut rtt = Rtt::new(Duration::from_millis(333));
+            let (mut least, mut most) = (Duration::MAX, Duration::ZERO);
+            for (latest, delay) in samples {
+                let latest = Duration::from_micros(latest);
+                (least, most) = (least.min(latest), most.max(latest));
+                rtt.update(latest, Duration::from_micros(delay));
+                prop_assert_eq!((rtt.min, rtt.latest), (least, latest));
+                prop_assert!(rtt.smoothed <= most && rtt.var <= most);
+                // Divisions cut a few nanoseconds off.
+                prop_assert!(rtt.smoothed + Duration::from_nanos(50) >= least);
+                prop_assert!(rtt.pto() >= rtt.smoothed + GRANULARITY && rtt.loss_delay() >= GRANULARITY.max(latest));
+            }
+        }
     }
 }

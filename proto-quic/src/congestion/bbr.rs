@@ -213,23 +213,25 @@ mod tests {
     use super::super::tests::ms;
     use super::*;
 
-    /// Packets over a path of so many bytes a ms with a round trip of 10 ms, whose queue is as long as it has to be; the window
-    /// and the longest round trip of the last quarter.
-    fn run(bytes_a_ms: u64, millis: u64) -> (u64, u64) {
+    /// Packets over a path of so many bytes a ms with a round trip of `trip` ms, whose queue is as long as it has to be; the
+    /// least window and the longest round trip of the last quarter.
+    fn run(bytes_a_ms: u64, trip: u64, millis: u64) -> (u64, u64) {
         let mut bbr = Bbr::new(1000, ms(0));
         let mut waiting = std::collections::VecDeque::new();
-        let (mut in_flight, mut free_at, mut longest) = (0, 0, 0);
+        let (mut in_flight, mut free_at, mut longest, mut least) = (0, 0, 0, u64::MAX);
         for now in 0..millis {
             while let Some(&(arrives, sent)) = waiting.front()
                 && arrives <= now
             {
                 waiting.pop_front();
                 in_flight -= 1000;
-                let mut rtt = Rtt::new(Duration::from_millis(10));
+                let mut rtt = Rtt::new(Duration::from_millis(333));
                 rtt.update(Duration::from_millis(now - sent), Duration::ZERO);
                 bbr.on_ack(ms(now), ms(sent), 1000, false, &rtt);
                 if now > millis * 3 / 4 {
                     longest = longest.max(now - sent);
+                    // As it is outside of the times in which the path is emptied.
+                    least = least.min(bbr.window);
                 }
             }
             while in_flight + 1000 <= bbr.window() {
@@ -237,20 +239,38 @@ mod tests {
                 bbr.on_sent(ms(now), 1000, in_flight, false);
                 // In thousandths of a ms.
                 free_at = (now * 1000).max(free_at) + 1_000_000 / bytes_a_ms;
-                waiting.push_back((free_at.div_ceil(1000) + 10, now));
+                waiting.push_back((free_at.div_ceil(1000) + trip, now));
             }
         }
-        (bbr.window(), longest)
+        (least, longest)
     }
 
     #[test]
     fn the_window_is_twice_what_the_path_holds() {
         for bytes_a_ms in [1000, 10_000, 40_000] {
-            let (window, longest) = run(bytes_a_ms, 3000);
+            let (window, longest) = run(bytes_a_ms, 10, 3000);
             let held = bytes_a_ms * 10;
             assert!(window >= held && window <= 3 * held + 10_000, "{bytes_a_ms}: window {window}");
             assert!(longest <= 40, "{bytes_a_ms}: a queue of {longest} ms");
         }
+    }
+
+    /// For 200 ms every ten seconds next to nothing is in flight; with round trips of 3 ms that is longer than a bandwidth counts.
+    #[test]
+    fn what_the_path_carries_is_not_forgotten_while_it_is_emptied() {
+        let (window, longest) = run(10_000, 3, 24_000);
+        assert!(window >= 30_000 && longest <= 12, "window {window}, {longest} ms");
+    }
+
+    #[test]
+    fn what_was_assumed_of_the_round_trip_is_not_measured() {
+        let mut bbr = Bbr::new(1000, ms(0));
+        let mut rtt = Rtt::new(Duration::from_micros(1));
+        bbr.on_sent(ms(0), 1000, 1000, false);
+        bbr.on_ack(ms(100), ms(0), 1000, false, &rtt);
+        rtt.update(Duration::from_millis(100), Duration::ZERO);
+        bbr.on_ack(ms(101), ms(1), 1000, false, &rtt);
+        assert_eq!(bbr.min_rtt.0, Duration::from_millis(100));
     }
 
     #[test]

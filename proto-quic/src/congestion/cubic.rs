@@ -122,6 +122,7 @@ impl Cubic {
 mod tests {
     use super::super::tests::{ms, rtt};
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn cube_roots() {
@@ -177,6 +178,69 @@ mod tests {
             cubic.on_ack(ms(round * 10), ms(round * 10 - 9), bytes, false, &rtt(10));
         }
         assert!((cubic.window.bytes as f64 / 1000.0 - reno).abs() < 0.6, "{} {reno}", cubic.window.bytes);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// With a window that is always full, the window is the larger of W_cubic(t) (section 4.2) and of W_est, which grows by
+        /// alpha a round trip and by one from where it was before on (section 4.3), whatever the path.
+        #[test]
+        fn the_window_is_what_the_rfc_says(peak in 20..1500_u64, trip in 5..300_u64, part in 0.1..2.0_f64) {
+            let mut cubic = Cubic::new(1200);
+            cubic.window.bytes = peak * 1200;
+            cubic.on_congestion(ms(0), ms(0), false);
+            let (w_max, rtt) = (peak as f64, rtt(trip));
+            let k = (w_max * 0.3 / 0.4).cbrt();
+            let (mut step, mut t) = (0_u64, 0.0);
+            while t < k * part {
+                step += 1;
+                let now = Time::from_nanos(step * trip * 50_000);
+                t = now.as_nanos() as f64 / 1e9;
+                let bytes = cubic.window.bytes / 20;
+                cubic.on_ack(now, now, bytes, false, &rtt);
+            }
+            let seen = cubic.window.bytes as f64 / 1200.0;
+            let rounds = t / (trip as f64 / 1000.0);
+            let slow = (0.3 * w_max / ALPHA).min(rounds);
+            let w_est = 0.7 * w_max + slow * ALPHA + (rounds - slow);
+            let w_cubic = 0.4 * (t - k).powi(3) + w_max;
+            let expected = w_cubic.max(w_est);
+            prop_assert!((seen - expected).abs() < 2.0 + expected * 0.04, "{seen} after {t} s, by the formulae {w_cubic} and {w_est}");
+        }
+
+        /// Acknowledgements alone never make it smaller, however small the pieces.
+        #[test]
+        fn it_does_not_shrink_by_itself(peak in 3..2000_u64, mtu in 1200..9000_u64, pieces in prop::collection::vec(1..1500_u64, 1..400)) {
+            let mut cubic = Cubic::new(mtu);
+            cubic.window.bytes = peak * mtu + 7;
+            cubic.on_congestion(ms(0), ms(0), false);
+            for (n, bytes) in pieces.into_iter().enumerate() {
+                let before = cubic.window.bytes;
+                cubic.on_ack(ms(1 + n as u64 / 50), ms(1), bytes, false, &rtt(1));
+                prop_assert!(cubic.window.bytes >= before && cubic.window.bytes <= before + bytes);
+            }
+        }
+    }
+
+    /// A probe timeout's worth of silence in recovery, then persistent congestion: slow start up to what the loss left (RFC 9002
+    /// section 7.6.2), and from there along the function.
+    #[test]
+    fn after_persistent_congestion_it_starts_slowly() {
+        let mut cubic = Cubic::new(1000);
+        cubic.window.bytes = 100_000;
+        cubic.on_congestion(ms(10), ms(5), true);
+        assert_eq!((cubic.window.bytes, cubic.window.threshold), (2000, 70_000));
+        let mut now = 20;
+        while cubic.window.bytes < 70_000 {
+            let (before, bytes) = (cubic.window.bytes, cubic.window.bytes);
+            cubic.on_ack(ms(now), ms(now), bytes, false, &rtt(10));
+            assert_eq!(cubic.window.bytes, 2 * before);
+            now += 10;
+        }
+        let before = cubic.window.bytes;
+        cubic.on_ack(ms(now), ms(now), before, false, &rtt(10));
+        assert!(cubic.window.bytes > before && cubic.window.bytes < before + 5000);
     }
 
     #[test]
