@@ -64,6 +64,7 @@ mod id {
     pub(super) const STREAMS_UNI: u64 = 0x09;
     pub(super) const ACK_DELAY_EXPONENT: u64 = 0x0a;
     pub(super) const MAX_ACK_DELAY: u64 = 0x0b;
+    pub(super) const DISABLE_ACTIVE_MIGRATION: u64 = 0x0c;
     pub(super) const PREFERRED_ADDRESS: u64 = 0x0d;
     pub(super) const ACTIVE_CID_LIMIT: u64 = 0x0e;
     pub(super) const INITIAL_SCID: u64 = 0x0f;
@@ -118,6 +119,8 @@ impl TransportParams {
                 self.max_ack_delay = Duration::from_millis(within(value, 0, (1 << 14) - 1)?);
             }
             id::ACTIVE_CID_LIMIT => self.active_cid_limit = within(value, 2, u64::MAX)?,
+            // A flag has no value.
+            id::DISABLE_ACTIVE_MIGRATION if !value.is_empty() => return Err(MALFORMED),
             // Not used, but it must be whole: two addresses with ports, an id that is not empty, a token.
             id::PREFERRED_ADDRESS => {
                 let len = value.get(24).map(|len| usize::from(*len));

@@ -190,7 +190,8 @@ impl World {
         let idle = weather.dead.map(|_| secs(30));
         let config = Config {
             // Large bodies through small windows only cost time.
-            stream_window: [5_000, 70_000, 1 << 24][if seed.is_multiple_of(8) { 1 } else { rng.below(3) as usize }],
+            stream_window: [5_000, 70_000, 1 << 24]
+                [if seed.is_multiple_of(8) { 1 } else { rng.below(3) as usize }],
             connection_window: [20_000, 1 << 20, 1 << 30][rng.below(3) as usize],
             uni_streams: 2 + rng.below(3),
             congestion: [Congestion::Cubic, Congestion::Bbr, Congestion::NewReno][rng.below(3) as usize],
@@ -223,7 +224,9 @@ impl World {
         let plan = match seed % 8 {
             0 => vec![(1_000_000, 100), (100, 1_000_000)],
             4 => vec![(100_000, 300_000), (300_000, 100_000), (0, 0)],
-            _ => (0..15).map(|_| (rng.below(3) * rng.below(10_000), rng.below(3) * rng.below(20_000))).collect(),
+            _ => (0..15)
+                .map(|_| (rng.below(3) * rng.below(10_000), rng.below(3) * rng.below(20_000)))
+                .collect(),
         };
         let client = Connection::new(&config, crypto(), "peer.test", None, Time::ZERO).unwrap();
         World {

@@ -1134,7 +1134,13 @@ fn early_data_is_taken() {
     assert!(w.log.is_connected() && w.client.early_data_accepted());
     assert!(w.client.handshake().unwrap().resumed);
     w.tell(&[Frame::stream(id, 0, b"answer", true)]);
-    assert_eq!(w.log.data.get(&id).map(Vec::as_slice), Some(&b"answer"[..]), "{:?} {:?}", w.log.events, w.server.seen);
+    assert_eq!(
+        w.log.data.get(&id).map(Vec::as_slice),
+        Some(&b"answer"[..]),
+        "{:?} {:?}",
+        w.log.events,
+        w.server.seen
+    );
     let first = w.server.seen.iter().position(|p| p.level == Level::OneRtt).unwrap();
     assert!(
         w.since(first).iter().all(|p| p.level != Level::Early),

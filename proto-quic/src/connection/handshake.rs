@@ -78,7 +78,7 @@ impl Connection {
             return Ok(());
         }
         // Nothing new may come at a level that is over (RFC 9001 section 4.1.3).
-        if space == INITIAL && self.keys.one_rtt.is_some() {
+        if space == INITIAL && self.handshake_keys_came {
             return Err(UNEXPECTED_CRYPTO);
         }
         let known = s.crypto_read.saturating_sub(offset) as usize;

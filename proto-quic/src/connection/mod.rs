@@ -208,12 +208,12 @@ impl Connection {
     /// Opens a bidirectional stream; nothing is said to the server by that. `None`: the server allows no more now.
     #[inline]
     pub fn open_bi(&mut self, cookie: u32) -> Option<StreamId> {
-        self.streams.open_bi(cookie)
+        if self.is_over() { None } else { self.streams.open_bi(cookie) }
     }
 
     /// Opens a unidirectional stream.
     pub fn open_uni(&mut self) -> Option<StreamId> {
-        self.streams.open_uni()
+        if self.is_over() { None } else { self.streams.open_uni() }
     }
 
     /// How many more bidirectional streams could be opened now.

@@ -220,13 +220,19 @@ impl Connection {
         let Some(keys) = &mut self.keys.one_rtt else { return Err(Unread::Drop) };
         let before = keys.first_received.is_none_or(|first| number < first);
         if let Some((previous, until)) = &keys.previous
-            && before
             && (keys.first_received.is_none() || now <= *until)
         {
-            return match packet::open(bytes, payload_at, number, &**previous) {
-                Some(payload) => Ok(payload),
-                None => Err(self.on_undecryptable()),
-            };
+            if before {
+                return match packet::open(bytes, payload_at, number, &**previous) {
+                    Some(payload) => Ok(payload),
+                    None => Err(self.on_undecryptable()),
+                };
+            }
+            // RFC 9001 section 6.4: old keys must not be used with higher numbers than new ones. Tried on a copy, since
+            // decryption that fails spoils what it is tried on.
+            if packet::open(&mut bytes.to_vec(), payload_at, number, &**previous).is_some() {
+                return Err(Unread::Wrong(Violation::new(code::KEY_UPDATE, "old keys behind new ones")));
+            }
         }
         if keys.next.is_none() {
             keys.next = self.session.next_keys();
