@@ -558,6 +558,14 @@ fn tls_rows() -> Vec<Row> {
                 w.say(Level::Initial, &[Frame::Crypto { offset, data: vec![8, 0, 0, 2, 0, 0] }]);
             },
         ),
+        early(Stage::Handshake, "new CRYPTO in Handshake when 1-RTT has begun", Closes(&[0xa, 0x10a]), |w| {
+            w.server.confirms = false;
+            w.server.speak(Level::Handshake);
+            w.run();
+            assert!(w.log.is_connected());
+            let offset = w.server.crypto_offset[1];
+            w.say(Level::Handshake, &[Frame::Crypto { offset, data: vec![4, 0, 0, 40, 0, 0] }]);
+        }),
         early(Stage::Handshake, "garbage in Handshake", Closes(GARBAGE), |w| {
             w.say(Level::Handshake, &[Frame::Crypto { offset: 0, data: vec![0xff; 64] }]);
         }),

@@ -276,17 +276,21 @@ fn packets_of_old_keys_may_be_late() {
     w.exchange();
 }
 
-/// Section 6.4.
+/// Section 6.4: an error, for those who try old keys on packets with higher numbers at all; never something to believe.
 #[test]
-fn old_keys_behind_new_ones_are_an_error() {
+fn old_keys_behind_new_ones_are_nobodys() {
     let mut w = connected();
     w.server.send_generation += 1;
     w.tell(&[Frame::Ping]);
     w.server.send_generation -= 1;
-    w.server.tell(&[Frame::Ping]);
-    w.run();
-    assert!(matches!(w.log.lost(), Some(Lost::Transport { code: 0xe, .. })), "{:?}", w.log.events);
-    assert_eq!(w.server.closed().map(|c| c.1), Some(0xe));
+    w.tell(&[Frame::stream(3, 0, b"lost", false)]);
+    w.server.send_generation += 1;
+    assert!(!w.log.data.contains_key(&3));
+    if w.log.is_lost() {
+        assert_eq!(w.server.closed().map(|c| c.1), Some(0xe));
+    } else {
+        w.exchange();
+    }
 }
 
 /// Section 6.5 lets the client take it for an error.
@@ -466,17 +470,14 @@ fn the_client_breaks_the_deadlock() {
     w.wait(secs(1));
     let probe = w.since(before).first().expect("a probe");
     assert_eq!((probe.level, probe.size >= 1200), (Level::Initial, true));
+    proceeds(&mut w);
     // The same with the keys of Handshake packets.
+    let mut w = greeted();
     let ack = w.server.ack_frame(0).unwrap();
     w.server.speak(Level::Initial);
     w.say(Level::Initial, &[ack]);
-    let ack = w.server.ack_frame(1);
-    w.server.push(&[]);
-    if let Some(ack) = ack {
-        w.say(Level::Handshake, &[ack]);
-    }
     let before = w.server.seen.len();
-    w.wait(secs(2));
+    w.wait(secs(1));
     assert!(w.since(before).iter().any(|p| p.level == Level::Handshake), "{:?}", w.since(before));
     proceeds(&mut w);
 }
@@ -1134,13 +1135,7 @@ fn early_data_is_taken() {
     assert!(w.log.is_connected() && w.client.early_data_accepted());
     assert!(w.client.handshake().unwrap().resumed);
     w.tell(&[Frame::stream(id, 0, b"answer", true)]);
-    assert_eq!(
-        w.log.data.get(&id).map(Vec::as_slice),
-        Some(&b"answer"[..]),
-        "{:?} {:?}",
-        w.log.events,
-        w.server.seen
-    );
+    assert_eq!(w.log.data[&id], b"answer");
     let first = w.server.seen.iter().position(|p| p.level == Level::OneRtt).unwrap();
     assert!(
         w.since(first).iter().all(|p| p.level != Level::Early),

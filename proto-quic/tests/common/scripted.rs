@@ -300,13 +300,14 @@ impl Server {
             assert_eq!(outer.version, 1, "version");
             initial |= outer.level == Level::Initial;
             self.packet(now, index, bytes.len(), ecn, &outer);
+            // What is behind it may need the keys that it brings.
+            self.hear();
         }
         assert!(
             !initial || bytes.len() >= 1200,
             "RFC 9000 section 14.1: an Initial in {} bytes",
             bytes.len()
         );
-        self.hear();
     }
 
     fn packet(&mut self, now: Time, datagram: usize, size: usize, ecn: u8, outer: &Outer<'_>) {
