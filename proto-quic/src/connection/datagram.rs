@@ -189,7 +189,7 @@ impl Connection {
         /// The exponent that holds without a word (RFC 9000 section 18.2).
         const DELAY_EXPONENT: u32 = 3;
         let s = &mut self.spaces[space];
-        let delay = now.nanos_since(s.largest_received_at) / 1000 >> DELAY_EXPONENT;
+        let delay = (now.nanos_since(s.largest_received_at) / 1000) >> DELAY_EXPONENT;
         let ecn = s.ecn_counts();
         s.ack_now = false;
         s.ack_at = None;
