@@ -5,8 +5,9 @@ use crate::rtt::Rtt;
 use proto::Time;
 use std::time::Duration;
 
-/// Round trips below this are not paced: the whole window is shorter than the timers of servers and kernels are exact, and on
-/// loopback a wait would cost more than it saves.
+/// Paths shorter than this are not paced: the whole window is shorter than the timers of servers and kernels are exact, and on
+/// loopback a wait would cost more than it saves. It is the least round trip that counts: a server that takes its time does not
+/// make the path longer.
 const LEAST_RTT: Duration = Duration::from_millis(1);
 /// N of section 7.7, as a fraction: a fourth more than the window in a round trip, so that the window stays the bound.
 const FASTER: (u128, u128) = (5, 4);
@@ -32,7 +33,7 @@ impl Pacer {
     /// Whether so many bytes have to wait, and until when.
     #[inline]
     pub(crate) fn next(&mut self, now: Time, bytes: u64, window: u64, rtt: &Rtt, mtu: u16) -> Option<Time> {
-        if rtt.smoothed < LEAST_RTT {
+        if rtt.min < LEAST_RTT {
             return None;
         }
         self.wait(now, bytes, window, rtt.smoothed, mtu)
@@ -53,7 +54,8 @@ impl Pacer {
         if self.tokens >= bytes {
             return None;
         }
-        let missing = u128::from(bytes - self.tokens);
+        // Whoever has to wait waits for half a burst: a timer for each packet would cost more than the packet.
+        let missing = u128::from(bytes.max(most / 2) - self.tokens);
         let nanos = (missing * rtt).div_ceil(per_round);
         Some(self.at.after(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))))
     }
@@ -87,6 +89,27 @@ mod tests {
             assert_eq!(pacer.next(us(1), 1200, 12_000, &rtt(999), 1200), None);
             pacer.on_sent(1200);
         }
+        // The server is slow, the path is not.
+        let mut slow = rtt(999);
+        (0..20).for_each(|_| slow.update(Duration::from_millis(50), Duration::ZERO));
+        assert_eq!(pacer.next(us(1), 1200, 12_000, &slow, 1200), None);
+    }
+
+    #[test]
+    fn whoever_waited_may_send_several() {
+        let (rtt, window) = (rtt(100_000), 120_000);
+        let mut pacer = Pacer::new(us(0));
+        let mut now = us(0);
+        let mut waits = 0;
+        for _ in 0..1000 {
+            while let Some(at) = pacer.next(now, 1200, window, &rtt, 1200) {
+                (now, waits) = (at, waits + 1);
+            }
+            pacer.on_sent(1200);
+        }
+        assert!((150..=200).contains(&waits), "{waits}");
+        // 990 packets of 1200 bytes, a fourth more than the window in 100 ms.
+        assert!(now.as_nanos().abs_diff(792_000_000) < 10_000_000, "{now:?}");
     }
 
     proptest! {
