@@ -5,6 +5,7 @@ use super::wire::{Frame, Level};
 use super::{client_tls, meter, millis};
 use bytes::Bytes;
 use proto::Time;
+use proto_quic::crypto::Crypto;
 use proto_quic::tls::Tls;
 use proto_quic::{Config, Connection, Event, Lost, Receiver, StreamId};
 use std::collections::BTreeMap;
@@ -120,7 +121,7 @@ impl World {
         World::over(config, crypto(), server)
     }
 
-    pub fn over(config: &Config, tls: &Tls, server: Server) -> World {
+    pub fn over(config: &Config, tls: &dyn Crypto, server: Server) -> World {
         let client = meter::metered(|| Connection::new(config, tls, "peer.test", None, Time::ZERO).unwrap());
         World {
             client,

@@ -1,0 +1,176 @@
+//! Keys wear out (RFC 9001 section 6.6): with keys that say so after few packets.
+
+mod common;
+
+use common::scripted::Server;
+use common::wire::{Frame, Level};
+use common::world::{World, config, crypto};
+use common::*;
+use proto_quic::crypto::{
+    Crypto, Handshake, HandshakeFailure, KeyChange, KeyPair, Keys, PacketKey, PacketKeyPair, Session,
+};
+use proto_quic::{BadServerName, Lost};
+use rustls::quic::Tag;
+
+/// Packets that a key may write, and forged ones that it may see.
+#[derive(Clone, Copy)]
+struct Limits {
+    written: u64,
+    forged: u64,
+}
+
+struct Weak(Limits);
+
+struct WeakSession {
+    inner: Box<dyn Session>,
+    limits: Limits,
+}
+
+struct WeakKey {
+    inner: Box<dyn PacketKey>,
+    limits: Limits,
+}
+
+impl Crypto for Weak {
+    fn start(&self, server_name: &str, params: Vec<u8>) -> Result<Box<dyn Session>, BadServerName> {
+        Ok(Box::new(WeakSession { inner: crypto().start(server_name, params)?, limits: self.0 }))
+    }
+}
+
+impl WeakSession {
+    fn weak(&self, inner: Box<dyn PacketKey>) -> Box<dyn PacketKey> {
+        Box::new(WeakKey { inner, limits: self.limits })
+    }
+}
+
+impl Session for WeakSession {
+    fn initial_keys(&self, dcid: &[u8]) -> KeyPair {
+        self.inner.initial_keys(dcid)
+    }
+    fn early_keys(&self) -> Option<Keys> {
+        self.inner.early_keys()
+    }
+    fn early_data_accepted(&self) -> bool {
+        self.inner.early_data_accepted()
+    }
+    fn is_handshaking(&self) -> bool {
+        self.inner.is_handshaking()
+    }
+    fn read_handshake(&mut self, bytes: &[u8]) -> Result<(), HandshakeFailure> {
+        self.inner.read_handshake(bytes)
+    }
+    fn write_handshake(&mut self, out: &mut Vec<u8>) -> Option<KeyChange> {
+        Some(match self.inner.write_handshake(out)? {
+            KeyChange::OneRtt(keys) => {
+                let weak = |k: Keys| Keys { header: k.header, packet: self.weak(k.packet) };
+                KeyChange::OneRtt(KeyPair { local: weak(keys.local), remote: weak(keys.remote) })
+            }
+            other => other,
+        })
+    }
+    fn transport_parameters(&self) -> Option<&[u8]> {
+        self.inner.transport_parameters()
+    }
+    fn next_keys(&mut self) -> Option<PacketKeyPair> {
+        let keys = self.inner.next_keys()?;
+        Some(PacketKeyPair { local: self.weak(keys.local), remote: self.weak(keys.remote) })
+    }
+    fn is_valid_retry(&self, original_dcid: &[u8], packet: &[u8]) -> bool {
+        self.inner.is_valid_retry(original_dcid, packet)
+    }
+    fn handshake(&self) -> Option<Handshake> {
+        self.inner.handshake()
+    }
+    fn certificate(&self) -> Option<Vec<u8>> {
+        self.inner.certificate()
+    }
+}
+
+impl PacketKey for WeakKey {
+    fn encrypt_in_place(&self, number: u64, header: &[u8], payload: &mut [u8]) -> Result<Tag, rustls::Error> {
+        self.inner.encrypt_in_place(number, header, payload)
+    }
+    fn decrypt_in_place<'a>(
+        &self,
+        number: u64,
+        header: &[u8],
+        payload: &'a mut [u8],
+    ) -> Result<&'a [u8], rustls::Error> {
+        self.inner.decrypt_in_place(number, header, payload)
+    }
+    fn tag_len(&self) -> usize {
+        self.inner.tag_len()
+    }
+    fn confidentiality_limit(&self) -> u64 {
+        self.limits.written
+    }
+    fn integrity_limit(&self) -> u64 {
+        self.limits.forged
+    }
+}
+
+fn connected(limits: Limits) -> World {
+    let mut w = World::over(&config(), &Weak(limits), Server::new());
+    w.run();
+    w.settle();
+    assert!(w.log.is_connected(), "{:?}", w.log.events);
+    w
+}
+
+#[test]
+fn keys_are_changed_before_they_are_worn_out() {
+    let mut w = connected(Limits { written: 100, forged: 1 << 36 });
+    for _ in 0..60 {
+        for _ in 0..10 {
+            w.tell(&[Frame::PathChallenge([1; 8])]);
+        }
+        w.exchange();
+        w.wait(secs(1));
+    }
+    let generations = w.server.receive_generation;
+    assert!(generations >= 6, "{generations} updates in {} packets", w.server.seen.len());
+    for generation in 0..=generations {
+        let written = w.server.seen.iter().filter(|p| p.level == Level::OneRtt && p.generation == generation);
+        let written = written.count();
+        assert!(written <= 100, "{written} packets with one key");
+    }
+}
+
+#[test]
+fn worn_out_keys_that_cannot_be_changed_end_the_connection() {
+    let mut w = connected(Limits { written: 100, forged: 1 << 36 });
+    // Nothing is acknowledged: no update is allowed any more after the next one (RFC 9001 section 6.1).
+    w.server.acks = false;
+    for _ in 0..1000 {
+        w.tell(&[Frame::PathChallenge([1; 8])]);
+        if w.log.is_lost() {
+            break;
+        }
+    }
+    let written = |generation| {
+        w.server.seen.iter().filter(|p| p.level == Level::OneRtt && p.generation == generation).count()
+    };
+    assert!(written(0) <= 101 && written(1) <= 101, "{} and {}", written(0), written(1));
+    assert!(w.log.is_lost(), "RFC 9001 section 6.6: it must stop using the connection");
+}
+
+#[test]
+fn forged_packets_without_end_end_the_connection() {
+    let mut w = connected(Limits { written: 1 << 23, forged: 50 });
+    let good = w.server.framed(Level::OneRtt, &[Frame::Ping]);
+    for n in 0..200u8 {
+        let mut bad = good.clone();
+        let last = bad.len() - 1;
+        bad[last] ^= 1 + n;
+        w.deliver(&bad, 0);
+        if w.log.is_lost() {
+            // Some of the handshake may have come without its keys.
+            assert!(n >= 40, "after {n} already");
+            break;
+        }
+    }
+    w.run();
+    // AEAD_LIMIT_REACHED.
+    assert!(matches!(w.log.lost(), Some(Lost::Transport { code: 0xf, .. })), "{:?}", w.log.events);
+    assert_eq!(w.server.closed().map(|c| c.1), Some(0xf));
+}
