@@ -923,7 +923,7 @@ fn the_owner_closes() {
     let close = Frame::Close { code: 0x123, frame: None, reason: b"enough".to_vec() };
     assert_eq!(w.server.frames().filter(|f| **f == close).count(), 1);
     assert!(w.log.lost().is_none_or(|l| *l == Lost::ClosedLocally));
-    assert_eq!(w.client.open_bi(1), None);
+    assert_eq!((w.client.bi_available(), w.client.open_bi(1), w.client.open_uni()), (0, None, None));
     w.client.close(w.now, 0x124, b"again");
     w.wait(secs(300));
     assert_eq!(w.client.poll_timeout(), None);
