@@ -76,13 +76,26 @@ struct Network {
     count: u64,
     /// When the bottleneck is free again, of each way.
     free: [Time; 2],
+    /// Datagrams so far, and what becomes of one of them.
+    number: u64,
+    fate: Option<(u64, Fate)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Lost,
+    Twice,
+    Late,
 }
 
 impl Network {
     fn send(&mut self, now: Time, to: Side, bytes: &[u8], mut ecn: u8) {
         let w = self.weather;
+        self.number += 1;
+        let fate = self.fate.filter(|f| f.0 == self.number).map(|f| f.1);
         let chance = |rng: &mut Rng, parts| rng.below(1000) < parts;
-        let vanishes = w.dead.is_some_and(|t| now >= t)
+        let vanishes = fate == Some(Fate::Lost)
+            || w.dead.is_some_and(|t| now >= t)
             || w.shrink.is_some_and(|(t, size)| now >= t && bytes.len() > size)
             || chance(&mut self.rng, w.loss);
         if vanishes {
@@ -103,7 +116,10 @@ impl Network {
             *free = start.after(Duration::from_secs_f64(bytes.len() as f64 / rate as f64));
             sent = *free;
         }
-        let copies = 1 + u64::from(chance(&mut self.rng, w.duplicate));
+        if fate == Some(Fate::Late) {
+            sent = sent.after(millis(300));
+        }
+        let copies = 1 + u64::from(chance(&mut self.rng, w.duplicate) || fate == Some(Fate::Twice));
         for _ in 0..copies {
             let mut delay = w.delay;
             if chance(&mut self.rng, w.reorder) {
@@ -239,6 +255,8 @@ impl World {
                 flying: BTreeMap::new(),
                 count: 0,
                 free: [Time::ZERO; 2],
+                number: 0,
+                fate: None,
             },
             now: Time::ZERO,
             rng,
@@ -478,15 +496,65 @@ fn every_stream_ends_exactly_once_of_other_seeds() {
     rained(&half(1));
 }
 
+/// A network that is good but for what a test says.
+fn good(config: Config, server: Server) -> World {
+    let mut w = World::new(1);
+    w.client =
+        Connection::new(&Config { seed: Some([3; 32]), ..config }, crypto(), "peer.test", None, Time::ZERO)
+            .unwrap();
+    w.server = server;
+    w.network.weather = Weather { delay: millis(10), ..Weather::default() };
+    w
+}
+
+/// Of each datagram in turn: nothing of the handshake or of the first streams hangs on one of them.
+#[test]
+fn any_single_datagram_may_be_lost() {
+    for fate in [Fate::Lost, Fate::Twice, Fate::Late] {
+        for number in 1..50 {
+            for retry in [false, true] {
+                let mut w =
+                    good(Config { initial_rtt: millis(40), ..Config::default() }, Server::with(|_| {}));
+                w.server.retry = retry;
+                w.plan = vec![(10_000, 20_000), (0, 0), (5, 5)];
+                w.network.fate = Some((number, fate));
+                w.run();
+                assert_eq!(w.owner.lost, None, "{fate:?} {number}");
+                let whole = |(id, ask): (&u64, &Ask)| {
+                    ask.given_up || w.owner.lengths.get(id).copied().unwrap_or(0) == ask.response
+                };
+                assert!(w.asks.iter().all(whole), "{fate:?} {number}");
+                assert!(w.now < Time::ZERO.after(secs(2)), "{fate:?} {number}: it took {:?}", w.now);
+            }
+        }
+    }
+}
+
+/// The server may send three times what it got: the client's probes must set it free, whatever is lost.
+#[test]
+fn a_certificate_of_many_packets() {
+    let (server_config, client_config) = large_tls();
+    let server_config =
+        std::sync::Arc::new(quinn_proto::crypto::rustls::QuicServerConfig::try_from(server_config).unwrap());
+    let tls = proto_quic::tls::Tls::new(std::sync::Arc::new(client_config)).unwrap();
+    for number in 0..30 {
+        let server_config = quinn_proto::ServerConfig::with_crypto(server_config.clone());
+        let config = Config { initial_rtt: millis(40), ..Config::default() };
+        let mut w = good(config.clone(), Server::made(server_config, EndpointConfig::default(), |_| {}));
+        w.client = Connection::new(&config, &tls, "peer.test", None, Time::ZERO).unwrap();
+        w.plan = vec![(10, 10)];
+        w.network.fate = Some((number, Fate::Lost));
+        w.run();
+        assert!(w.owner.lost.is_none() && w.owner.connected, "{number}: {:?}", w.owner.lost);
+        assert!(w.now < Time::ZERO.after(secs(3)), "{number}: it took {:?}", w.now);
+    }
+}
+
 /// Figures that a good transport has on a good network: nothing is lost where nothing is lost.
 #[test]
 fn nothing_is_lost_on_a_good_network() {
     for congestion in [Congestion::Cubic, Congestion::NewReno, Congestion::Bbr] {
-        let mut w = World::new(1);
-        let config = Config { congestion, seed: Some([3; 32]), ..Config::default() };
-        w.client = Connection::new(&config, crypto(), "peer.test", None, Time::ZERO).unwrap();
-        w.server = Server::with(|_| {});
-        w.network.weather = Weather { delay: millis(10), ..Weather::default() };
+        let mut w = good(Config { congestion, ..Config::default() }, Server::with(|_| {}));
         w.plan = vec![(1_000_000, 1_000_000); 3];
         w.run();
         let path = w.client.stats();

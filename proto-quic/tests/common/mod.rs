@@ -60,15 +60,27 @@ struct Identity {
     key: rustls_pki_types::PrivateKeyDer<'static>,
 }
 
-fn identity() -> &'static Identity {
-    static IDENTITY: OnceLock<Identity> = OnceLock::new();
-    IDENTITY.get_or_init(|| {
-        let certified = rcgen::generate_simple_self_signed(vec!["peer.test".into()]).unwrap();
+impl Identity {
+    fn named(names: Vec<String>) -> Identity {
+        let certified = rcgen::generate_simple_self_signed(names).unwrap();
         Identity {
             certificate: certified.cert.der().clone(),
             key: rustls_pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()).into(),
         }
-    })
+    }
+}
+
+fn identity() -> &'static Identity {
+    static IDENTITY: OnceLock<Identity> = OnceLock::new();
+    IDENTITY.get_or_init(|| Identity::named(vec!["peer.test".into()]))
+}
+
+/// Both sides' TLS with a certificate of some eight kilobytes: a server may not send so much before it knows the client's
+/// address (RFC 9000 section 8.1).
+pub fn large_tls() -> (rustls::ServerConfig, rustls::ClientConfig) {
+    let many = (0..150).map(|n| format!("{n:050}.peer.test")).chain(["peer.test".into()]);
+    let identity = Identity::named(many.collect());
+    (server_tls_of(&identity, ALPN, false), client_tls_trusting(&identity.certificate))
 }
 
 pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -77,11 +89,15 @@ pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 
 /// A server's TLS. `early`: early data is taken.
 pub fn server_tls(alpn: &[u8], early: bool) -> rustls::ServerConfig {
+    server_tls_of(identity(), alpn, early)
+}
+
+fn server_tls_of(identity: &Identity, alpn: &[u8], early: bool) -> rustls::ServerConfig {
     let mut server = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![identity().certificate.clone()], identity().key.clone_key())
+        .with_single_cert(vec![identity.certificate.clone()], identity.key.clone_key())
         .unwrap();
     server.alpn_protocols = vec![alpn.to_vec()];
     server.max_early_data_size = if early { u32::MAX } else { 0 };
