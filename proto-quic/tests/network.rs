@@ -297,7 +297,7 @@ impl World {
 
     /// Streams are opened as far as the server lets us, and the server's too.
     fn ask(&mut self) {
-        while self.owner.connected && self.client.bi_available() > 0 {
+        while (self.owner.connected || self.client.has_early_data()) && self.client.bi_available() > 0 {
             let Some((upload, response)) = self.plan.pop() else { break };
             let cookie = 100 + self.plan.len() as u32;
             let id = self.client.open_bi(cookie).expect("one was available");
@@ -527,6 +527,39 @@ fn any_single_datagram_may_be_lost() {
                 assert!(w.now < Time::ZERO.after(secs(2)), "{fate:?} {number}: it took {:?}", w.now);
             }
         }
+    }
+}
+
+/// The same with early data (RFC 9001 section 4.6), which the server takes.
+#[test]
+fn any_single_datagram_of_early_data_may_be_lost() {
+    let mut tls = client_tls();
+    tls.enable_early_data = true;
+    tls.resumption = rustls::client::Resumption::in_memory_sessions(64);
+    let tls = proto_quic::tls::Tls::new(std::sync::Arc::new(tls)).unwrap();
+    let config = Config { initial_rtt: millis(40), ..Config::default() };
+    let resumed = |fate| {
+        let mut w = good(config.clone(), Server::with(|_| {}));
+        w.client = Connection::new(&config, &tls, "peer.test", None, Time::ZERO).unwrap();
+        w.plan = vec![(5000, 20_000), (0, 0), (5, 5)];
+        w.network.fate = fate;
+        let early = w.client.has_early_data();
+        w.run();
+        assert_eq!((w.owner.lost.as_ref(), w.owner.connected), (None, true), "{fate:?}");
+        let len = |id| w.owner.lengths.get(id).copied().unwrap_or(0);
+        assert!(w.asks.iter().all(|(id, ask)| ask.given_up || len(id) == ask.response), "{fate:?}");
+        assert_eq!(early, w.client.early_data_accepted(), "{fate:?}");
+        assert!(w.now < Time::ZERO.after(secs(2)), "{fate:?}: it took {:?}", w.now);
+        // Tickets come after that.
+        for _ in 0..20 {
+            w.step();
+        }
+        early
+    };
+    assert!(!resumed(None));
+    for fate in [Fate::Lost, Fate::Twice, Fate::Late] {
+        let early = (1..40).filter(|number| resumed(Some((*number, fate)))).count();
+        assert!(early > 20, "{fate:?}: early data {early} times");
     }
 }
 
