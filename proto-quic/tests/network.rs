@@ -530,6 +530,26 @@ fn any_single_datagram_may_be_lost() {
     }
 }
 
+/// As a load generator uses it: thousands of small streams at once, many of them in each datagram.
+#[test]
+fn thousands_of_streams_at_once() {
+    for loss in [0, 20] {
+        let streams = |t: &mut quinn_proto::TransportConfig| {
+            t.max_concurrent_bidi_streams(2048u32.into());
+        };
+        let mut w = good(Config { initial_rtt: millis(20), ..Config::default() }, Server::with(streams));
+        w.network.weather.loss = loss;
+        w.network.weather.reorder = 5 * loss;
+        w.plan = vec![(20, 100); 6000];
+        w.run();
+        assert_eq!(w.owner.lost, None);
+        let whole = |(id, ask): (&u64, &Ask)| ask.given_up || w.owner.lengths.get(id) == Some(&ask.response);
+        assert!(w.asks.len() == 6000 && w.asks.iter().all(whole));
+        let path = w.client.stats();
+        assert!(path.datagrams_sent < 3000, "{path:?}");
+    }
+}
+
 /// The same with early data (RFC 9001 section 4.6), which the server takes.
 #[test]
 fn any_single_datagram_of_early_data_may_be_lost() {
