@@ -702,6 +702,54 @@ fn windows_of_the_server_are_kept() {
     assert_eq!(w.log.sent, [a, b]);
 }
 
+/// RFC 9000 section 4.2: what the owner keeps for later is not yet consumed.
+#[test]
+fn windows_move_when_the_owner_says_so() {
+    let small = Config { stream_window: 10_000, connection_window: 15_000, ..config() };
+    let mut w = World::connected(&small, Server::new());
+    w.log.hoards = true;
+    let grants = |w: &World| {
+        let mut most = (0, 0);
+        for frame in w.server.frames() {
+            match frame {
+                Frame::MaxData(max) => most.0 = most.0.max(*max),
+                Frame::MaxStreamData { id: 3, max } => most.1 = most.1.max(*max),
+                _ => {}
+            }
+        }
+        most
+    };
+    for offset in (0..10_000).step_by(1000) {
+        w.tell(&[Frame::stream(3, offset, &[7; 1000], false)]);
+    }
+    w.settle();
+    assert_eq!(grants(&w), (0, 0), "nothing was consumed");
+    w.client.consumed(StreamId(3), 10_000);
+    w.settle();
+    let (all, one) = grants(&w);
+    assert!(all == 25_000 && one == 20_000, "{all} and {one}");
+    // A stream that has ended counts for the connection's window all the same.
+    for n in 0..3 {
+        let id = 7 + 4 * n;
+        for offset in (0..5000).step_by(1000) {
+            w.tell(&[Frame::stream(id, offset, &[7; 1000], offset == 4000)]);
+        }
+    }
+    for n in 0..3 {
+        w.client.consumed(StreamId(7 + 4 * n), 5000);
+    }
+    w.settle();
+    assert_eq!(grants(&w).0, 40_000);
+    // What was thrown away is consumed, too.
+    w.client.stop_sending(StreamId(3), 1);
+    w.tell(&[Frame::stream(3, 10_000, &[7; 1000], false)]);
+    w.tell(&[Frame::ResetStream { id: 3, code: 1, size: 20_000 }]);
+    w.settle();
+    assert_eq!(grants(&w).0, 50_000);
+    w.log.hoards = false;
+    w.exchange();
+}
+
 #[test]
 fn limits_of_streams_are_kept() {
     let server = Server::with(|p| {
