@@ -34,6 +34,12 @@ pub const TRUNCATED: u64 = u64::MAX;
 
 pub type Params = Vec<(u64, Vec<u8>)>;
 
+/// Another value for a parameter that is a number.
+pub fn set(params: &mut Params, id: u64, value: u64) {
+    params.retain(|p| p.0 != id);
+    params.push((id, wire::varint(value)));
+}
+
 /// What the server's first id can be reset with.
 pub const RESET_TOKEN: [u8; 16] = [0x5e; 16];
 

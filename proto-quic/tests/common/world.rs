@@ -2,7 +2,7 @@
 
 use super::scripted::Server;
 use super::wire::{Frame, Level};
-use super::{client_tls, meter, millis};
+use super::{client_tls, meter, millis, secs};
 use bytes::Bytes;
 use proto::Time;
 use proto_quic::crypto::Crypto;
@@ -314,4 +314,40 @@ impl World {
         self.server.say(level, frames);
         self.run();
     }
+}
+
+/// The client has said its first word; the server says nothing by itself.
+pub fn greeted() -> World {
+    let mut w = World::new(&config(), Server::new());
+    w.server.answers = false;
+    w.server.acks = false;
+    w.flush();
+    w
+}
+
+/// The server does what it is there for, and everything works.
+pub fn proceeds(w: &mut World) {
+    w.server.answers = true;
+    w.server.acks = true;
+    w.run();
+    w.wait(secs(2));
+    assert!(w.log.is_connected(), "{:?} {:?}", w.log.events, w.server.tls_error);
+    w.exchange();
+    assert_eq!(w.server.closed(), None);
+}
+
+pub fn connected() -> World {
+    World::connected(&config(), Server::new())
+}
+
+/// After the end nothing is said and no timer runs.
+pub fn is_silent(w: &mut World) {
+    let before = w.server.datagrams;
+    for _ in 0..10 {
+        w.server.push(&[0x41; 100]);
+    }
+    w.run();
+    w.wait(secs(300));
+    assert_eq!(w.server.datagrams, before, "it talks after its end");
+    assert_eq!(w.client.poll_timeout(), None);
 }

@@ -1,16 +1,141 @@
-//! Keys wear out (RFC 9001 section 6.6): with keys that say so after few packets.
+//! Keys change (RFC 9001 section 6), by either side's will and because they wear out.
 
 mod common;
 
 use common::scripted::Server;
-use common::wire::{Frame, Level};
-use common::world::{World, config, crypto};
+use common::wire::{self, Frame, Level};
+use common::world::{World, config, connected, crypto};
 use common::*;
 use proto_quic::crypto::{
     Crypto, Handshake, HandshakeFailure, KeyChange, KeyPair, Keys, PacketKey, PacketKeyPair, Session,
 };
 use proto_quic::{BadServerName, Lost};
 use rustls::quic::Tag;
+
+// RFC 9001 section 6: key updates.
+
+#[test]
+fn the_server_updates_its_keys() {
+    let mut w = connected();
+    for generation in 1..6 {
+        w.server.send_generation += 1;
+        w.exchange();
+        w.exchange();
+        let last = w.server.seen.last().unwrap();
+        assert_eq!((last.generation, last.key_phase), (generation, generation % 2 == 1));
+        w.wait(secs(1));
+    }
+}
+
+#[test]
+fn keys_after_the_next_ones_are_nobodys() {
+    let mut w = connected();
+    w.server.send_generation += 2;
+    w.tell(&[Frame::stream(3, 0, b"lost", false)]);
+    w.server.send_generation -= 2;
+    w.exchange();
+    assert!(!w.log.data.contains_key(&3));
+    assert_eq!(w.server.receive_generation, 0);
+}
+
+#[test]
+fn a_flipped_key_phase_is_no_update() {
+    let mut w = connected();
+    for _ in 0..20 {
+        let mut shape = w.server.shape(Level::OneRtt);
+        shape.key_phase = true;
+        let bytes = w.server.sealed(&shape, &wire::payload(&[Frame::stream(3, 0, b"lost", false)]));
+        w.deliver(&bytes, 0);
+    }
+    w.exchange();
+    assert!(!w.log.data.contains_key(&3) && w.server.receive_generation == 0);
+}
+
+#[test]
+fn packets_of_old_keys_may_be_late() {
+    let mut w = connected();
+    let late = w.server.framed(Level::OneRtt, &[Frame::stream(3, 0, b"late", true)]);
+    w.server.send_generation += 1;
+    w.tell(&[Frame::Ping]);
+    w.deliver(&late, 0);
+    w.run();
+    assert_eq!(w.log.data[&3], b"late");
+    w.exchange();
+}
+
+/// Section 6.4: an error, for those who try old keys on packets with higher numbers at all; never something to believe.
+#[test]
+fn old_keys_behind_new_ones_are_nobodys() {
+    let mut w = connected();
+    w.server.send_generation += 1;
+    w.tell(&[Frame::Ping]);
+    w.server.send_generation -= 1;
+    w.tell(&[Frame::stream(3, 0, b"lost", false)]);
+    w.server.send_generation += 1;
+    assert!(!w.log.data.contains_key(&3));
+    if w.log.is_lost() {
+        assert_eq!(w.server.closed().map(|c| c.1), Some(0xe));
+    } else {
+        w.exchange();
+    }
+}
+
+/// Section 6.5 lets the client take it for an error.
+#[test]
+fn an_update_before_the_last_was_answered() {
+    let mut w = connected();
+    for _ in 0..2 {
+        w.server.send_generation += 1;
+        let bytes = w.server.framed(Level::OneRtt, &[Frame::Ping]);
+        w.deliver(&bytes, 0);
+    }
+    w.run();
+    if w.log.is_lost() {
+        assert_eq!(w.server.closed().map(|c| c.1), Some(0xe));
+    } else {
+        w.exchange();
+    }
+}
+
+#[test]
+fn the_client_updates_its_keys() {
+    let mut w = connected();
+    for generation in 1..6 {
+        w.client.update_keys();
+        w.exchange();
+        w.exchange();
+        assert_eq!(w.server.receive_generation, generation);
+        w.wait(secs(2));
+    }
+}
+
+/// Section 6.1: not before the first was acknowledged, nor before the handshake is confirmed.
+#[test]
+fn the_client_waits_with_its_next_update() {
+    let mut w = World::new(&config(), Server::new());
+    w.server.confirms = false;
+    w.run();
+    w.settle();
+    w.client.update_keys();
+    w.exchange();
+    assert_eq!(w.server.receive_generation, 0, "the handshake was not confirmed");
+    w.server.confirms = true;
+    w.run();
+    w.settle();
+    w.exchange();
+    assert_eq!(w.server.receive_generation, 1, "as soon as it is allowed");
+    w.wait(secs(2));
+    w.server.acks = false;
+    w.client.update_keys();
+    w.open(b"x", true);
+    w.run();
+    w.client.update_keys();
+    w.open(b"x", true);
+    w.run();
+    assert!(w.server.receive_generation <= 2, "{}", w.server.receive_generation);
+}
+
+// Section 6.6: keys that wear out, with keys that say so after few packets.
 
 /// Packets that a key may write, and forged ones that it may see.
 #[derive(Clone, Copy)]
@@ -109,7 +234,7 @@ impl PacketKey for WeakKey {
     }
 }
 
-fn connected(limits: Limits) -> World {
+fn weak(limits: Limits) -> World {
     let mut w = World::over(&config(), &Weak(limits), Server::new());
     w.run();
     w.settle();
@@ -119,7 +244,7 @@ fn connected(limits: Limits) -> World {
 
 #[test]
 fn keys_are_changed_before_they_are_worn_out() {
-    let mut w = connected(Limits { written: 100, forged: 1 << 36 });
+    let mut w = weak(Limits { written: 100, forged: 1 << 36 });
     for _ in 0..60 {
         for _ in 0..10 {
             w.tell(&[Frame::PathChallenge([1; 8])]);
@@ -138,7 +263,7 @@ fn keys_are_changed_before_they_are_worn_out() {
 
 #[test]
 fn worn_out_keys_that_cannot_be_changed_end_the_connection() {
-    let mut w = connected(Limits { written: 100, forged: 1 << 36 });
+    let mut w = weak(Limits { written: 100, forged: 1 << 36 });
     // Nothing is acknowledged: no update is allowed any more after the next one (RFC 9001 section 6.1).
     w.server.acks = false;
     for _ in 0..1000 {
@@ -156,7 +281,7 @@ fn worn_out_keys_that_cannot_be_changed_end_the_connection() {
 
 #[test]
 fn forged_packets_without_end_end_the_connection() {
-    let mut w = connected(Limits { written: 1 << 23, forged: 50 });
+    let mut w = weak(Limits { written: 1 << 23, forged: 50 });
     let good = w.server.framed(Level::OneRtt, &[Frame::Ping]);
     for n in 0..200u8 {
         let mut bad = good.clone();
