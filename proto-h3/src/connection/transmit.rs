@@ -98,9 +98,28 @@ impl Connection {
             }
             None => {
                 self.dirty = false;
-                None
+                self.after_silence(now, limit, out, sink)
             }
         }
+    }
+
+    /// QUIC has nothing to send. It may have ended meanwhile: where its keys were worn out, and could not be changed.
+    fn after_silence(
+        &mut self,
+        now: Time,
+        limit: usize,
+        out: &mut Vec<u8>,
+        sink: &mut impl Sink,
+    ) -> Option<Transmit> {
+        if self.is_closed() {
+            return None;
+        }
+        self.drive(now, sink);
+        if !self.is_closed() {
+            return None;
+        }
+        let last = self.quic.poll_transmit(now, limit, out, &mut |_, _| {})?;
+        Some(Transmit { ecn: last.ecn, segment_size: last.segment_size })
     }
 
     /// Opens what is needed at the beginning.

@@ -1,7 +1,8 @@
 //! How packets are put together: header, frames, padding, encryption, and the record of what was sent.
 
-use super::{APPLICATION_ERROR, Connection};
+use super::Connection;
 use crate::crypto::PacketKeyPair;
+use crate::error::{Violation, code};
 use crate::frame;
 use crate::packet::{LONG_HEADER, Level, Open, TAG};
 use crate::sent::{Packet, Sent};
@@ -80,7 +81,12 @@ impl Connection {
     }
 
     fn open_one_rtt(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Open> {
-        self.maybe_update_keys(now);
+        if !self.is_over() {
+            self.maybe_update_keys(now);
+            if self.is_over() {
+                return None;
+            }
+        }
         self.maybe_skip(now);
         let s = &self.spaces[DATA];
         let phase = self.keys.one_rtt.as_ref()?.phase;
@@ -114,6 +120,13 @@ impl Connection {
         }
         let known = self.spaces[DATA].largest_acked.is_some_and(|n| n >= keys.first_sent);
         if !self.confirmed || !known {
+            // One packet is left for CONNECTION_CLOSE.
+            if keys.sealed + 1 >= keys.local.confidentiality_limit() {
+                self.violation(
+                    now,
+                    Violation::new(code::AEAD_LIMIT_REACHED, "keys that cannot be changed are worn out"),
+                );
+            }
             return;
         }
         let until = now.after(self.peer_pto() * 3);
@@ -345,7 +358,7 @@ impl Connection {
                 Open::long(out, level, &self.cids.active(), &self.token, s.sent.next(), s.largest_acked);
             match farewell.application {
                 // What the application says is not for everyone to read.
-                true => frame::put_close(out, false, APPLICATION_ERROR, b""),
+                true => frame::put_close(out, false, code::APPLICATION, b""),
                 false => frame::put_close(out, false, farewell.code, &farewell.reason),
             }
             let last = !one_rtt && (space == HANDSHAKE || self.keys.handshake.is_none());

@@ -7,7 +7,7 @@ use crate::event::Receiver;
 use crate::frame::{self, Frame, In};
 use crate::limits;
 use crate::packet::Level;
-use crate::space::{DATA, HANDSHAKE};
+use crate::space::DATA;
 use crate::stream_id::StreamId;
 use crate::streams::Piece;
 use proto::Time;
@@ -66,7 +66,7 @@ impl Connection {
         match frame {
             Frame::Padding(_) | Frame::Ping => Ok(()),
             Frame::Ack(ack) => self.on_ack(now, space, ack),
-            Frame::Crypto { offset, data } => self.on_crypto(now, space, offset, data),
+            Frame::Crypto { offset, data } => self.on_crypto(space, offset, data),
             Frame::Stream { .. } => Ok(()),
             Frame::ResetStream { id, code, size } => self.streams.on_reset(StreamId(id), code, size, to),
             Frame::StopSending { id, code } => self.streams.on_stop(StreamId(id), code, to),
@@ -128,9 +128,6 @@ impl Connection {
     /// A packet was read: when it is to be acknowledged (section 13.2).
     #[inline]
     fn received(&mut self, now: Time, space: usize, number: u64, eliciting: bool, ecn: u8) {
-        if space == HANDSHAKE && self.keys.initial.is_some() && self.server_scid.is_none() {
-            self.deadlock_base = now;
-        }
         let s = &mut self.spaces[space];
         let expected = s.received.largest().map_or(0, |n| n + 1);
         s.received.insert(number);

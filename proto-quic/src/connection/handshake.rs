@@ -62,13 +62,7 @@ impl Connection {
     }
 
     /// A CRYPTO frame.
-    pub(super) fn on_crypto(
-        &mut self,
-        now: Time,
-        space: usize,
-        offset: u64,
-        data: &[u8],
-    ) -> Result<(), Violation> {
+    pub(super) fn on_crypto(&mut self, space: usize, offset: u64, data: &[u8]) -> Result<(), Violation> {
         let s = &mut self.spaces[space];
         let end = offset + data.len() as u64;
         if end > s.crypto_read + crate::limits::CRYPTO_BUFFER {
@@ -89,29 +83,29 @@ impl Connection {
                 Err(_) => Err(Violation::new(code::CRYPTO_BUFFER_EXCEEDED, "a handshake with too many gaps")),
             };
         }
-        self.read_crypto(space, data)?;
+        self.read_crypto(data)?;
         let s = &mut self.spaces[space];
         s.crypto_read = end;
         let more = s.crypto_in.ready(end).to_vec();
         if !more.is_empty() {
-            self.read_crypto(space, &more)?;
+            self.read_crypto(&more)?;
         }
         let s = &mut self.spaces[space];
         s.crypto_read += more.len() as u64;
         s.crypto_in.advance(s.crypto_read);
         self.write_crypto();
         if self.state == State::Handshake && !self.session.is_handshaking() && self.keys.one_rtt.is_some() {
-            self.complete(now)?;
+            self.complete()?;
         }
         Ok(())
     }
 
-    fn read_crypto(&mut self, _space: usize, data: &[u8]) -> Result<(), Violation> {
+    fn read_crypto(&mut self, data: &[u8]) -> Result<(), Violation> {
         self.session.read_handshake(data).map_err(|e| Violation { code: e.code, reason: e.reason.into() })
     }
 
     /// TLS is done.
-    fn complete(&mut self, now: Time) -> Result<(), Violation> {
+    fn complete(&mut self) -> Result<(), Violation> {
         const MISSING: Violation = Violation::new(0x16d, "no transport parameters (RFC 9001 section 8.2)");
         let params = TransportParams::read(self.session.transport_parameters().ok_or(MISSING)?)?;
         self.check_ids(&params)?;
@@ -134,7 +128,6 @@ impl Connection {
         self.peer = params;
         self.state = State::Connected;
         self.events.push_back(Event::Connected);
-        let _ = now;
         Ok(())
     }
 

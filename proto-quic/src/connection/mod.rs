@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::congestion::Controller;
 use crate::crypto::{Crypto, Handshake, Session};
 use crate::ecn::Ecn;
-use crate::error::{BadServerName, Lost, Violation, code};
+use crate::error::{BadServerName, Lost, Violation};
 use crate::event::Event;
 use crate::limits;
 use crate::mtu::Mtu;
@@ -219,7 +219,7 @@ impl Connection {
     /// How many more bidirectional streams could be opened now.
     #[inline]
     pub fn bi_available(&self) -> u64 {
-        self.streams.bi_available()
+        if self.is_over() { 0 } else { self.streams.bi_available() }
     }
 
     /// Adds to what a stream of ours says, `fin`: that was all. Nothing happens if it was reset or is gone.
@@ -385,6 +385,3 @@ impl Config {
         }
     }
 }
-
-/// The code for what goes wrong within.
-const APPLICATION_ERROR: u64 = code::APPLICATION;
