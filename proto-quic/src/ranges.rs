@@ -13,6 +13,8 @@ pub(crate) struct Ranges {
     list: Vec<Range<u64>>,
     /// Below this, all counts as received.
     floor: u64,
+    /// One above the largest that ever came; the list may have forgotten it.
+    end: u64,
 }
 
 impl Ranges {
@@ -23,8 +25,10 @@ impl Ranges {
             && newest.end == number
         {
             newest.end += 1;
+            self.end = newest.end;
             return true;
         }
+        self.end = self.end.max(number + 1);
         self.insert_slow(number)
     }
 
@@ -63,6 +67,12 @@ impl Ranges {
 
     pub(crate) fn largest(&self) -> Option<u64> {
         self.list.last().map(|r| r.end - 1)
+    }
+
+    /// The number that is expected next: one above the largest that came.
+    #[inline]
+    pub(crate) fn expected(&self) -> u64 {
+        self.end
     }
 
     /// The peer knows that these came: they need not be acknowledged again (RFC 9000 section 13.2.4). What is forgotten counts as

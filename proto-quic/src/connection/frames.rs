@@ -129,7 +129,7 @@ impl Connection {
     #[inline]
     fn received(&mut self, now: Time, space: usize, number: u64, eliciting: bool, ecn: u8) {
         let s = &mut self.spaces[space];
-        let expected = s.received.largest().map_or(0, |n| n + 1);
+        let expected = s.received.expected();
         s.received.insert(number);
         match ecn & CE {
             ECT0 => s.ecn.ect0 += 1,
@@ -145,8 +145,10 @@ impl Connection {
         }
         s.unacked += 1;
         // At once in the handshake, for every second packet, out of order, and where congestion shows (sections 13.2.1
-        // and 13.2.2). What came in one batch is answered once, since datagrams are asked for when all of it was read.
-        if space != DATA || s.unacked >= 2 || number != expected || ecn & CE == CE {
+        // and 13.2.2). What came in one batch is answered once, since datagrams are asked for when all of it was read. And at
+        // once where no stream can be opened: many a server allows the next when it knows that a response has arrived.
+        let waits = self.streams.bi_available() == 0;
+        if space != DATA || s.unacked >= 2 || number != expected || ecn & CE == CE || waits {
             s.ack_now = true;
         } else if s.ack_at.is_none() {
             s.ack_at = Some(now.after(MAX_ACK_DELAY));

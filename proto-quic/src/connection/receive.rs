@@ -142,7 +142,7 @@ impl Connection {
             return Err(if early { Unread::Early } else { Unread::Drop });
         };
         let (truncated, len) = packet::unmask(bytes, number_at, &*keys.remote.header).ok_or(Unread::Drop)?;
-        let expected = self.spaces[space].received.largest().map_or(0, |n| n + 1);
+        let expected = self.spaces[space].received.expected();
         let number = packet::expand(expected, truncated, len);
         let payload = packet::open(bytes, number_at + len, number, &*keys.remote.packet)
             .ok_or(Unread::Undecryptable)?;
@@ -186,7 +186,7 @@ impl Connection {
             return Err(Unread::Early);
         }
         let (truncated, len) = packet::unmask(bytes, 1, &*keys.remote_header).ok_or(Unread::Undecryptable)?;
-        let expected = self.spaces[DATA].received.largest().map_or(0, |n| n + 1);
+        let expected = self.spaces[DATA].received.expected();
         let number = packet::expand(expected, truncated, len);
         let phase = bytes[0] & 0x04 != 0;
         let payload = if phase == keys.phase {
