@@ -311,7 +311,7 @@ impl Connection {
         packet.eliciting = holds.eliciting;
         packet.in_flight = holds.eliciting || holds.padded;
         packet.probe = holds.probe;
-        packet.ect = self.ecn.codepoint() != 0;
+        packet.ect = self.mark != 0;
         if packet.ect {
             self.ecn.on_sent();
         }

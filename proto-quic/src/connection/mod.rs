@@ -83,6 +83,8 @@ pub struct Connection {
     pacer: Pacer,
     mtu: Mtu,
     ecn: Ecn,
+    /// The ECN bits of the datagrams that are being written.
+    mark: u8,
     qlog: Option<Qlog>,
     /// Bytes sent and neither acknowledged nor lost.
     in_flight: u64,
@@ -167,6 +169,7 @@ impl Connection {
             pacer: Pacer::new(now),
             mtu: Mtu::new(config.known_udp_payload, config.max_udp_payload),
             ecn: Ecn::new(),
+            mark: 0,
             cids: Cids::new(first_dcid),
             keys: AllKeys::default(),
             state: State::Handshake,

@@ -22,6 +22,8 @@ impl Connection {
             return None;
         }
         let start = out.len();
+        // One mark for all of a batch, and what is taken down of its packets is what they leave with.
+        self.mark = self.ecn.codepoint();
         let datagrams = if self.is_over() {
             self.put_farewell(out);
             1
@@ -39,7 +41,7 @@ impl Connection {
         self.counts.datagrams_sent += datagrams as u64;
         self.counts.bytes_sent += bytes as u64;
         let segment_size = (datagrams > 1).then(|| usize::from(self.mtu.current()));
-        Some(Transmit { ecn: self.ecn.codepoint(), segment_size })
+        Some(Transmit { ecn: self.mark, segment_size })
     }
 
     /// Whether the congestion window has room for one more datagram, beside those in `pending` bytes.
