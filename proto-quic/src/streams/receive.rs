@@ -316,7 +316,19 @@ impl Streams {
         if !opened {
             return Err(NOT_OPENED);
         }
-        // A request in one piece fits into the first window, or is none any more.
+        if id.is_bi()
+            && let Some(stream) = self.bi.find(id.index())
+            && matches!(stream.sending, Sending::Idle | Sending::Waiting)
+            && limit > self.peer.bi_window
+        {
+            // What is to be said may be more than the first window takes.
+            let stream = self.with_aside(id.index());
+            if let Some(aside) = stream.and_then(|s| s.aside.as_mut()) {
+                aside.out.limit = aside.out.limit.max(limit);
+            }
+            return Ok(());
+        }
+        // A request that left in one piece fitted into the first window.
         if let Some(out) = self.outgoing(id) {
             out.limit = out.limit.max(limit);
             self.queue(id);

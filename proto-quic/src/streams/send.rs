@@ -39,7 +39,8 @@ impl Streams {
         if let Some(&index) = self.fresh.front() {
             let credit = self.credit();
             match self.bi.find(index) {
-                Some(s) if s.told || s.data.len() as u64 <= credit => return true,
+                // What fits in part goes in part: the peer may allow more only when that has come.
+                Some(s) if s.told || credit > 0 || s.data.is_empty() => return true,
                 Some(_) => self.note_blocked(),
                 None => return true,
             }
@@ -115,6 +116,11 @@ impl Streams {
                 return;
             }
             if !stream.told {
+                if len as u64 > credit && credit > 0 {
+                    self.fresh.pop_front();
+                    self.make_general(index);
+                    continue;
+                }
                 if len as u64 > credit {
                     return self.note_blocked();
                 }
