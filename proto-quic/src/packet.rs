@@ -66,8 +66,8 @@ fn parse_long(bytes: &[u8], first: u8) -> Option<Header> {
     }
     let level = match first >> 4 & 0b11 {
         0 => {
-            let len = usize::try_from(varint::take(&mut rest)?).ok()?;
-            rest = rest.get(len..)?;
+            // A server has no token to show (section 17.2.2).
+            varint::take(&mut rest).filter(|len| *len == 0)?;
             Level::Initial
         }
         2 => Level::Handshake,

@@ -235,7 +235,8 @@ impl Connection {
         (initial, later): (bool, bool),
     ) {
         let level = if space == INITIAL { Level::Initial } else { Level::Handshake };
-        if end.saturating_sub(out.len()) < WORTH_A_PACKET + self.token.len() {
+        let token = if space == INITIAL { self.token.len() } else { 0 };
+        if end.saturating_sub(out.len()) < WORTH_A_PACKET + token {
             return;
         }
         let s = &self.spaces[space];
