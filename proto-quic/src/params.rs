@@ -76,6 +76,9 @@ const fn wrong(reason: &'static str) -> Violation {
     Violation::new(code::TRANSPORT_PARAMETER, reason)
 }
 
+/// Parameters read at most. There are 18, and a server may say some that nobody knows.
+const MOST: usize = 128;
+
 const MALFORMED: Violation = wrong("malformed transport parameters");
 const VALUE: Violation = wrong("a transport parameter out of its range");
 
@@ -88,6 +91,10 @@ impl TransportParams {
             let len = usize::try_from(len).map_err(|_| MALFORMED)?;
             let (value, rest) = bytes.split_at_checked(len).ok_or(MALFORMED)?;
             bytes = rest;
+            // No server says so many; each is looked for among all before it.
+            if seen.len() == MOST {
+                return Err(MALFORMED);
+            }
             if seen.contains(&id) {
                 return Err(wrong("a transport parameter twice"));
             }
@@ -120,7 +127,7 @@ impl TransportParams {
             }
             id::ACTIVE_CID_LIMIT => self.active_cid_limit = within(value, 2, u64::MAX)?,
             // A flag has no value.
-            id::DISABLE_ACTIVE_MIGRATION if !value.is_empty() => return Err(MALFORMED),
+            id::DISABLE_ACTIVE_MIGRATION | id::GREASE_QUIC_BIT if !value.is_empty() => return Err(MALFORMED),
             // Not used, but it must be whole: two addresses with ports, an id that is not empty, a token.
             id::PREFERRED_ADDRESS => {
                 let len = value.get(24).map(|len| usize::from(*len));
@@ -129,6 +136,20 @@ impl TransportParams {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What of an earlier connection's holds for early data; the rest must not be remembered (section 7.4.1).
+    pub(crate) fn for_early(self) -> TransportParams {
+        let default = TransportParams::default();
+        TransportParams {
+            original_dcid: None,
+            initial_scid: None,
+            retry_scid: None,
+            reset_token: None,
+            ack_delay_exponent: default.ack_delay_exponent,
+            max_ack_delay: default.max_ack_delay,
+            ..self
+        }
     }
 
     /// Whether anything became less than what early data relied on (section 7.4.1).
@@ -198,6 +219,7 @@ mod tests {
         for bad in [
             &[3, 2, 0x44, 0xaf][..], // 1199
             &[10, 1, 21],
+            &[0x6a, 0xb2, 1, 0], // a flag with a value
             &[11, 4, 0x80, 0, 0x40, 0],
             &[14, 1, 1],
             &[4, 1, 5, 4, 1, 5],

@@ -23,7 +23,7 @@ impl Connection {
         self.keys.early = Some(keys);
         self.early = true;
         self.streams.set_peer(limits_of(&params));
-        self.peer = params;
+        self.peer = params.for_early();
     }
 
     /// The space that TLS writes in now.
