@@ -50,12 +50,16 @@ impl Connection {
         self.in_flight + pending + u64::from(self.mtu.current()) <= self.congestion.window()
     }
 
-    /// Whether congestion or pacing holds new data back.
+    /// Whether congestion or pacing holds new data back. Who is held back by either uses its window (RFC 9002 section 7.8).
     fn is_held_back(&mut self, now: Time) -> bool {
-        if !self.has_room(0) {
+        let held_back = !self.has_room(0) || self.is_paced(now);
+        if held_back {
             self.app_limited = false;
-            return true;
         }
+        held_back
+    }
+
+    fn is_paced(&mut self, now: Time) -> bool {
         if self.paced_until.is_some_and(|at| now < at) {
             return true;
         }
