@@ -294,7 +294,8 @@ fn early_data_that_is_rejected_is_sent_again_and_counts_once() {
     });
     let result = run(plan);
     let (c, books) = (&result.connections, &result.totals.books);
-    assert!(c.early_rejected > 0 && c.early_accepted > 0, "{} and {}", c.early_rejected, c.early_accepted);
+    // Whether any is accepted here depends on whose ticket came last; that is the matter of other tests.
+    assert!(c.early_rejected > 0, "{} and {}", c.early_rejected, c.early_accepted);
     assert!(books.retried > 0, "{books:?}");
     let seen = servers.map(|s| s.stats().requests);
     assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
