@@ -176,7 +176,7 @@ mod tests {
                     let illegal = matches!(byte, 0 | b'\n' | b'\r') || edge && matches!(byte, b' ' | b'\t');
                     assert_eq!(
                         Info::new(Class::Plain, &value).value_ok(),
-                        legal,
+                        !illegal,
                         "{byte:#x} at {at} of {len}"
                     );
                 }
