@@ -123,6 +123,6 @@ pub const LOGGED: u32 = 100;
 /// Samples of what failed a check, over all cores.
 pub const CHECK_SAMPLES: usize = 5;
 
-/// Free blocks that a core keeps of each of eight small sizes: what some connections free at once when their requests are
-/// acknowledged. Half a megabyte in all at most.
+/// Free blocks that a core keeps of each of eight small sizes: what users free at once when their iterations end. Half
+/// a megabyte in all at most.
 pub(crate) const RECYCLED: u32 = 256;
