@@ -202,7 +202,7 @@ fn goaway_drains() {
     assert_eq!(p.log.events.last(), Some(&Event::Closed(CloseReason::Graceful)));
     p.run();
     assert!(
-        matches!(&p.server.lost, Some(quinn_proto::ConnectionError::ApplicationClosed(c)) if c.error_code == code(0x100))
+        matches!(&p.server.quic.lost, Some(quinn_proto::ConnectionError::ApplicationClosed(c)) if c.error_code == code(0x100))
     );
 }
 

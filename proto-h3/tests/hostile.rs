@@ -436,7 +436,7 @@ fn check(row: &Row, piece: usize) {
         Event::Failed(Token(0), error, unprocessed) => Some((*error, *unprocessed)),
         _ => None,
     });
-    let said = match &p.server.lost {
+    let said = match &p.server.quic.lost {
         Some(ConnectionError::ApplicationClosed(close)) => Some(Code(close.error_code.into_inner())),
         _ => None,
     };
@@ -534,6 +534,6 @@ fn our_critical_streams_are_not_to_be_stopped() {
     p.server.conn().recv_stream(ours).stop(code(0x100)).unwrap();
     p.run();
     assert!(
-        matches!(&p.server.lost, Some(ConnectionError::ApplicationClosed(c)) if c.error_code == code(0x104))
+        matches!(&p.server.quic.lost, Some(ConnectionError::ApplicationClosed(c)) if c.error_code == code(0x104))
     );
 }

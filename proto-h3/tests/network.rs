@@ -109,7 +109,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 impl World {
     fn new(seed: u64) -> World {
-        let mut rng = Rng(seed);
+        let mut rng = Rng::new(seed);
         let weather = Weather::random(&mut rng);
         let config = Config {
             max_streams: [1, 4, 16][rng.below(3) as usize],
@@ -123,7 +123,7 @@ impl World {
         let server = Server::with(|t| {
             t.stream_receive_window(window.into());
         });
-        let network = Network { weather, rng: Rng(!seed), flying: BTreeMap::new(), count: 0 };
+        let network = Network { weather, rng: Rng::new(!seed), flying: BTreeMap::new(), count: 0 };
         World {
             client: client(config, Time::ZERO),
             server,
@@ -171,7 +171,7 @@ impl World {
         self.answer();
         self.flush();
         let arrival = self.network.flying.keys().next().map(|k| k.0);
-        let timers = self.client.poll_timeout().into_iter().chain(self.server.poll_timeout());
+        let timers = self.client.poll_timeout().into_iter().chain(self.server.quic.poll_timeout());
         let Some(next) = timers.chain(arrival).min() else { return false };
         self.now = self.now.max(next);
         if let Some(at) = self.network.weather.rebind
@@ -180,7 +180,7 @@ impl World {
             && !self.answered.is_empty()
         {
             self.network.weather.rebind = None;
-            self.server.remote = "127.0.0.1:50001".parse().unwrap();
+            self.server.quic.remote = "127.0.0.1:50001".parse().unwrap();
         }
         let mut batch = Vec::new();
         while let Some((&(at, n), _)) = self.network.flying.iter().next()

@@ -10,7 +10,6 @@ use proto::{ClientConn, CloseReason, Fault, Kind, Time, Token, Want};
 use proto_h3::{Config, Congestion, Connection, Input, Received, Setup};
 use quinn_proto::{
     DatagramEvent, Endpoint, EndpointConfig, HashedConnectionIdGenerator, RandomConnectionIdGenerator,
-    ServerConfig,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +31,9 @@ fn exchange(p: &mut Pair, token: u64) {
 #[test]
 fn a_retry_costs_a_round_trip_and_nothing_else() {
     let mut server = Server::new();
-    server.retry = true;
+    server.quic.retry = true;
     let mut p = Pair::connected(config(), server);
-    assert!(!p.server.retry, "a Retry was sent");
+    assert_eq!(p.server.quic.retries, 1, "a Retry was sent");
     exchange(&mut p, 1);
 }
 
@@ -62,14 +61,12 @@ fn version_negotiation_without_a_common_version() {
 fn a_stateless_reset() {
     let mut endpoint = EndpointConfig::default();
     endpoint.cid_generator(|| Box::new(HashedConnectionIdGenerator::from_key(7)));
-    let mut server = Server::new();
-    server.rebuild(endpoint);
+    let server = Server::made(server_config(), endpoint.clone(), |_| {});
     let mut p = Pair::connected(config(), server);
     p.get(0);
     p.run();
     // A server that was restarted: the same keys, no connections.
-    let mut reborn =
-        Endpoint::new(p.server.endpoint_config.clone(), Some(p.server.config.clone()), true, None);
+    let mut reborn = Endpoint::new(Arc::new(endpoint), Some(Arc::new(server_config())), true, None);
     p.submit(1, 2, vec![0; 500].into(), Want::default());
     let mut out = Vec::new();
     p.client.poll_transmit(p.now, 65_536, &mut out, &mut p.log).unwrap();
@@ -103,8 +100,7 @@ fn connection_ids_of_the_server_are_replaced() {
         ids.set_lifetime(lifetime);
         Box::new(ids)
     });
-    let mut server = Server::new();
-    server.rebuild(endpoint);
+    let server = Server::made(server_config(), endpoint, |_| {});
     let mut p = Pair::connected(config(), server);
     for token in 0..10 {
         exchange(&mut p, token);
@@ -117,7 +113,7 @@ fn connection_ids_of_the_server_are_replaced() {
 #[test]
 fn garbage_between_datagrams_changes_nothing() {
     let mut p = Pair::connected(config(), Server::new());
-    let mut rng = Rng(1);
+    let mut rng = Rng::new(1);
     for token in 0..20 {
         let mut junk: Vec<Received> = (0..20)
             .map(|_| {
@@ -223,11 +219,8 @@ fn resumed(take: bool) -> Pair {
     first.run();
     exchange(&mut first, 0);
     assert_eq!(first.client.early_data_accepted(), None);
-    let mut second = Pair::new(config(), Server::new());
-    if !take {
-        let refusing = ServerConfig::with_crypto(Arc::new(without_early_data()));
-        second.server.reconfigure(refusing);
-    }
+    let server = if take { server_config() } else { without_early_data() };
+    let mut second = Pair::new(config(), Server::made(server, EndpointConfig::default(), |_| {}));
     second.client = connect(second.now);
     second
 }

@@ -125,7 +125,7 @@ fn act(w: &mut World, rng: &mut Rng) {
 }
 
 fn chaos(seed: u64) -> bool {
-    let mut rng = Rng(seed);
+    let mut rng = Rng::new(seed);
     meter::reset();
     let windows = Config {
         stream_window: 5000 + rng.below(50_000),

@@ -153,7 +153,7 @@ fn data_before_the_end_is_delivered() {
 #[test]
 fn a_certificate_of_nobody() {
     let other = rcgen::generate_simple_self_signed(vec!["peer.test".into()]).unwrap();
-    let tls = Tls::new(Arc::new(client_tls_trusting(other.cert.der()))).unwrap();
+    let tls = Tls::new(Arc::new(client_tls_trusting(other.cert.der(), ALPN))).unwrap();
     let mut w = World::over(&config(), &tls, Server::new());
     w.run();
     let Some(Lost::Transport { code, .. }) = w.log.lost() else { panic!("{:?}", w.log.events) };
@@ -163,7 +163,7 @@ fn a_certificate_of_nobody() {
 
 #[test]
 fn a_server_without_our_protocol() {
-    let mut tls = client_tls();
+    let mut tls = client_tls(ALPN);
     tls.alpn_protocols = vec![b"other".to_vec()];
     let tls = Tls::new(Arc::new(tls)).unwrap();
     let mut w = World::over(&config(), &tls, Server::new());

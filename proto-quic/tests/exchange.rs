@@ -1,60 +1,18 @@
 //! A client of ours and a server of `quinn_proto`, with nothing between them: the handshake, requests and responses, windows,
 //! resets, uploads, the end.
 
-use bytes::{Bytes, BytesMut};
+mod common;
+
+use bytes::Bytes;
+use common::instant;
+use common::quic::{Heard, Quic};
+use common::quinn::server_config;
+use common::world::crypto;
 use proto::Time;
-use proto_quic::tls::Tls;
 use proto_quic::{Config, Connection, Event, Lost, Receiver, StreamId};
-use quinn_proto::crypto::rustls::QuicServerConfig;
-use quinn_proto::{
-    ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, ServerConfig, StreamEvent,
-    TransportConfig, VarInt,
-};
+use quinn_proto::{Dir, EndpointConfig, TransportConfig, VarInt};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-struct Both {
-    client: Arc<rustls::ClientConfig>,
-    server: Arc<QuicServerConfig>,
-}
-
-fn both() -> &'static Both {
-    static BOTH: OnceLock<Both> = OnceLock::new();
-    BOTH.get_or_init(|| {
-        let certified = rcgen::generate_simple_self_signed(vec!["peer.test".into()]).unwrap();
-        let key = rustls_pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
-        let tls13 = &[&rustls::version::TLS13];
-        let mut server = rustls::ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(tls13)
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], key.into())
-            .unwrap();
-        server.alpn_protocols = vec![b"t".to_vec()];
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(certified.cert.der().clone()).unwrap();
-        let mut client = rustls::ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(tls13)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        client.alpn_protocols = vec![b"t".to_vec()];
-        client.resumption = rustls::client::Resumption::disabled();
-        Both { client: Arc::new(client), server: Arc::new(QuicServerConfig::try_from(server).unwrap()) }
-    })
-}
-
-#[allow(clippy::disallowed_methods)]
-fn instant(now: Time) -> Instant {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(Instant::now) + Duration::from_nanos(now.as_nanos())
-}
+use std::time::Duration;
 
 /// What the owner of a connection was told.
 #[derive(Default)]
@@ -88,42 +46,27 @@ struct World {
     seen: Seen,
     sent: Vec<(StreamId, u32)>,
     events: Vec<Event>,
-    endpoint: Endpoint,
-    server: Option<(ConnectionHandle, quinn_proto::Connection)>,
+    server: Quic,
     /// Requests whole at the server.
     requests: BTreeMap<u64, Vec<u8>>,
     whole: Vec<u64>,
     /// What is answered to a request of this many bytes.
     answer: fn(&[u8]) -> Vec<u8>,
-    writes: BTreeMap<quinn_proto::StreamId, Vec<u8>>,
     now: Time,
-}
-
-fn address() -> SocketAddr {
-    "127.0.0.1:5000".parse().unwrap()
 }
 
 impl World {
     fn new(config: Config, adjust: impl FnOnce(&mut TransportConfig)) -> World {
-        let mut transport = TransportConfig::default();
-        adjust(&mut transport);
-        let mut server = ServerConfig::with_crypto(both().server.clone());
-        server.transport_config(Arc::new(transport));
-        let endpoint =
-            Endpoint::new(Arc::new(EndpointConfig::default()), Some(Arc::new(server)), true, Some([3; 32]));
-        let tls = Tls::new(both().client.clone()).unwrap();
         let config = Config { seed: Some([1; 32]), ..config };
         World {
-            client: Connection::new(&config, &tls, "peer.test", None, Time::ZERO).unwrap(),
+            client: Connection::new(&config, crypto(), "peer.test", None, Time::ZERO).unwrap(),
             seen: Seen::default(),
             sent: Vec::new(),
             events: Vec::new(),
-            endpoint,
-            server: None,
+            server: Quic::new(server_config(), EndpointConfig::default(), adjust),
             requests: BTreeMap::new(),
             whole: Vec::new(),
             answer: |request| request.to_vec(),
-            writes: BTreeMap::new(),
             now: Time::ZERO,
         }
     }
@@ -136,88 +79,18 @@ impl World {
         w
     }
 
-    fn quinn(&mut self) -> &mut quinn_proto::Connection {
-        &mut self.server.as_mut().unwrap().1
-    }
-
-    fn serve(&mut self, datagram: &[u8], ecn: u8) {
-        let (at, mut buf) = (instant(self.now), Vec::new());
-        let ecn = quinn_proto::EcnCodepoint::from_bits(ecn);
-        match self.endpoint.handle(at, address(), None, ecn, BytesMut::from(datagram), &mut buf) {
-            Some(DatagramEvent::NewConnection(incoming)) => {
-                buf.clear();
-                self.server = Some(self.endpoint.accept(incoming, at, &mut buf, None).expect("accepted"));
-            }
-            Some(DatagramEvent::ConnectionEvent(_, event)) => self.quinn().handle_event(event),
-            _ => {}
-        }
-        self.drive();
-    }
-
-    fn drive(&mut self) {
-        let Some((handle, conn)) = &mut self.server else { return };
-        while let Some(event) = conn.poll_endpoint_events() {
-            if let Some(event) = self.endpoint.handle_event(*handle, event) {
-                conn.handle_event(event);
-            }
-        }
-        while let Some(event) = self.quinn().poll() {
-            match event {
-                quinn_proto::Event::Stream(StreamEvent::Opened { dir }) => {
-                    while let Some(id) = self.quinn().streams().accept(dir) {
-                        self.read(id);
-                    }
+    fn hear(&mut self) {
+        while let Some(heard) = self.server.poll() {
+            match heard {
+                Heard::Data(id, bytes) => self.requests.entry(id.index()).or_default().extend(bytes),
+                Heard::Fin(id) => {
+                    self.whole.push(id.index());
+                    let answer = (self.answer)(self.requests.entry(id.index()).or_default());
+                    self.server.write(id, &answer, true);
                 }
-                quinn_proto::Event::Stream(StreamEvent::Readable { id }) => self.read(id),
-                quinn_proto::Event::Stream(StreamEvent::Writable { .. }) => self.push(),
-                _ => {}
+                Heard::Connected | Heard::Reset(..) | Heard::Stopped(..) => {}
             }
         }
-    }
-
-    fn read(&mut self, id: quinn_proto::StreamId) {
-        let mut whole = false;
-        let mut bytes = Vec::new();
-        {
-            let mut stream = self.quinn().recv_stream(id);
-            let Ok(mut chunks) = stream.read(true) else { return };
-            loop {
-                match chunks.next(usize::MAX) {
-                    Ok(Some(chunk)) => bytes.extend_from_slice(&chunk.bytes),
-                    Ok(None) => {
-                        whole = true;
-                        break;
-                    }
-                    Err(_) => break,
-                }
-            }
-            let _ = chunks.finalize();
-        }
-        let request = self.requests.entry(id.index()).or_default();
-        request.extend_from_slice(&bytes);
-        if whole {
-            self.whole.push(id.index());
-            if id.dir() == Dir::Bi {
-                let answer = (self.answer)(&self.requests[&id.index()]);
-                self.writes.insert(id, answer);
-                self.push();
-            }
-        }
-    }
-
-    fn push(&mut self) {
-        let Some((_, conn)) = &mut self.server else { return };
-        self.writes.retain(|id, bytes| {
-            let mut stream = conn.send_stream(*id);
-            while !bytes.is_empty() {
-                match stream.write(bytes) {
-                    Ok(n) => drop(bytes.drain(..n)),
-                    Err(_) => return true,
-                }
-            }
-            let _ = stream.finish();
-            false
-        });
     }
 
     /// Until nobody has anything to say.
@@ -233,27 +106,19 @@ impl World {
                 self.client.poll_transmit(self.now, 65_536, &mut out, &mut |id, c| self.sent.push((id, c)))
             {
                 for datagram in out.chunks(t.segment_size.unwrap_or(out.len())) {
-                    self.serve(datagram, t.ecn);
+                    self.server.datagram(self.now, t.ecn, datagram);
+                    self.hear();
                 }
                 out.clear();
                 any = true;
             }
             self.now = self.now.after(Duration::from_micros(500));
-            if self.server.is_some() {
-                let at = instant(self.now);
-                if self.quinn().poll_timeout().is_some_and(|t| t <= at) {
-                    self.quinn().handle_timeout(at);
-                }
-                self.drive();
-                self.push();
-                loop {
-                    let mut buf = Vec::new();
-                    let Some(t) = self.quinn().poll_transmit(at, 1, &mut buf) else { break };
-                    let len = buf.len();
-                    let ecn = t.ecn.map_or(0, |e| e as u8);
-                    self.client.handle_datagrams(self.now, &mut buf, len, ecn, &mut self.seen);
-                    any = true;
-                }
+            self.server.fire(self.now);
+            self.hear();
+            for (mut bytes, ecn) in self.server.transmit(self.now) {
+                let len = bytes.len();
+                self.client.handle_datagrams(self.now, &mut bytes, len, ecn, &mut self.seen);
+                any = true;
             }
             while let Some(event) = self.client.poll_event() {
                 self.events.push(event);
@@ -365,12 +230,12 @@ fn both_sides_give_up_streams() {
     w.client.reset(one, 77);
     w.client.stop_sending(one, 78);
     let server = |id: StreamId| quinn_proto::StreamId::new(quinn_proto::Side::Client, Dir::Bi, id.index());
-    w.quinn().send_stream(server(two)).reset(VarInt::from_u32(79)).unwrap();
-    w.quinn().recv_stream(server(three)).stop(VarInt::from_u32(80)).unwrap();
+    w.server.conn().send_stream(server(two)).reset(VarInt::from_u32(79)).unwrap();
+    w.server.conn().recv_stream(server(three)).stop(VarInt::from_u32(80)).unwrap();
     w.run();
     assert_eq!(w.seen.resets, [(two, 2, 79)]);
     assert_eq!(w.seen.stopped, [(three, 3, 80)]);
-    let stats = w.quinn().stats();
+    let stats = w.server.conn().stats();
     assert_eq!((stats.frame_rx.reset_stream, stats.frame_rx.stop_sending), (2, 1));
     w.ask(4, b"still there");
     w.run();
@@ -381,14 +246,14 @@ fn both_sides_give_up_streams() {
 fn the_end_is_told() {
     let mut w = World::connected(Config::default(), |_| {});
     let now = instant(w.now);
-    w.quinn().close(now, VarInt::from_u32(5), Bytes::from_static(b"enough"));
+    w.server.conn().close(now, VarInt::from_u32(5), Bytes::from_static(b"enough"));
     w.run();
     let lost = Lost::ClosedByApplication { code: 5, reason: "enough".into() };
     assert_eq!(w.events.last(), Some(&Event::Lost(lost)));
     let mut w = World::connected(Config::default(), |_| {});
     w.client.close(w.now, 6, b"bye");
     w.run();
-    assert!(w.quinn().is_closed() && w.client.poll_event().is_none());
+    assert!(w.server.conn().is_closed() && w.client.poll_event().is_none());
 }
 
 #[test]

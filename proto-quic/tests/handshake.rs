@@ -140,7 +140,7 @@ fn a_retry_is_proved_by_parameters() {
 // RFC 9001 section 4.6: early data.
 
 fn early_tls() -> Tls {
-    let mut tls = client_tls();
+    let mut tls = client_tls(ALPN);
     tls.enable_early_data = true;
     tls.resumption = rustls::client::Resumption::in_memory_sessions(4);
     Tls::new(Arc::new(tls)).unwrap()

@@ -867,7 +867,7 @@ fn packet_rows() -> Vec<Row> {
         raw_datagram("ones", vec![0xff; 1200]),
         raw_datagram("a long header of ids too long", [vec![0xc0, 0, 0, 0, 1, 255], vec![1; 600]].concat()),
         row("noise", Tolerated, |w| {
-            let mut rng = Rng(7);
+            let mut rng = Rng::new(7);
             for _ in 0..2000 {
                 let len = rng.below(100);
                 let bytes: Vec<u8> = (0..len).map(|_| rng.next() as u8).collect();

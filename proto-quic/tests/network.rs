@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::quinn::{Server, pattern, request};
+use common::quinn::{Server, pattern, request, server_config};
 use common::world::crypto;
 use common::*;
 use proto::Time;
@@ -201,7 +201,7 @@ const LONGEST: Duration = Duration::from_secs(400);
 
 impl World {
     fn new(seed: u64) -> World {
-        let mut rng = Rng(seed);
+        let mut rng = Rng::new(seed);
         let weather = Weather::random(&mut rng);
         let idle = weather.dead.map(|_| secs(30));
         let config = Config {
@@ -229,14 +229,13 @@ impl World {
             })),
             _ => {}
         }
-        let server_config = Server::with(|_| {}).config;
-        let mut server = Server::made((*server_config).clone(), endpoint, |t| {
+        let mut server = Server::made(server_config(), endpoint, |t| {
             t.stream_receive_window(window.into())
                 .receive_window(VarInt::from_u32(2 * window))
                 .max_concurrent_bidi_streams(streams.into())
                 .max_idle_timeout(idle.map(|i| i.try_into().unwrap()));
         });
-        server.retry = rng.below(6) == 0;
+        server.quic.retry = rng.below(6) == 0;
         let plan = match seed % 8 {
             0 => vec![(1_000_000, 100), (100, 1_000_000)],
             4 => vec![(100_000, 300_000), (300_000, 100_000), (0, 0)],
@@ -251,7 +250,7 @@ impl World {
             owner: Owner::default(),
             network: Network {
                 weather,
-                rng: Rng(!seed),
+                rng: Rng::new(!seed),
                 flying: BTreeMap::new(),
                 count: 0,
                 free: [Time::ZERO; 2],
@@ -314,8 +313,8 @@ impl World {
                 self.client.stop_sending(id, 6);
             }
         }
-        while self.server.connected && self.to_push > 0 && self.server.lost.is_none() {
-            let Some(id) = self.server.conn().streams().open(Dir::Uni) else { break };
+        while self.server.connected && self.to_push > 0 && self.server.quic.lost.is_none() {
+            let Some(id) = self.server.quic.conn().streams().open(Dir::Uni) else { break };
             let len = 1 + 7000 * self.to_push;
             self.to_push -= 1;
             self.pushed.insert(id.into(), len);
@@ -328,7 +327,7 @@ impl World {
         self.ask();
         self.flush();
         let arrival = self.network.flying.keys().next().map(|k| k.0);
-        let timers = self.client.poll_timeout().into_iter().chain(self.server.poll_timeout());
+        let timers = self.client.poll_timeout().into_iter().chain(self.server.quic.poll_timeout());
         let Some(next) = timers.chain(arrival).min() else { return false };
         self.now = self.now.max(next);
         if let Some(at) = self.network.weather.rebind
@@ -337,7 +336,7 @@ impl World {
             && self.owner.ends.len() > 1
         {
             self.network.weather.rebind = None;
-            self.server.remote = "127.0.0.1:50001".parse().unwrap();
+            self.server.quic.remote = "127.0.0.1:50001".parse().unwrap();
         }
         while let Some((&(at, n), _)) = self.network.flying.iter().next()
             && at <= self.now
@@ -390,7 +389,7 @@ impl World {
                 if self.owner.connected { "" } else { ", the handshake, too," },
                 self.network.weather,
                 self.client.stats(),
-                self.server.lost
+                self.server.quic.lost
             );
         }
     }
@@ -414,7 +413,11 @@ fn simulate(seed: u64, seen: &mut Seen) {
     w.run();
     match &w.owner.lost {
         Some(lost) => {
-            assert!(weather.dead.is_some(), "only bad, and yet {lost:?}: {weather:?} {:?}", w.server.lost);
+            assert!(
+                weather.dead.is_some(),
+                "only bad, and yet {lost:?}: {weather:?} {:?}",
+                w.server.quic.lost
+            );
             assert_eq!(*lost, Lost::TimedOut);
             seen.died += 1;
         }
@@ -448,7 +451,7 @@ fn simulate(seed: u64, seen: &mut Seen) {
             break;
         }
     }
-    assert!(w.server.quic.is_none() || w.server.lost.is_some());
+    assert!(!w.server.quic.is_begun() || w.server.quic.lost.is_some());
     assert_eq!(w.client.poll_timeout(), None, "a timer after the end");
 }
 
@@ -515,7 +518,7 @@ fn any_single_datagram_may_be_lost() {
             for retry in [false, true] {
                 let mut w =
                     good(Config { initial_rtt: millis(40), ..Config::default() }, Server::with(|_| {}));
-                w.server.retry = retry;
+                w.server.quic.retry = retry;
                 w.plan = vec![(10_000, 20_000), (0, 0), (5, 5)];
                 w.network.fate = Some((number, fate));
                 w.run();
@@ -553,7 +556,7 @@ fn thousands_of_streams_at_once() {
 /// The same with early data (RFC 9001 section 4.6), which the server takes.
 #[test]
 fn any_single_datagram_of_early_data_may_be_lost() {
-    let mut tls = client_tls();
+    let mut tls = client_tls(ALPN);
     tls.enable_early_data = true;
     tls.resumption = rustls::client::Resumption::in_memory_sessions(64);
     let tls = proto_quic::tls::Tls::new(std::sync::Arc::new(tls)).unwrap();

@@ -27,7 +27,7 @@ impl Peer {
         let mut config = EndpointConfig::default();
         config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(0)));
         let mut endpoint = Endpoint::new(Arc::new(config), None, true, None);
-        let tls = QuicClientConfig::try_from(client_tls()).unwrap();
+        let tls = QuicClientConfig::try_from(client_tls(ALPN)).unwrap();
         let config = ClientConfig::new(Arc::new(tls));
         let address = "127.0.0.1:4433".parse().unwrap();
         let (handle, conn) = endpoint.connect(instant(Time::ZERO), config, address, "peer.test").unwrap();

@@ -1,130 +1,63 @@
 //! What several test files share.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
+#[path = "../../../proto-quic/tests/common/hex.rs"]
+mod hex;
 mod plain;
-
-/// Bytes from hexadecimal text, blanks ignored.
-pub fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .bytes()
-        .filter(|b| !b.is_ascii_whitespace())
-        .map(|b| (b as char).to_digit(16).unwrap() as u8)
-        .collect();
-    digits.chunks(2).map(|d| d[0] << 4 | d[1]).collect()
-}
-
-/// Numbers for tests: splitmix64.
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    pub fn below(&mut self, n: u64) -> u64 {
-        if n == 0 { 0 } else { self.next() % n }
-    }
-}
+#[path = "../../../proto-quic/tests/common/quic.rs"]
+pub mod quic;
+#[path = "../../../proto-quic/tests/common/tls.rs"]
+mod quic_tls;
 
 use bytes::{Bytes, BytesMut};
+pub use hex::hex;
 use proto::conformance::Recorder;
+pub use proto::conformance::Rng;
 use proto::{ClientConn, Field, Framing, Piece, Request, Scheme, Template, Text, Time, Token, Want};
 use proto_h3::frame::{Item, Reader, kind, put_frame, stream};
 use proto_h3::qpack::{Decoder, put_field, put_prefix};
 use proto_h3::{Config, Connection, Input, Prepared, Received, Setup, Transmit};
+use quic::{Heard, Quic};
+pub use quic::{client_address, epoch, instant};
 use quinn_proto::crypto::rustls::QuicServerConfig;
-use quinn_proto::{
-    ConnectionHandle, DatagramEvent, Dir, EcnCodepoint, Endpoint, EndpointConfig, Event, ServerConfig, Side,
-    StreamEvent, StreamId, TransportConfig, VarInt,
-};
+use quinn_proto::{Dir, EndpointConfig, ServerConfig, Side, StreamId, TransportConfig, VarInt};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Where the server is, as far as anyone asks.
-pub fn server_address() -> SocketAddr {
-    "127.0.0.1:4433".parse().unwrap()
-}
-pub fn client_address() -> SocketAddr {
-    "127.0.0.1:50000".parse().unwrap()
-}
-
-/// A certificate and both sides' TLS.
+/// Both sides' TLS.
 pub struct Tls {
     pub client: Arc<rustls::ClientConfig>,
     pub server: Arc<QuicServerConfig>,
 }
 
-fn server_tls(identity: &Identity, early: u32) -> QuicServerConfig {
-    let mut server = rustls::ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![identity.certificate.clone()], identity.key.clone_key())
-        .unwrap();
-    server.alpn_protocols = vec![b"h3".to_vec()];
-    server.max_early_data_size = early;
-    server.session_storage = identity.sessions.clone();
+const ALPN: &[u8] = b"h3";
+
+/// All servers of a process resume each other's sessions.
+fn server_tls(early: bool) -> QuicServerConfig {
+    static SESSIONS: OnceLock<Arc<dyn rustls::server::StoresServerSessions>> = OnceLock::new();
+    let sessions = SESSIONS.get_or_init(|| rustls::server::ServerSessionMemoryCache::new(256));
+    let mut server = quic_tls::server_tls(ALPN, early);
+    server.session_storage = sessions.clone();
     QuicServerConfig::try_from(server).unwrap()
-}
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-struct Identity {
-    certificate: rustls_pki_types::CertificateDer<'static>,
-    key: rustls_pki_types::PrivateKeyDer<'static>,
-    /// All servers of a process resume each other's sessions.
-    sessions: Arc<dyn rustls::server::StoresServerSessions>,
-}
-
-fn identity() -> &'static Identity {
-    static IDENTITY: OnceLock<Identity> = OnceLock::new();
-    IDENTITY.get_or_init(|| {
-        let certified = rcgen::generate_simple_self_signed(vec!["peer.test".into()]).unwrap();
-        Identity {
-            certificate: certified.cert.der().clone(),
-            key: rustls_pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()).into(),
-            sessions: rustls::server::ServerSessionMemoryCache::new(256),
-        }
-    })
 }
 
 pub fn tls() -> &'static Tls {
     static TLS: OnceLock<Tls> = OnceLock::new();
-    TLS.get_or_init(|| {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(identity().certificate.clone()).unwrap();
-        let mut client = rustls::ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        client.alpn_protocols = vec![b"h3".to_vec()];
-        // What one test did must not change another's.
-        client.resumption = rustls::client::Resumption::disabled();
-        Tls { client: Arc::new(client), server: Arc::new(server_tls(identity(), u32::MAX)) }
+    TLS.get_or_init(|| Tls {
+        client: Arc::new(quic_tls::client_tls(ALPN)),
+        server: Arc::new(server_tls(true)),
     })
 }
 
-/// A server's TLS that resumes sessions and takes no early data.
-pub fn without_early_data() -> QuicServerConfig {
-    server_tls(identity(), 0)
+/// A server's configuration that resumes sessions and takes early data.
+pub fn server_config() -> ServerConfig {
+    ServerConfig::with_crypto(tls().server.clone())
 }
 
-/// The moment that time zero stands for in tests. Any will do.
-#[allow(clippy::disallowed_methods)]
-pub fn epoch() -> Instant {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(Instant::now)
-}
-pub fn instant(now: Time) -> Instant {
-    epoch() + Duration::from_nanos(now.as_nanos())
+/// The same without early data.
+pub fn without_early_data() -> ServerConfig {
+    ServerConfig::with_crypto(Arc::new(server_tls(false)))
 }
 
 pub fn client(config: Config, now: Time) -> Connection {
@@ -152,13 +85,7 @@ impl Asked {
 
 /// A server over `quinn_proto` that reads requests and says what a test tells it to say.
 pub struct Server {
-    endpoint: Endpoint,
-    pub endpoint_config: Arc<EndpointConfig>,
-    pub config: Arc<ServerConfig>,
-    /// The first packet is answered with a Retry.
-    pub retry: bool,
-    pub quic: Option<(ConnectionHandle, quinn_proto::Connection)>,
-    pub remote: SocketAddr,
+    pub quic: Quic,
     /// What is said when the handshake is over, on which new unidirectional streams.
     pub greeting: Vec<Vec<u8>>,
     pub opened: Vec<StreamId>,
@@ -166,14 +93,9 @@ pub struct Server {
     readers: BTreeMap<u64, (Reader, u64, Vec<u8>)>,
     /// Bytes of each unidirectional stream of the client.
     pub client_streams: BTreeMap<StreamId, Vec<u8>>,
-    /// Bytes not yet taken by QUIC, and whether FIN follows.
-    writes: BTreeMap<StreamId, (Vec<u8>, bool)>,
     /// RESET_STREAM and STOP_SENDING seen.
     pub resets: BTreeMap<u64, u64>,
     pub stops: BTreeMap<u64, u64>,
-    pub lost: Option<quinn_proto::ConnectionError>,
-    /// Datagrams of the endpoint itself.
-    said: Vec<Vec<u8>>,
 }
 
 /// The server's control stream with these settings.
@@ -189,59 +111,37 @@ impl Server {
     }
 
     pub fn with(adjust: impl FnOnce(&mut TransportConfig)) -> Server {
-        Server::make(ServerConfig::with_crypto(tls().server.clone()), adjust)
+        Server::made(server_config(), EndpointConfig::default(), adjust)
     }
 
     /// One without encryption, see [`Pair::plain`]. It does not probe the path: those who read frames read padding byte by
     /// byte.
     pub fn plain() -> Server {
-        Server::make(ServerConfig::with_crypto(Arc::new(plain::Plain)), |t| {
+        let config = ServerConfig::with_crypto(Arc::new(plain::Plain));
+        Server::made(config, EndpointConfig::default(), |t| {
             t.mtu_discovery_config(None);
         })
     }
 
-    fn make(mut config: ServerConfig, adjust: impl FnOnce(&mut TransportConfig)) -> Server {
-        let mut transport = TransportConfig::default();
-        transport.initial_rtt(Duration::from_millis(20));
-        adjust(&mut transport);
-        config.transport_config(Arc::new(transport));
-        let (endpoint_config, config) = (Arc::new(EndpointConfig::default()), Arc::new(config));
-        let endpoint = Endpoint::new(endpoint_config.clone(), Some(config.clone()), true, Some([2; 32]));
+    pub fn made(
+        config: ServerConfig,
+        endpoint: EndpointConfig,
+        adjust: impl FnOnce(&mut TransportConfig),
+    ) -> Server {
         Server {
-            endpoint,
-            endpoint_config,
-            config,
-            retry: false,
-            quic: None,
-            remote: client_address(),
+            quic: Quic::new(config, endpoint, adjust),
             greeting: vec![control_stream(&[])],
             opened: Vec::new(),
             requests: BTreeMap::new(),
             readers: BTreeMap::new(),
             client_streams: BTreeMap::new(),
-            writes: BTreeMap::new(),
             resets: BTreeMap::new(),
             stops: BTreeMap::new(),
-            lost: None,
-            said: Vec::new(),
         }
     }
 
-    /// The same server with another endpoint configuration. To be called before anything came.
-    pub fn rebuild(&mut self, endpoint: EndpointConfig) {
-        self.endpoint_config = Arc::new(endpoint);
-        self.endpoint =
-            Endpoint::new(self.endpoint_config.clone(), Some(self.config.clone()), true, Some([2; 32]));
-    }
-
-    /// The same with another server configuration.
-    pub fn reconfigure(&mut self, config: ServerConfig) {
-        self.config = Arc::new(config);
-        self.endpoint.set_server_config(Some(self.config.clone()));
-    }
-
     pub fn conn(&mut self) -> &mut quinn_proto::Connection {
-        &mut self.quic.as_mut().expect("the client has sent something").1
+        self.quic.conn()
     }
 
     /// Datagrams as the client handed them out.
@@ -252,82 +152,26 @@ impl Server {
     }
 
     pub fn datagram(&mut self, now: Time, ecn: u8, datagram: &[u8]) {
-        let mut answer = Vec::new();
-        let (at, ecn) = (instant(now), EcnCodepoint::from_bits(ecn));
-        match self.endpoint.handle(at, self.remote, None, ecn, BytesMut::from(datagram), &mut answer) {
-            Some(DatagramEvent::NewConnection(incoming)) if self.retry => {
-                answer.clear();
-                let _ = self.endpoint.retry(incoming, &mut answer).expect("it has no token yet");
-                self.retry = false;
-                self.said.push(answer);
-            }
-            Some(DatagramEvent::NewConnection(incoming)) if self.quic.is_none() => {
-                answer.clear();
-                match self.endpoint.accept(incoming, at, &mut answer, None) {
-                    Ok(accepted) => self.quic = Some(accepted),
-                    // It says why.
-                    Err(_) => self.said.push(answer),
-                }
-            }
-            Some(DatagramEvent::ConnectionEvent(_, event)) => {
-                if let Some((_, conn)) = &mut self.quic {
-                    conn.handle_event(event);
-                }
-            }
-            _ => {}
-        }
-        self.drive();
+        self.quic.datagram(now, ecn, datagram);
+        self.hear();
     }
 
-    fn drive(&mut self) {
-        let Some((handle, conn)) = &mut self.quic else { return };
-        while let Some(event) = conn.poll_endpoint_events() {
-            if let Some(event) = self.endpoint.handle_event(*handle, event) {
-                conn.handle_event(event);
-            }
-        }
-        while let Some(event) = self.conn().poll() {
-            match event {
-                Event::Connected => {
+    fn hear(&mut self) {
+        while let Some(heard) = self.quic.poll() {
+            match heard {
+                Heard::Connected => {
                     for bytes in std::mem::take(&mut self.greeting) {
                         self.uni(&bytes);
                     }
                 }
-                Event::Stream(StreamEvent::Opened { dir }) => {
-                    while let Some(id) = self.conn().streams().accept(dir) {
-                        self.read(id);
-                    }
+                Heard::Data(id, bytes) if id.dir() == Dir::Uni => {
+                    self.client_streams.entry(id).or_default().extend_from_slice(&bytes);
                 }
-                Event::Stream(StreamEvent::Readable { id }) => self.read(id),
-                Event::Stream(StreamEvent::Writable { .. }) => self.push_writes(),
-                Event::Stream(StreamEvent::Stopped { id, error_code }) => {
-                    self.stops.insert(id.index(), error_code.into_inner());
-                    let _ = self.conn().send_stream(id).reset(error_code);
-                    self.writes.remove(&id);
-                }
-                Event::ConnectionLost { reason } => self.lost = Some(reason),
-                _ => {}
-            }
-        }
-    }
-
-    fn read(&mut self, id: StreamId) {
-        loop {
-            let mut receiver = self.conn().recv_stream(id);
-            let Ok(mut chunks) = receiver.read(true) else { return };
-            let next = chunks.next(usize::MAX);
-            drop(chunks);
-            match (next, id.dir()) {
-                (Ok(Some(chunk)), Dir::Uni) => {
-                    self.client_streams.entry(id).or_default().extend_from_slice(&chunk.bytes);
-                }
-                (Ok(Some(chunk)), Dir::Bi) => self.request_bytes(id.index(), &chunk.bytes),
-                (Ok(None), Dir::Bi) => self.requests.entry(id.index()).or_default().complete = true,
-                (Err(quinn_proto::ReadError::Reset(code)), _) => {
-                    self.resets.insert(id.index(), code.into_inner());
-                    return;
-                }
-                _ => return,
+                Heard::Data(id, bytes) => self.request_bytes(id.index(), &bytes),
+                Heard::Fin(id) if id.dir() == Dir::Uni => {}
+                Heard::Fin(id) => self.requests.entry(id.index()).or_default().complete = true,
+                Heard::Reset(id, code) => drop(self.resets.insert(id.index(), code)),
+                Heard::Stopped(id, code) => drop(self.stops.insert(id.index(), code)),
             }
         }
     }
@@ -365,53 +209,14 @@ impl Server {
 
     /// Bytes on a stream, as soon as QUIC takes them.
     pub fn write(&mut self, id: StreamId, bytes: &[u8], fin: bool) {
-        let entry = self.writes.entry(id).or_default();
-        entry.0.extend_from_slice(bytes);
-        entry.1 |= fin;
-        self.push_writes();
+        self.quic.write(id, bytes, fin);
     }
 
-    fn push_writes(&mut self) {
-        let Some((_, conn)) = &mut self.quic else { return };
-        self.writes.retain(|id, (bytes, fin)| {
-            let mut sender = conn.send_stream(*id);
-            while !bytes.is_empty() {
-                match sender.write(bytes) {
-                    Ok(n) => drop(bytes.drain(..n)),
-                    Err(quinn_proto::WriteError::Blocked) => return true,
-                    Err(_) => return false,
-                }
-            }
-            if *fin {
-                let _ = sender.finish();
-            }
-            false
-        });
-    }
-
-    /// Datagrams that go out now, and the timers that are due before.
+    /// Datagrams that go out now, after the timers that are due.
     pub fn transmit(&mut self, now: Time) -> Vec<(Vec<u8>, u8)> {
-        let mut out: Vec<(Vec<u8>, u8)> = self.said.drain(..).map(|bytes| (bytes, 0)).collect();
-        if self.quic.is_none() {
-            return out;
-        }
-        if self.poll_timeout().is_some_and(|t| t <= now) {
-            self.conn().handle_timeout(instant(now));
-        }
-        self.drive();
-        self.push_writes();
-        loop {
-            let mut buf = Vec::new();
-            match self.conn().poll_transmit(instant(now), 1, &mut buf) {
-                Some(t) => out.push((buf, t.ecn.map_or(0, |e| e as u8))),
-                None => return out,
-            }
-        }
-    }
-
-    pub fn poll_timeout(&mut self) -> Option<Time> {
-        let at = self.quic.as_mut()?.1.poll_timeout()?;
-        Some(Time::from_nanos(at.saturating_duration_since(epoch()).as_nanos() as u64))
+        self.quic.fire(now);
+        self.hear();
+        self.quic.transmit(now)
     }
 }
 
@@ -540,7 +345,7 @@ impl Pair {
             .client
             .poll_timeout()
             .into_iter()
-            .chain(self.server.poll_timeout())
+            .chain(self.server.quic.poll_timeout())
             .min()
             .filter(|t| *t <= end)
         {

@@ -713,7 +713,7 @@ impl Server {
 
     /// A stateless reset of `len` bytes (RFC 9000 section 10.3).
     pub fn reset(token: &[u8; 16], len: usize) -> Vec<u8> {
-        let mut rng = super::Rng(len as u64);
+        let mut rng = super::Rng::new(len as u64);
         let mut bytes: Vec<u8> = (0..len - 16).map(|_| rng.next() as u8).collect();
         bytes[0] = 0x40 | (bytes[0] & 0x3f);
         bytes.extend_from_slice(token);

@@ -2,7 +2,7 @@
 
 use super::scripted::Server;
 use super::wire::{Frame, Level};
-use super::{client_tls, meter, millis, secs};
+use super::{ALPN, client_tls, meter, millis, secs};
 use bytes::Bytes;
 use proto::Time;
 use proto_quic::crypto::Crypto;
@@ -96,7 +96,7 @@ pub fn config() -> Config {
 
 pub fn crypto() -> &'static Tls {
     static TLS: OnceLock<Tls> = OnceLock::new();
-    TLS.get_or_init(|| Tls::new(Arc::new(client_tls())).expect("it has the cipher"))
+    TLS.get_or_init(|| Tls::new(Arc::new(client_tls(ALPN))).expect("it has the cipher"))
 }
 
 pub struct World {
