@@ -2,7 +2,7 @@
 //! where. What they mean is the connection's business.
 
 use crate::fault::{self, Breach};
-use bytes::BufMut;
+pub use proto_quic::varint::{put as put_varint, take as take_varint};
 
 /// Frame types (section 7.2).
 #[allow(missing_docs)] // the RFC's own names say it
@@ -26,26 +26,6 @@ pub mod stream {
     pub const PUSH: u64 = 0x1;
     pub const QPACK_ENCODER: u64 = 0x2;
     pub const QPACK_DECODER: u64 = 0x3;
-}
-
-/// Takes a variable-length integer off the front (RFC 9000 section 16); none if it is not all there.
-#[inline]
-pub fn take_varint(input: &mut &[u8]) -> Option<u64> {
-    let (&first, rest) = input.split_first()?;
-    let more = (1 << (first >> 6)) - 1;
-    let (tail, rest) = rest.split_at_checked(more)?;
-    *input = rest;
-    Some(tail.iter().fold(u64::from(first & 0x3f), |v, &b| v << 8 | u64::from(b)))
-}
-
-/// Appends a variable-length integer below 2^62 in its shortest form.
-pub fn put_varint(out: &mut impl BufMut, value: u64) {
-    match value {
-        0..0x40 => out.put_u8(value as u8),
-        0x40..0x4000 => out.put_u16(value as u16 | 0x4000),
-        0x4000..0x4000_0000 => out.put_u32(value as u32 | 0x8000_0000),
-        _ => out.put_u64(value | 0xc000_0000_0000_0000),
-    }
 }
 
 /// Appends a whole frame.
@@ -232,25 +212,6 @@ pub fn on_control(kind: u64, first: bool) -> Result<OnControl, &'static Breach> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn integers_of_rfc_9000_appendix_a() {
-        for (bytes, value) in [
-            (&[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c][..], 151_288_809_941_952_652),
-            (&[0x9d, 0x7f, 0x3e, 0x7d], 494_878_333),
-            (&[0x7b, 0xbd], 15_293),
-            (&[0x25], 37),
-        ] {
-            assert_eq!(take_varint(&mut &bytes[..]), Some(value));
-            let mut out = Vec::new();
-            put_varint(&mut out, value);
-            assert_eq!(out, bytes);
-            for cut in 0..bytes.len() {
-                assert_eq!(take_varint(&mut &bytes[..cut]), None);
-            }
-        }
-        assert_eq!(take_varint(&mut &[0x40, 0x25][..]), Some(37));
-    }
 
     /// Items with adjacent payload joined.
     fn read(pieces: &mut dyn Iterator<Item = &[u8]>) -> (Vec<(u64, u64, Vec<u8>)>, bool) {

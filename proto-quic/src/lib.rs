@@ -44,7 +44,7 @@ mod spans;
 mod stream_id;
 mod streams;
 pub mod tls;
-mod varint;
+pub mod varint;
 
 pub use config::{Config, Congestion};
 pub use connection::Connection;

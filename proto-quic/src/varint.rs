@@ -1,11 +1,13 @@
-//! Variable-length integers (RFC 9000 section 16).
+//! Variable-length integers (RFC 9000 section 16). HTTP/3 writes its own with these, too.
+
+use bytes::BufMut;
 
 /// The largest.
-pub(crate) const MAX: u64 = (1 << 62) - 1;
+pub const MAX: u64 = (1 << 62) - 1;
 
 /// How many bytes a number takes.
 #[inline]
-pub(crate) const fn size(v: u64) -> usize {
+pub const fn size(v: u64) -> usize {
     match v {
         0..=0x3f => 1,
         0x40..=0x3fff => 2,
@@ -16,18 +18,18 @@ pub(crate) const fn size(v: u64) -> usize {
 
 /// Appends a number of at most [`MAX`].
 #[inline]
-pub(crate) fn put(out: &mut Vec<u8>, v: u64) {
+pub fn put(out: &mut impl BufMut, v: u64) {
     match v {
-        0..=0x3f => out.push(v as u8),
-        0x40..=0x3fff => out.extend_from_slice(&(v as u16 | 0x4000).to_be_bytes()),
-        0x4000..=0x3fff_ffff => out.extend_from_slice(&(v as u32 | 0x8000_0000).to_be_bytes()),
-        _ => out.extend_from_slice(&(v.min(MAX) | 0xc000_0000_0000_0000).to_be_bytes()),
+        0..=0x3f => out.put_u8(v as u8),
+        0x40..=0x3fff => out.put_u16(v as u16 | 0x4000),
+        0x4000..=0x3fff_ffff => out.put_u32(v as u32 | 0x8000_0000),
+        _ => out.put_u64(v.min(MAX) | 0xc000_0000_0000_0000),
     }
 }
 
 /// Takes a number off the front; `None`: it is not all there.
 #[inline]
-pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
+pub fn take(bytes: &mut &[u8]) -> Option<u64> {
     let first = *bytes.first()?;
     let v = match first >> 6 {
         0 => {
