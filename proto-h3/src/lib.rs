@@ -42,9 +42,9 @@ mod settings;
 mod streams;
 
 pub use code::Code;
-pub use connection::{Connection, Input, Received, Transmit};
+pub use connection::{Connection, Input, Received};
 pub use fault::{Breach, Scope};
-pub use proto_quic::Congestion;
 pub use proto_quic::crypto::{Crypto, Handshake};
+pub use proto_quic::{Congestion, Transmit};
 pub use request::Prepared;
 pub use settings::{Config, NoQuicCipher, Setup};

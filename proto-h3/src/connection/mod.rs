@@ -15,8 +15,8 @@ use http::Http;
 use proto::{
     ClientConn, CloseReason, ConnStats, Error, Kind, PathStats, Refused, Request, Sink, Template, Time, Token,
 };
-use proto_quic::StreamId;
 use proto_quic::crypto::Handshake;
+use proto_quic::{StreamId, Transmit};
 use receive::Task;
 use std::time::Duration;
 
@@ -38,15 +38,6 @@ pub enum Input<'a> {
     Datagrams(&'a mut Vec<Received>),
     /// The socket reports that nobody listens at the other end (ICMP port unreachable).
     Unreachable,
-}
-
-/// What goes with the datagrams handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// The ECN bits for their IP header.
-    pub ecn: u8,
-    /// The size of each datagram but the last, where there are several (GSO).
-    pub segment_size: Option<usize>,
 }
 
 /// Where a connection is in its life.

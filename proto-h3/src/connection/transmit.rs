@@ -1,11 +1,12 @@
 //! What leaves: requests into QUIC's streams, datagrams out of it.
 
-use super::{Connection, Transmit};
+use super::Connection;
 use crate::frame::stream::QPACK_DECODER;
 use crate::limits;
 use crate::streams::Early;
 use bytes::Bytes;
 use proto::{Sink, Time};
+use proto_quic::Transmit;
 
 impl Connection {
     /// Gives QUIC a request, but for what must wait.
@@ -91,16 +92,12 @@ impl Connection {
                 sink.sent(stream.token);
             }
         });
-        match transmit {
-            Some(t) => {
-                self.fresh.clear();
-                Some(Transmit { ecn: t.ecn, segment_size: t.segment_size })
-            }
-            None => {
-                self.dirty = false;
-                self.after_silence(now, limit, out, sink)
-            }
+        if transmit.is_some() {
+            self.fresh.clear();
+            return transmit;
         }
+        self.dirty = false;
+        self.after_silence(now, limit, out, sink)
     }
 
     /// QUIC has nothing to send. It may have ended meanwhile: where its keys were worn out, and could not be changed.
@@ -115,11 +112,7 @@ impl Connection {
             return None;
         }
         self.drive(now, sink);
-        if !self.is_closed() {
-            return None;
-        }
-        let last = self.quic.poll_transmit(now, limit, out, &mut |_, _| {})?;
-        Some(Transmit { ecn: last.ecn, segment_size: last.segment_size })
+        if self.is_closed() { self.quic.poll_transmit(now, limit, out, &mut |_, _| {}) } else { None }
     }
 
     /// Opens what is needed at the beginning.
