@@ -8,7 +8,7 @@ use crate::incoming::Incoming;
 use crate::limits;
 use crate::qpack::{self, PeerDecoder};
 use crate::response::HeadReader;
-use crate::streams::{Early, Part, Streams};
+use crate::streams::{Early, Part, Stream, Streams};
 use proto::{ConnStats, Sink, Time};
 use proto_h2::budget::Budget;
 use proto_h2::head::{Head, NO_LENGTH};
@@ -29,6 +29,8 @@ pub(super) struct Http {
     pub(super) decoder_out: Vec<u8>,
     /// Slots of the streams that wait for the encoder stream.
     pub(super) waiting: Vec<usize>,
+    /// Slots of the requests that were submitted since datagrams were last handed out: nothing of them can have left.
+    pub(super) fresh: Vec<u32>,
     blocked_streams: usize,
     control: Control,
     peer_decoder: PeerDecoder,
@@ -45,6 +47,7 @@ impl Http {
             gone_away: None,
             decoder_out: Vec::new(),
             waiting: Vec::new(),
+            fresh: Vec::new(),
             blocked_streams: usize::from(blocked_streams),
             control: Control::default(),
             peer_decoder: PeerDecoder::default(),
@@ -64,6 +67,14 @@ impl Http {
     /// What was on its way when we reset a stream is not the peer's fault.
     pub(super) fn earn(&mut self) {
         self.budget.earn();
+    }
+
+    /// Takes a request that failed out of the books; returns it with how many bytes kept of its stream nobody will read.
+    pub(super) fn give_up(&mut self, slot: usize) -> (&Stream, u64) {
+        let kept = self.streams.aside(slot).map_or(0, |aside| aside.rest.len() as u64);
+        self.waiting.retain(|s| *s != slot);
+        self.fresh.retain(|s| *s as usize != slot);
+        (self.streams.retire(slot), kept)
     }
 }
 

@@ -72,8 +72,6 @@ pub struct Connection {
     may_hold: bool,
     /// Early data was offered, and its fate is not known yet.
     early: bool,
-    /// Slots of the requests that were submitted since datagrams were last handed out: nothing of them can have left.
-    fresh: Vec<u32>,
     /// When a timeout was last handled.
     timeout_at: Time,
     max_streams: u32,
@@ -103,7 +101,6 @@ impl Connection {
             writer: RequestWriter::default(),
             state: State::Handshake,
             tasks: Vec::new(),
-            fresh: Vec::new(),
             decoder_stream: None,
             control_stream: config.control_stream(),
             why: None,
@@ -186,21 +183,16 @@ impl Connection {
 
     /// Whether anything of a stream can have left.
     fn may_be_out(&self, slot: usize) -> bool {
-        !self.fresh.contains(&(slot as u32))
+        !self.http.fresh.contains(&(slot as u32))
     }
 
     /// Takes a request that failed out of the books and tells the caller.
     fn fail(&mut self, slot: usize, error: Error, unprocessed: bool, sink: &mut impl Sink) {
-        let stream = self.http.streams.peek(slot);
-        if let Some(aside) = self.http.streams.aside(slot)
-            && !aside.rest.is_empty()
-        {
-            self.quic.consumed(stream.id, aside.rest.len() as u64);
+        let (stream, kept) = self.http.give_up(slot);
+        if kept > 0 {
+            self.quic.consumed(stream.id, kept);
         }
-        let token = self.http.streams.retire(slot).token;
-        self.http.waiting.retain(|s| *s != slot);
-        self.fresh.retain(|s| *s as usize != slot);
-        sink.failed(token, error, unprocessed);
+        sink.failed(stream.token, error, unprocessed);
     }
 
     /// No new requests from now on.
@@ -275,7 +267,7 @@ impl ClientConn for Connection {
             true if prepared.is_safe => Early::Out,
             true => Early::Waits,
         };
-        self.fresh.push(slot as u32);
+        self.http.fresh.push(slot as u32);
         if prepared.expects_continue && !request.body.is_empty() {
             let until = now.after(self.continue_timeout).max(Time::from_nanos(1));
             self.http.streams.aside_mut(slot).hold = until;

@@ -7,7 +7,7 @@ use crate::code::Code;
 use crate::fault::{self, Breach, Scope};
 use crate::incoming::Carries;
 use proto::{CloseReason, Error, Kind, Sink, Time};
-use proto_quic::{Event, Receiver, StreamId};
+use proto_quic::{Connection as Quic, Event, Receiver, StreamId};
 
 /// What is to be done when a batch was read.
 #[derive(Debug)]
@@ -36,7 +36,6 @@ struct Reading<'a, S> {
     http: &'a mut Http,
     sink: &'a mut S,
     tasks: &'a mut Vec<Task>,
-    fresh: &'a mut Vec<u32>,
     /// A rule of the connection was broken: nothing counts any more.
     over: bool,
 }
@@ -164,16 +163,11 @@ impl<S: Sink> Reading<'_, S> {
     }
 
     fn fail(&mut self, slot: usize, error: Error, unprocessed: bool) {
-        if let Some(aside) = self.http.streams.aside(slot)
-            && !aside.rest.is_empty()
-        {
-            let id = self.http.streams.peek(slot).id;
-            self.tasks.push(Task::Consumed(id, aside.rest.len() as u64));
+        let (stream, kept) = self.http.give_up(slot);
+        if kept > 0 {
+            self.tasks.push(Task::Consumed(stream.id, kept));
         }
-        let token = self.http.streams.retire(slot).token;
-        self.http.waiting.retain(|s| *s != slot);
-        self.fresh.retain(|s| *s as usize != slot);
-        self.sink.failed(token, error, unprocessed);
+        self.sink.failed(stream.token, error, unprocessed);
     }
 
     /// Bytes of a stream of the server.
@@ -232,21 +226,20 @@ fn incoming_bytes(
 }
 
 impl Connection {
+    /// QUIC, and what takes what it lends.
+    fn reading<'a, S>(&'a mut self, now: Time, sink: &'a mut S) -> (&'a mut Quic, Reading<'a, S>) {
+        let (http, tasks) = (&mut self.http, &mut self.tasks);
+        (&mut self.quic, Reading { now, http, sink, tasks, over: false })
+    }
+
     pub(super) fn receive(&mut self, now: Time, input: Input<'_>, sink: &mut impl Sink) {
         self.dirty = true;
         match input {
             Input::Datagrams(batch) => {
-                let mut reading = Reading {
-                    now,
-                    http: &mut self.http,
-                    sink,
-                    tasks: &mut self.tasks,
-                    fresh: &mut self.fresh,
-                    over: false,
-                };
+                let (quic, mut reading) = self.reading(now, sink);
                 for mut received in batch.drain(..) {
                     let (stride, ecn) = (received.stride, received.ecn);
-                    self.quic.handle_datagrams(now, &mut received.bytes, stride, ecn, &mut reading);
+                    quic.handle_datagrams(now, &mut received.bytes, stride, ecn, &mut reading);
                 }
                 self.drive(now, sink);
             }
@@ -347,14 +340,7 @@ impl Connection {
     /// The table grew: streams that waited for it may go on.
     fn retry_waiting(&mut self, now: Time, sink: &mut impl Sink) {
         for slot in self.http.waiting.clone() {
-            let mut reading = Reading {
-                now,
-                http: &mut self.http,
-                sink,
-                tasks: &mut self.tasks,
-                fresh: &mut self.fresh,
-                over: false,
-            };
+            let (quic, mut reading) = self.reading(now, sink);
             match reading.http.retry(slot, reading.sink) {
                 Ok(false) => continue,
                 Ok(true) => {}
@@ -367,7 +353,7 @@ impl Connection {
             let (rest, ended) = (std::mem::take(&mut aside.rest), std::mem::take(&mut aside.ended));
             let id = reading.http.streams.peek(slot).id;
             let taken = reading.data(id, slot as u32, &rest, ended);
-            self.quic.consumed(id, taken as u64);
+            quic.consumed(id, taken as u64);
         }
     }
 }

@@ -93,7 +93,7 @@ impl Connection {
             }
         });
         if transmit.is_some() {
-            self.fresh.clear();
+            self.http.fresh.clear();
             return transmit;
         }
         self.dirty = false;
