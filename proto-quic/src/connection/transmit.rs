@@ -161,8 +161,8 @@ impl Connection {
             let pad = initial && out.len() - start < super::datagram::LEAST_INITIAL;
             self.put_last_packet(now, out, start, end, (pad, !held), sent);
         }
-        if wants[HANDSHAKE] {
-            // RFC 9001 section 4.9.1.
+        // RFC 9001 section 4.9.1: when a Handshake packet was first sent, not when one only found no room.
+        if self.spaces[HANDSHAKE].sent.next() > 0 {
             self.discard(INITIAL);
         }
     }
