@@ -89,9 +89,9 @@ impl Controller {
 
     /// A packet that counts as in flight left; `in_flight` with it.
     #[inline]
-    pub(crate) fn on_sent(&mut self, now: Time, bytes: u64, in_flight: u64, app_limited: bool) {
+    pub(crate) fn on_sent(&mut self, in_flight: u64, app_limited: bool) {
         if let Controller::Bbr(bbr) = self {
-            bbr.on_sent(now, bytes, in_flight, app_limited);
+            bbr.on_sent(in_flight, app_limited);
         }
     }
 
@@ -106,13 +106,13 @@ impl Controller {
         }
     }
 
-    /// Packets are lost, or came marked (`ecn`): the newest of them left at `sent`. `persistent`: everything within a long time
-    /// is lost (RFC 9002 section 7.6).
-    pub(crate) fn on_congestion(&mut self, now: Time, sent: Time, persistent: bool, bytes: u64, ecn: bool) {
+    /// Packets of so many bytes are lost, or some came marked (ECN): the newest of them left at `sent`. `persistent`: everything
+    /// within a long time is lost (RFC 9002 section 7.6).
+    pub(crate) fn on_congestion(&mut self, now: Time, sent: Time, persistent: bool, bytes: u64) {
         match self {
             Controller::NewReno(newreno) => newreno.on_congestion(now, sent, persistent),
             Controller::Cubic(cubic) => cubic.on_congestion(now, sent, persistent),
-            Controller::Bbr(bbr) => bbr.on_congestion(persistent, bytes, ecn),
+            Controller::Bbr(bbr) => bbr.on_congestion(persistent, bytes),
         }
     }
 
@@ -169,12 +169,12 @@ mod tests {
     fn persistent_congestion_leaves_little_and_it_grows_again() {
         for kind in ALL {
             let mut c = Controller::new(kind, 1200, ms(0));
-            c.on_congestion(ms(10), ms(5), true, 12_000, false);
+            c.on_congestion(ms(10), ms(5), true, 12_000);
             assert!(c.window() <= 4 * 1200, "{kind:?}: {}", c.window());
             let mut now = 20;
             for _ in 0..40 {
                 let window = c.window();
-                c.on_sent(ms(now), window, window, false);
+                c.on_sent(window, false);
                 c.on_ack(ms(now + 10), ms(now), window, false, &rtt(10));
                 now += 10;
             }

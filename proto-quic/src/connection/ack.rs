@@ -49,13 +49,8 @@ impl Connection {
         {
             self.sample_rtt(now, space, sent, ack.delay);
         }
-        if raises {
-            match self.ecn.on_ack(space, news.marked, ack.ecn) {
-                Verdict::Congested => {
-                    self.congestion.on_congestion(now, news.newest_sent, false, 0, true);
-                }
-                Verdict::Fine | Verdict::Failed => {}
-            }
+        if raises && self.ecn.on_ack(space, news.marked, ack.ecn) == Verdict::Congested {
+            self.congestion.on_congestion(now, news.newest_sent, false, 0);
         }
         self.detect_lost(now, space);
         self.spaces[space].sent.forget_known();

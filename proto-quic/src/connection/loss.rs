@@ -80,7 +80,7 @@ impl Connection {
         }
         if let Some(newest) = newest {
             let persistent = self.is_persistent(lost);
-            self.congestion.on_congestion(now, newest, persistent, bytes, false);
+            self.congestion.on_congestion(now, newest, persistent, bytes);
             if persistent {
                 // RFC 9002 section 5.2: what was the least may be so no longer.
                 self.rtt.min = self.rtt.latest;
