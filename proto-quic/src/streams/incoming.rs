@@ -49,9 +49,14 @@ impl Incoming {
         }
         Ok(Extent { new: end.saturating_sub(before), highest: end.max(before) })
     }
-}
 
-impl Incoming {
+    /// The owner wants no more: what waits counts as received. Returns how many bytes that are.
+    pub(crate) fn drop_waiting(&mut self, received: &mut u64) -> u64 {
+        let highest = self.assembler.end().max(*received);
+        self.assembler.clear();
+        highest - std::mem::replace(received, highest)
+    }
+
     /// The limit that could be told now.
     pub(crate) fn next_limit(&self, received: u64, window: u64) -> u64 {
         (received - self.held.min(received)) + window

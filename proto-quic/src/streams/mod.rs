@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::stream_id::StreamId;
 use bi::{Bi, Receiving, Ring, Sending};
 use bytes::Bytes;
+use incoming::Incoming;
 use outgoing::Outgoing;
 pub(crate) use receive::Piece;
 use std::collections::VecDeque;
@@ -226,6 +227,17 @@ impl Streams {
         stream.aside.as_mut().map(|a| &mut a.out)
     }
 
+    /// What came of a stream in order, and the rest of what is known of its receiving part, as long as the owner wants more.
+    fn incoming(&mut self, id: StreamId) -> Option<(u64, &mut Incoming)> {
+        if id.is_bi() {
+            let stream = self.bi.find(id.index()).filter(|s| s.receiving == Receiving::Open)?;
+            Some((stream.received, &mut stream.aside.as_mut()?.incoming))
+        } else {
+            let stream = self.uni.find_theirs(id).filter(|s| s.stopped.is_none())?;
+            Some((stream.received, &mut stream.incoming))
+        }
+    }
+
     /// Bytes written and not sent yet, where they are not a request in one piece.
     pub(crate) fn unsent(&mut self, id: StreamId) -> usize {
         self.outgoing(id).map_or(0, |out| (out.end() - out.sent) as usize)
@@ -277,10 +289,8 @@ impl Streams {
         stream.receiving = Receiving::Stopped;
         let Some(aside) = &mut stream.aside else { return };
         aside.stop_code = code;
-        // What was kept for the owner is of no use; what it still holds it gives back itself.
-        let highest = stream.received.max(aside.incoming.assembler.end());
-        aside.incoming.assembler.clear();
-        let dropped = highest - std::mem::replace(&mut stream.received, highest);
+        // What the owner still holds it gives back itself.
+        let dropped = aside.incoming.drop_waiting(&mut stream.received);
         self.stops.push_back(id);
         self.consume(dropped);
     }
@@ -295,15 +305,9 @@ impl Streams {
 
     /// The owner is done with bytes that it had kept.
     pub(crate) fn consumed(&mut self, id: StreamId, bytes: u64) {
-        if id.is_bi() {
-            if let Some(stream) = self.bi.find(id.index())
-                && let Some(aside) = &mut stream.aside
-            {
-                aside.incoming.held = aside.incoming.held.saturating_sub(bytes);
-                self.tell_credit(id);
-            }
-        } else {
-            self.uni.consumed(id, bytes, self.window, &mut self.credits);
+        if let Some((_, incoming)) = self.incoming(id) {
+            incoming.held = incoming.held.saturating_sub(bytes);
+            self.tell_credit(id);
         }
         self.consume(bytes);
     }

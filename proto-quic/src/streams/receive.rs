@@ -2,6 +2,7 @@
 
 use super::Streams;
 use super::bi::{Bi, Receiving, Sending};
+use super::incoming::{Extent, Incoming};
 use crate::error::{Violation, code};
 use crate::event::Receiver;
 use crate::stream_id::StreamId;
@@ -44,7 +45,7 @@ impl Streams {
     #[inline]
     fn on_response(&mut self, piece: Piece<'_>, to: &mut impl Receiver) -> Result<(), Violation> {
         let (window, index, end) = (self.window, piece.id.index(), piece.end());
-        let Some(stream) = self.bi.find(index) else { return self.unknown_bi(piece.id) };
+        let Some(stream) = self.bi.find(index) else { return self.check_opened(piece.id) };
         let plain = stream.receiving == Receiving::Open
             && stream.aside.is_none()
             && stream.received == piece.offset
@@ -75,20 +76,16 @@ impl Streams {
         Ok(())
     }
 
+    /// Of the streams of requests, those that are over may still be spoken of (RFC 9000 section 13.3).
     #[cold]
-    fn unknown_bi(&mut self, id: StreamId) -> Result<(), Violation> {
-        // What is over may be repeated (RFC 9000 section 13.3).
+    fn check_opened(&self, id: StreamId) -> Result<(), Violation> {
         if id.index() < self.next_bi { Ok(()) } else { Err(NOT_OPENED) }
     }
 
-    /// The owner keeps bytes, which count as not consumed.
+    /// The owner keeps bytes of a response, which count as not consumed.
     #[cold]
     fn hold(&mut self, id: StreamId, bytes: u64) {
-        if !id.is_bi() {
-            if let Some(stream) = self.uni.find_theirs(id) {
-                stream.incoming.held += bytes;
-            }
-        } else if self.bi.find(id.index()).is_some_and(|s| s.receiving == Receiving::Open)
+        if self.bi.find(id.index()).is_some_and(|s| s.receiving == Receiving::Open)
             && let Some(stream) = self.with_aside(id.index())
             && let Some(aside) = &mut stream.aside
         {
@@ -100,52 +97,32 @@ impl Streams {
     fn on_response_slow(&mut self, piece: Piece<'_>, to: &mut impl Receiver) -> Result<(), Violation> {
         let index = piece.id.index();
         let Some(stream) = self.with_aside(index) else { return Ok(()) };
-        let (cookie, mut received, receiving) = (stream.cookie, stream.received, stream.receiving);
         let Some(aside) = &mut stream.aside else { return Ok(()) };
-        if receiving == Receiving::Done {
+        if stream.receiving == Receiving::Done {
             // Repeated after all came.
             return Ok(());
         }
-        let extent = aside.incoming.check(received, piece.end(), piece.fin)?;
-        if piece.fin {
-            aside.incoming.final_size = Some(piece.end());
-        }
-        let final_size = aside.incoming.final_size;
-        if receiving == Receiving::Stopped {
-            stream.received = extent.highest;
-            if final_size == Some(extent.highest) {
-                stream.receiving = Receiving::Done;
-            }
-            self.count(extent.new)?;
-            self.consume(extent.new);
-            self.remove_if_over(index);
-            self.tell_credit(piece.id);
-            return Ok(());
-        }
-        let mut taken = std::mem::take(&mut aside.incoming);
-        let before = received;
-        let result =
-            deliver(&mut taken, &mut received, piece, |bytes, fin| to.data(piece.id, cookie, bytes, fin));
-        let Some(stream) = self.bi.find(index) else { return Ok(()) };
-        if let Some(aside) = &mut stream.aside {
-            aside.incoming = taken;
-        }
-        stream.received = received;
-        let held = result?;
-        if final_size == Some(received) {
+        let (cookie, stopped) = (stream.cookie, stream.receiving == Receiving::Stopped);
+        let came = take(&mut aside.incoming, &mut stream.received, stopped, piece, |bytes, fin| {
+            to.data(piece.id, cookie, bytes, fin)
+        })?;
+        if aside.incoming.final_size == Some(stream.received) {
             stream.receiving = Receiving::Done;
         }
-        self.count(extent.new)?;
-        self.consume(received - before - held);
+        self.count(came)?;
         self.remove_if_over(index);
         self.tell_credit(piece.id);
         Ok(())
     }
 
-    /// So much more came on streams.
-    fn count(&mut self, bytes: u64) -> Result<(), Violation> {
-        self.data_received += bytes;
-        if self.data_received > self.max_data { Err(TOO_MUCH) } else { Ok(()) }
+    /// So much more came on streams, and the owner is done with so much.
+    fn count(&mut self, came: Came) -> Result<(), Violation> {
+        self.data_received += came.new;
+        if self.data_received > self.max_data {
+            return Err(TOO_MUCH);
+        }
+        self.consume(came.consumed);
+        Ok(())
     }
 
     #[inline]
@@ -158,11 +135,10 @@ impl Streams {
     /// Queues MAX_STREAM_DATA if it is worth it.
     pub(super) fn tell_credit(&mut self, id: StreamId) {
         let window = self.window;
-        if let Some(stream) = self.bi.find(id.index()).filter(|s| s.receiving == Receiving::Open)
-            && let Some(aside) = &mut stream.aside
-            && aside.incoming.wants_credit(stream.received, window)
+        if let Some((received, incoming)) = self.incoming(id)
+            && incoming.wants_credit(received, window)
         {
-            aside.incoming.credit_queued = true;
+            incoming.credit_queued = true;
             self.credits.push_back(id);
         }
     }
@@ -172,31 +148,15 @@ impl Streams {
         let window = self.window;
         self.check_server_stream(piece.id)?;
         let Some(stream) = self.uni.accept(piece.id, window).map_err(|()| TOO_MANY)? else { return Ok(()) };
-        let extent = stream.incoming.check(stream.received, piece.end(), piece.fin)?;
-        if piece.fin {
-            stream.incoming.final_size = Some(piece.end());
-        }
-        let (before, mut held) = (stream.received, 0);
-        if stream.stopped.is_some() {
-            stream.received = extent.highest;
-        } else {
-            let id = piece.id;
-            let result =
-                deliver(&mut stream.incoming, &mut stream.received, piece, |b, fin| to.data(id, 0, b, fin));
-            held = result?;
-        }
-        let consumed = match stream.stopped {
-            Some(_) => extent.new,
-            None => stream.received - before - held,
-        };
+        let stopped = stream.stopped.is_some();
+        let came = take(&mut stream.incoming, &mut stream.received, stopped, piece, |bytes, fin| {
+            to.data(piece.id, 0, bytes, fin)
+        })?;
         if stream.incoming.final_size == Some(stream.received) {
             self.tell_max_uni |= self.uni.over(piece.id);
-        } else if stream.stopped.is_none() && stream.incoming.wants_credit(stream.received, window) {
-            stream.incoming.credit_queued = true;
-            self.credits.push_back(piece.id);
         }
-        self.count(extent.new)?;
-        self.consume(consumed);
+        self.count(came)?;
+        self.tell_credit(piece.id);
         Ok(())
     }
 
@@ -210,12 +170,21 @@ impl Streams {
         }
     }
 
+    /// What is said of our sending must be about a stream that we opened.
+    fn check_our_stream(&self, id: StreamId) -> Result<(), Violation> {
+        match (id.is_client(), id.is_bi()) {
+            (true, true) => self.check_opened(id),
+            (true, false) if self.uni.was_opened(id) => Ok(()),
+            (true, false) => Err(NOT_OPENED),
+            (false, true) => Err(TOO_MANY),
+            (false, false) => Err(WRONG_DIRECTION),
+        }
+    }
+
     pub(super) fn stop_uni(&mut self, id: StreamId, code: u64) {
         let Some(stream) = self.uni.find_theirs(id).filter(|s| s.stopped.is_none()) else { return };
         stream.stopped = Some(code);
-        let highest = stream.received.max(stream.incoming.assembler.end());
-        stream.incoming.assembler.clear();
-        let dropped = highest - std::mem::replace(&mut stream.received, highest);
+        let dropped = stream.incoming.drop_waiting(&mut stream.received);
         self.stops.push_back(id);
         self.consume(dropped);
     }
@@ -235,14 +204,13 @@ impl Streams {
             let extent = stream.incoming.check(stream.received, size, true)?;
             let (left, wanted) = (size.saturating_sub(stream.received), stream.stopped.is_none());
             self.tell_max_uni |= self.uni.over(id);
-            self.count(extent.new)?;
-            self.consume(left);
+            self.count(Came { new: extent.new, consumed: left })?;
             if wanted {
                 to.reset(id, 0, error);
             }
             return Ok(());
         }
-        let Some(stream) = self.bi.find(id.index()) else { return self.unknown_bi(id) };
+        let Some(stream) = self.bi.find(id.index()) else { return self.check_opened(id) };
         if stream.receiving == Receiving::Done {
             return Ok(());
         }
@@ -254,8 +222,7 @@ impl Streams {
         aside.incoming.assembler.clear();
         let left = size.saturating_sub(stream.received);
         stream.receiving = Receiving::Done;
-        self.count(extent.new)?;
-        self.consume(left);
+        self.count(Came { new: extent.new, consumed: left })?;
         self.remove_if_over(id.index());
         if wanted {
             to.reset(id, cookie, error);
@@ -270,21 +237,17 @@ impl Streams {
         error: u64,
         to: &mut impl Receiver,
     ) -> Result<(), Violation> {
-        if !id.is_client() {
-            return Err(if id.is_bi() { TOO_MANY } else { WRONG_DIRECTION });
-        }
+        self.check_our_stream(id)?;
         if !id.is_bi() {
-            if !self.uni.was_opened(id) {
-                return Err(NOT_OPENED);
-            }
             if self.uni.out(id).is_some() {
                 self.reset(id, error);
                 to.stopped(id, 0, error);
             }
             return Ok(());
         }
-        let Some(stream) = self.bi.find(id.index()) else { return self.unknown_bi(id) };
-        if !matches!(stream.sending, Sending::Reset | Sending::Done) {
+        if let Some(stream) = self.bi.find(id.index())
+            && !matches!(stream.sending, Sending::Reset | Sending::Done)
+        {
             let cookie = stream.cookie;
             self.reset(id, error);
             to.stopped(id, cookie, error);
@@ -309,13 +272,7 @@ impl Streams {
 
     /// MAX_STREAM_DATA (RFC 9000 section 19.10).
     pub(crate) fn on_max_stream_data(&mut self, id: StreamId, limit: u64) -> Result<(), Violation> {
-        if !id.is_client() {
-            return Err(if id.is_bi() { TOO_MANY } else { WRONG_DIRECTION });
-        }
-        let opened = if id.is_bi() { id.index() < self.next_bi } else { self.uni.was_opened(id) };
-        if !opened {
-            return Err(NOT_OPENED);
-        }
+        self.check_our_stream(id)?;
         if id.is_bi()
             && let Some(stream) = self.bi.find(id.index())
             && matches!(stream.sending, Sending::Idle | Sending::Waiting)
@@ -339,19 +296,46 @@ impl Streams {
     /// STREAM_DATA_BLOCKED: means nothing to us but may be wrong (RFC 9000 section 19.13).
     pub(crate) fn on_stream_blocked(&mut self, id: StreamId) -> Result<(), Violation> {
         self.check_server_stream(id)?;
-        if id.is_bi() && id.index() >= self.next_bi {
-            return Err(NOT_OPENED);
+        if id.is_bi() {
+            return self.check_opened(id);
         }
-        if !id.is_bi() {
-            self.uni.accept(id, self.window).map_err(|()| TOO_MANY)?;
-        }
+        self.uni.accept(id, self.window).map_err(|()| TOO_MANY)?;
         Ok(())
     }
 }
 
+/// What a frame brought.
+struct Came {
+    /// Bytes that had not come before.
+    new: u64,
+    /// Bytes that the owner is done with.
+    consumed: u64,
+}
+
+/// Takes a frame down and gives the owner what is in order; `stopped`: it wants no more.
+fn take(
+    incoming: &mut Incoming,
+    received: &mut u64,
+    stopped: bool,
+    piece: Piece<'_>,
+    to: impl FnMut(&[u8], bool) -> usize,
+) -> Result<Came, Violation> {
+    let Extent { new, highest } = incoming.check(*received, piece.end(), piece.fin)?;
+    if piece.fin {
+        incoming.final_size = Some(piece.end());
+    }
+    if stopped {
+        *received = highest;
+        return Ok(Came { new, consumed: new });
+    }
+    let before = *received;
+    let held = deliver(incoming, received, piece, to)?;
+    Ok(Came { new, consumed: *received - before - held })
+}
+
 /// Gives the owner what is in order now, the rest waits. Returns how many of the bytes the owner keeps.
 fn deliver(
-    incoming: &mut super::incoming::Incoming,
+    incoming: &mut Incoming,
     received: &mut u64,
     piece: Piece<'_>,
     mut to: impl FnMut(&[u8], bool) -> usize,

@@ -68,8 +68,7 @@ impl Streams {
         self.blocked[BLOCKED_DATA].at = Some(self.peer.max_data);
     }
 
-    /// Writes frames until `out` is `end` long or nothing is left. `early`: into a 0-RTT packet, which is all the same to
-    /// streams. `sent` is told of streams all of which has left.
+    /// Writes frames until `out` is `end` long or nothing is left. `sent` is told of streams all of which has left.
     #[inline]
     pub(crate) fn put(
         &mut self,
@@ -281,14 +280,7 @@ impl Streams {
 
     fn put_credit(&mut self, id: StreamId, out: &mut Vec<u8>, log: &mut FrameLog) {
         let window = self.window;
-        let found = if id.is_bi() {
-            let stream = self.bi.find(id.index()).filter(|s| s.receiving == Receiving::Open);
-            stream.and_then(|s| Some((s.received, &mut s.aside.as_mut()?.incoming)))
-        } else {
-            let stream = self.uni.find_theirs(id).filter(|s| s.stopped.is_none());
-            stream.map(|s| (s.received, &mut s.incoming))
-        };
-        if let Some((received, incoming)) = found {
+        if let Some((received, incoming)) = self.incoming(id) {
             incoming.credit_queued = false;
             if incoming.final_size.is_none() {
                 incoming.limit = incoming.limit.max(incoming.next_limit(received, window));

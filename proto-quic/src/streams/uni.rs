@@ -119,20 +119,4 @@ impl Uni {
     pub(super) fn limit(&self) -> u64 {
         self.opened - self.theirs.len() as u64 + self.at_once
     }
-
-    pub(super) fn consumed(
-        &mut self,
-        id: StreamId,
-        bytes: u64,
-        window: u64,
-        credits: &mut VecDeque<StreamId>,
-    ) {
-        if let Some(stream) = self.find_theirs(id) {
-            stream.incoming.held = stream.incoming.held.saturating_sub(bytes);
-            if stream.stopped.is_none() && stream.incoming.wants_credit(stream.received, window) {
-                stream.incoming.credit_queued = true;
-                credits.push_back(id);
-            }
-        }
-    }
 }
