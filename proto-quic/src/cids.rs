@@ -19,6 +19,18 @@ impl Cid {
         Some(cid)
     }
 
+    /// Takes one with its length before it off the front; `None`: it is not all there, or too long.
+    pub(crate) fn take(bytes: &mut &[u8]) -> Option<Cid> {
+        let (len, rest) = bytes.split_first()?;
+        let (id, rest) = rest.split_at_checked(usize::from(*len))?;
+        *bytes = rest;
+        Cid::new(id)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
@@ -93,7 +105,7 @@ impl Cids {
     ) -> Result<(), Violation> {
         const CHANGED: Violation =
             Violation::new(code::PROTOCOL_VIOLATION, "a connection id that was another before");
-        if self.active().len == 0 {
+        if self.active().is_empty() {
             return Err(Violation::new(code::PROTOCOL_VIOLATION, "a connection id where none had a length"));
         }
         let new = Known { sequence, cid, token: Some(token) };

@@ -1,7 +1,7 @@
 //! Frames (RFC 9000 section 19), read without copying and written.
 
+use crate::cids::Cid;
 use crate::error::{Violation, code};
-use crate::limits;
 use crate::varint::{self, put, take};
 use std::ops::RangeInclusive;
 
@@ -53,7 +53,7 @@ pub(crate) enum Frame<'a> {
     NewConnectionId {
         sequence: u64,
         retire_prior_to: u64,
-        id: &'a [u8],
+        cid: Cid,
         token: &'a [u8; 16],
     },
     RetireConnectionId(u64),
@@ -109,6 +109,7 @@ pub(crate) enum In {
 }
 
 const MALFORMED: Violation = Violation::new(code::FRAME_ENCODING, "a frame that is malformed");
+const UNKNOWN: Violation = Violation::new(code::FRAME_ENCODING, "a frame of an unknown type");
 const FORBIDDEN: Violation =
     Violation::new(code::PROTOCOL_VIOLATION, "a frame that this kind of packet must not have");
 
@@ -163,12 +164,11 @@ fn other<'a>(rest: &mut &'a [u8], within: In) -> Result<Frame<'a>, Violation> {
             "a frame type that is not in its shortest form",
         ));
     }
-    if within == In::InitialOrHandshake && !matches!(kind, 0x00..=0x03 | 0x06 | 0x1c) {
-        return Err(if kind > 0x1e { MALFORMED } else { FORBIDDEN });
+    if kind > 0x1e {
+        return Err(UNKNOWN);
     }
-    // What only a client says.
-    if kind == 0x31 || (kind > 0x1e) {
-        return Err(Violation::new(code::FRAME_ENCODING, "a frame of an unknown type"));
+    if within == In::InitialOrHandshake && !matches!(kind, 0x00..=0x03 | 0x06 | 0x1c) {
+        return Err(FORBIDDEN);
     }
     parse(rest, kind).ok_or(MALFORMED)
 }
@@ -217,15 +217,9 @@ fn streams(rest: &mut &[u8]) -> Option<u64> {
 
 fn new_connection_id<'a>(rest: &mut &'a [u8]) -> Option<Frame<'a>> {
     let (sequence, retire_prior_to) = (take(rest)?, take(rest)?);
-    let len = usize::from(*rest.first()?);
-    *rest = &rest[1..];
     // Section 19.15.
-    if !(1..=20).contains(&len) || retire_prior_to > sequence {
-        return None;
-    }
-    let (id, after) = rest.split_at_checked(len)?;
-    *rest = after;
-    Some(Frame::NewConnectionId { sequence, retire_prior_to, id, token: array(rest)? })
+    let cid = Cid::take(rest).filter(|cid| !cid.is_empty() && retire_prior_to <= sequence)?;
+    Some(Frame::NewConnectionId { sequence, retire_prior_to, cid, token: array(rest)? })
 }
 
 fn ack<'a>(rest: &mut &'a [u8], ecn: bool) -> Option<Ack<'a>> {
@@ -316,7 +310,7 @@ pub(crate) fn put_path_response(out: &mut Vec<u8>, data: [u8; 8]) {
     out.extend_from_slice(&data);
 }
 
-/// CONNECTION_CLOSE (section 19.19), with as much of the reason as there is room for.
+/// CONNECTION_CLOSE (section 19.19).
 pub(crate) fn put_close(out: &mut Vec<u8>, application: bool, code: u64, reason: &[u8]) {
     if application {
         put_all(out, 0x1d, [code]);
@@ -324,7 +318,6 @@ pub(crate) fn put_close(out: &mut Vec<u8>, application: bool, code: u64, reason:
         // The frame type that was at fault is not told.
         put_all(out, 0x1c, [code, 0]);
     }
-    let reason = &reason[..reason.len().min(limits::REASON)];
     put(out, reason.len() as u64);
     out.extend_from_slice(reason);
 }

@@ -36,14 +36,6 @@ pub(crate) enum Header {
     Short,
 }
 
-/// A connection id with its length before it.
-fn cid(rest: &mut &[u8]) -> Option<Cid> {
-    let (len, after) = rest.split_first()?;
-    let (id, after) = after.split_at_checked(usize::from(*len))?;
-    *rest = after;
-    Cid::new(id)
-}
-
 /// Reads a header; `None`: nothing for us.
 #[inline]
 pub(crate) fn parse(bytes: &[u8]) -> Option<Header> {
@@ -56,12 +48,12 @@ fn parse_long(bytes: &[u8], first: u8) -> Option<Header> {
     let mut rest = &bytes[1..];
     let (version, after) = rest.split_first_chunk::<4>()?;
     rest = after;
-    let (dcid, scid) = (cid(&mut rest)?, cid(&mut rest)?);
+    let (dcid, scid) = (Cid::take(&mut rest)?, Cid::take(&mut rest)?);
     let at = |rest: &[u8]| bytes.len() - rest.len();
     if *version == [0; 4] {
         return Some(Header::Versions { dcid, scid, list: at(rest)..bytes.len() });
     }
-    if u32::from_be_bytes(*version) != VERSION || !dcid.as_slice().is_empty() {
+    if u32::from_be_bytes(*version) != VERSION || !dcid.is_empty() {
         return None;
     }
     let level = match first >> 4 & 0b11 {

@@ -1,5 +1,6 @@
 //! Transport parameters (RFC 9000 section 18): ours written, the server's read and checked.
 
+use crate::cids::Cid;
 use crate::config::Config;
 use crate::error::{Violation, code};
 use crate::varint::{put, size, take};
@@ -8,9 +9,9 @@ use std::time::Duration;
 /// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TransportParams {
-    pub(crate) original_dcid: Option<Vec<u8>>,
-    pub(crate) initial_scid: Option<Vec<u8>>,
-    pub(crate) retry_scid: Option<Vec<u8>>,
+    pub(crate) original_dcid: Option<Cid>,
+    pub(crate) initial_scid: Option<Cid>,
+    pub(crate) retry_scid: Option<Cid>,
     pub(crate) reset_token: Option<[u8; 16]>,
     /// `None`: never.
     pub(crate) idle_timeout: Option<Duration>,
@@ -163,8 +164,8 @@ impl TransportParams {
     }
 }
 
-fn cid(value: &[u8]) -> Result<Vec<u8>, Violation> {
-    if value.len() <= 20 { Ok(value.to_vec()) } else { Err(MALFORMED) }
+fn cid(value: &[u8]) -> Result<Cid, Violation> {
+    Cid::new(value).ok_or(MALFORMED)
 }
 
 fn number(mut value: &[u8]) -> Result<u64, Violation> {
@@ -207,7 +208,7 @@ mod tests {
         let config = Config { idle_timeout: Some(Duration::from_secs(7)), ..Config::default() };
         let read = TransportParams::read(&write(&config)).unwrap();
         assert_eq!((read.max_data, read.max_streams_uni), (config.connection_window, config.uni_streams));
-        assert_eq!((read.idle_timeout, read.initial_scid), (config.idle_timeout, Some(vec![])));
+        assert_eq!((read.idle_timeout, read.initial_scid), (config.idle_timeout, Some(Cid::default())));
         assert_eq!(
             (read.max_stream_data_bidi_local, read.max_stream_data_bidi_remote),
             (config.stream_window, 0)

@@ -1,7 +1,6 @@
 //! What frames mean (RFC 9000 section 19).
 
 use super::{Connection, State};
-use crate::cids::Cid;
 use crate::error::{Lost, Violation, code};
 use crate::event::Receiver;
 use crate::frame::{self, Frame, In};
@@ -83,10 +82,9 @@ impl Connection {
             // What stands in the server's way is lifted when its data was consumed, not because it asks; tokens are for
             // connections to come, which have addresses of their own.
             Frame::DataBlocked(_) | Frame::StreamsBlocked { .. } | Frame::NewToken(_) => Ok(()),
-            Frame::NewConnectionId { sequence, retire_prior_to, id, token } => match Cid::new(id) {
-                Some(cid) => self.cids.on_new(sequence, retire_prior_to, cid, *token),
-                None => Ok(()),
-            },
+            Frame::NewConnectionId { sequence, retire_prior_to, cid, token } => {
+                self.cids.on_new(sequence, retire_prior_to, cid, *token)
+            }
             // We gave out none: ours have no length (section 19.16).
             Frame::RetireConnectionId(_) => {
                 Err(Violation::new(code::PROTOCOL_VIOLATION, "a connection id retired that was never given"))

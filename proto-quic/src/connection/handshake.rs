@@ -133,9 +133,9 @@ impl Connection {
 
     /// RFC 9000 section 7.3: nobody in between changed the ids.
     fn check_ids(&self, params: &TransportParams) -> Result<(), Violation> {
-        let same = params.original_dcid.as_deref() == Some(self.first_dcid.as_slice())
-            && params.initial_scid.as_deref() == self.server_scid.as_ref().map(|c| c.as_slice())
-            && params.retry_scid.as_deref() == self.retry_scid.as_ref().map(|c| c.as_slice());
+        let same = params.original_dcid == Some(self.first_dcid)
+            && params.initial_scid == self.server_scid
+            && params.retry_scid == self.retry_scid;
         match same {
             true => Ok(()),
             false => Err(Violation::new(code::TRANSPORT_PARAMETER, "the server's connection ids do not fit")),
