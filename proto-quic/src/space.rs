@@ -60,9 +60,16 @@ impl Space {
         }
     }
 
+    /// Nothing of what was sent is waited for any more. Returns the bytes that were in flight.
+    pub(crate) fn forget_sent(&mut self) -> u64 {
+        self.eliciting_in_flight = 0;
+        self.loss_time = None;
+        self.sent.forget_all()
+    }
+
     /// The keys are gone: nothing of it matters any more (RFC 9002 section 6.4). Returns the bytes that were in flight.
     pub(crate) fn discard(&mut self) -> u64 {
-        let in_flight = self.sent.forget_all();
+        let in_flight = self.forget_sent();
         *self = Space { sent: std::mem::take(&mut self.sent), ..Space::new() };
         in_flight
     }

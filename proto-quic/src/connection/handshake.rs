@@ -111,9 +111,7 @@ impl Connection {
         self.check_ids(&params)?;
         if self.early && !self.session.early_data_accepted() {
             // RFC 9001 section 4.6.2: as if it had never been sent.
-            self.in_flight -= self.spaces[DATA].sent.forget_all();
-            self.spaces[DATA].eliciting_in_flight = 0;
-            self.spaces[DATA].loss_time = None;
+            self.in_flight -= self.spaces[DATA].forget_sent();
             self.streams.forget_all();
         } else if self.early && params.shrank(&self.peer) {
             return Err(Violation::new(code::PROTOCOL_VIOLATION, "less allowed than early data relied on"));
@@ -156,9 +154,7 @@ impl Connection {
         self.token = token.to_vec();
         self.cids.replace_first(scid);
         self.keys.initial = Some(self.session.initial_keys(scid.as_slice()));
-        self.in_flight -= self.spaces[INITIAL].sent.forget_all();
-        self.spaces[INITIAL].eliciting_in_flight = 0;
-        self.spaces[INITIAL].loss_time = None;
+        self.in_flight -= self.spaces[INITIAL].forget_sent();
         self.spaces[INITIAL].crypto_out.rewind();
         // Early data was thrown away with it.
         self.requeue_all(DATA);

@@ -139,9 +139,7 @@ impl Connection {
     pub(super) fn requeue_all(&mut self, space: usize) {
         let (first, next) = (self.spaces[space].sent.first(), self.spaces[space].sent.next());
         self.requeue(space, first..next);
-        self.in_flight -= self.spaces[space].sent.forget_all();
-        self.spaces[space].eliciting_in_flight = 0;
-        self.spaces[space].loss_time = None;
+        self.in_flight -= self.spaces[space].forget_sent();
     }
 
     /// What a probe says, where there is nothing new: what the oldest packet in flight said (RFC 9002 section 6.2.4).
