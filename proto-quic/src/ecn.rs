@@ -5,8 +5,10 @@ use crate::frame::EcnCounts;
 
 /// Marked packets sent before it is known whether the path carries marks (RFC 9000 section 13.4.2 suggests ten).
 const TRIAL: u32 = 10;
-/// ECT(0) in an IP header.
-const ECT0: u8 = 0b10;
+/// The bits of an IP header (RFC 3168 section 5).
+pub(crate) const ECT1: u8 = 0b01;
+pub(crate) const ECT0: u8 = 0b10;
+pub(crate) const CE: u8 = 0b11;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

@@ -28,6 +28,10 @@ pub(crate) struct TransportParams {
     pub(crate) active_cid_limit: u64,
 }
 
+/// What holds for acknowledgements if nothing is said (section 18.2); we say nothing.
+pub(crate) const ACK_DELAY_EXPONENT: u8 = 3;
+pub(crate) const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
+
 impl Default for TransportParams {
     /// What holds if nothing is said (section 18.2).
     fn default() -> TransportParams {
@@ -44,8 +48,8 @@ impl Default for TransportParams {
             max_stream_data_uni: 0,
             max_streams_bidi: 0,
             max_streams_uni: 0,
-            ack_delay_exponent: 3,
-            max_ack_delay: Duration::from_millis(25),
+            ack_delay_exponent: ACK_DELAY_EXPONENT,
+            max_ack_delay: MAX_ACK_DELAY,
             active_cid_limit: 2,
         }
     }
@@ -141,14 +145,13 @@ impl TransportParams {
 
     /// What of an earlier connection's holds for early data; the rest must not be remembered (section 7.4.1).
     pub(crate) fn for_early(self) -> TransportParams {
-        let default = TransportParams::default();
         TransportParams {
             original_dcid: None,
             initial_scid: None,
             retry_scid: None,
             reset_token: None,
-            ack_delay_exponent: default.ack_delay_exponent,
-            max_ack_delay: default.max_ack_delay,
+            ack_delay_exponent: ACK_DELAY_EXPONENT,
+            max_ack_delay: MAX_ACK_DELAY,
             ..self
         }
     }

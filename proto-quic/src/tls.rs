@@ -1,15 +1,13 @@
 //! [`crate::crypto`] over `rustls::quic`. Not a policy: verification, sessions and ciphers are the caller's configuration.
 
 use crate::crypto::{Crypto, Handshake, HandshakeFailure, KeyChange, KeyPair, Keys, PacketKeyPair, Session};
-use crate::error::BadServerName;
+use crate::error::{BadServerName, code};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::pki_types::ServerName;
 use rustls::quic::{ClientConnection, DirectionalKeys, KeyChange as Change, Secrets, Suite, Version};
 use rustls::{CipherSuite, HandshakeKind};
 use std::sync::Arc;
 
-/// PROTOCOL_VIOLATION (RFC 9000 section 20.1).
-const PROTOCOL_VIOLATION: u64 = 0xa;
 /// What alerts are counted from (RFC 9001 section 4.8).
 const CRYPTO_ERROR: u64 = 0x100;
 
@@ -76,7 +74,7 @@ impl Session for TlsSession {
         self.tls.read_hs(bytes).map_err(|error| HandshakeFailure {
             code: match self.tls.alert() {
                 Some(alert) => CRYPTO_ERROR + u64::from(u8::from(alert)),
-                None => PROTOCOL_VIOLATION,
+                None => code::PROTOCOL_VIOLATION,
             },
             reason: error.to_string(),
         })

@@ -5,6 +5,7 @@ use crate::crypto::PacketKeyPair;
 use crate::error::{Violation, code};
 use crate::frame;
 use crate::packet::{LONG_HEADER, Level, Open, TAG};
+use crate::params::ACK_DELAY_EXPONENT;
 use crate::sent::{Packet, Sent};
 use crate::space::{DATA, HANDSHAKE, INITIAL};
 use crate::stream_id::StreamId;
@@ -199,10 +200,8 @@ impl Connection {
     /// ACK; returns the largest number in it.
     #[inline]
     fn put_ack(&mut self, now: Time, space: usize, out: &mut Vec<u8>, end: usize) -> Option<u64> {
-        /// The exponent that holds without a word (RFC 9000 section 18.2).
-        const DELAY_EXPONENT: u32 = 3;
         let s = &mut self.spaces[space];
-        let delay = (now.nanos_since(s.largest_received_at) / 1000) >> DELAY_EXPONENT;
+        let delay = (now.nanos_since(s.largest_received_at) / 1000) >> ACK_DELAY_EXPONENT;
         let ecn = s.ecn_counts();
         s.ack_now = false;
         s.ack_at = None;
@@ -234,7 +233,7 @@ impl Connection {
         end: usize,
         (initial, later): (bool, bool),
     ) {
-        let level = if space == INITIAL { Level::Initial } else { Level::Handshake };
+        let level = Self::level_of(space);
         let token = if space == INITIAL { self.token.len() } else { 0 };
         if end.saturating_sub(out.len()) < WORTH_A_PACKET + token {
             return;
@@ -323,12 +322,8 @@ impl Connection {
             self.pacer.on_sent(size as u64);
         }
         if let Some(qlog) = &mut self.qlog {
-            let level = match (space, &self.keys.one_rtt) {
-                (INITIAL, _) => Level::Initial,
-                (HANDSHAKE, _) => Level::Handshake,
-                (_, Some(_)) => Level::OneRtt,
-                (_, None) => Level::Early,
-            };
+            let early = space == DATA && self.keys.one_rtt.is_none();
+            let level = if early { Level::Early } else { Self::level_of(space) };
             qlog.packet_sent(now, level, self.spaces[space].sent.next(), size);
         }
         let s = &mut self.spaces[space];
@@ -354,7 +349,7 @@ impl Connection {
         for space in [INITIAL, HANDSHAKE] {
             let Some(keys) = self.keys.of(space).filter(|_| !self.confirmed) else { continue };
             let s = &mut self.spaces[space];
-            let level = if space == INITIAL { Level::Initial } else { Level::Handshake };
+            let level = Self::level_of(space);
             let open =
                 Open::long(out, level, &self.cids.active(), &self.token, s.sent.next(), s.largest_acked);
             match farewell.application {

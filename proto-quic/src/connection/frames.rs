@@ -1,23 +1,17 @@
 //! What frames mean (RFC 9000 section 19).
 
 use super::{Connection, State};
+use crate::ecn::{CE, ECT0, ECT1};
 use crate::error::{Lost, Violation, code};
 use crate::event::Receiver;
 use crate::frame::{self, Frame, In};
 use crate::limits;
 use crate::packet::Level;
+use crate::params::MAX_ACK_DELAY;
 use crate::space::DATA;
 use crate::stream_id::StreamId;
 use crate::streams::Piece;
 use proto::Time;
-use std::time::Duration;
-
-/// How long we wait with an acknowledgement at most: what holds without a word (RFC 9000 section 18.2).
-const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
-/// ECN bits of an IP header.
-const ECT1: u8 = 0b01;
-const ECT0: u8 = 0b10;
-const CE: u8 = 0b11;
 
 impl Connection {
     pub(super) fn is_connected(&self) -> bool {
@@ -153,7 +147,7 @@ impl Connection {
         }
     }
 
-    /// What the server's packets of a space are.
+    /// What the packets of a space are, but for early data.
     pub(super) fn level_of(space: usize) -> Level {
         [Level::Initial, Level::Handshake, Level::OneRtt][space]
     }

@@ -104,13 +104,13 @@ impl Connection {
                 if self.server_scid.is_some_and(|known| known != scid) {
                     return (end, Some(Unread::Drop));
                 }
-                let read = self.long(now, &mut bytes[..end], level, number_at);
+                let space = if level == Level::Initial { INITIAL } else { HANDSHAKE };
+                let read = self.long(now, &mut bytes[..end], space, number_at);
                 let read = read.and_then(|opened| {
                     if self.server_scid.is_none() {
                         self.server_scid = Some(scid);
                         self.cids.replace_first(scid);
                     }
-                    let space = if level == Level::Initial { INITIAL } else { HANDSHAKE };
                     let payload = &bytes[opened.payload];
                     self.payload(now, space, opened.number, payload, ecn, to).map_err(Unread::Wrong)
                 });
@@ -133,10 +133,9 @@ impl Connection {
         &mut self,
         now: Time,
         bytes: &mut [u8],
-        level: Level,
+        space: usize,
         number_at: usize,
     ) -> Result<Opened, Unread> {
-        let space = if level == Level::Initial { INITIAL } else { HANDSHAKE };
         let Some(keys) = self.keys.of(space) else {
             let early = space == HANDSHAKE && !self.handshake_keys_came;
             return Err(if early { Unread::Early } else { Unread::Drop });
