@@ -106,6 +106,10 @@ impl TransportParams {
             seen.push(id);
             params.set(id, value)?;
         }
+        // Section 18.2: who chose an id of no length cannot be reached elsewhere by one.
+        if seen.contains(&id::PREFERRED_ADDRESS) && params.initial_scid.is_some_and(|id| id.is_empty()) {
+            return Err(wrong("a preferred address without a connection id"));
+        }
         Ok(params)
     }
 
@@ -241,6 +245,15 @@ mod tests {
             );
         }
         assert_eq!(TransportParams::read(&[0x1b, 0]), Ok(TransportParams::default()));
+    }
+
+    #[test]
+    fn a_preferred_address_needs_ids() {
+        // Two addresses with ports, an id of one byte, a token; then the id that the server chose.
+        let preferred = [&[13, 42][..], &[0; 24], &[1, 7], &[0; 16]].concat();
+        let read = |scid: &[u8]| TransportParams::read(&[&preferred, scid].concat()).map_err(|v| v.code);
+        assert!(read(&[15, 1, 9]).is_ok() && read(&[]).is_ok());
+        assert_eq!(read(&[15, 0]), Err(code::TRANSPORT_PARAMETER));
     }
 
     #[test]
