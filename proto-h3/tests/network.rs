@@ -2,13 +2,14 @@
 //! Whatever it does, every request ends exactly once (the recorder sees to that), and where the network is only bad and not
 //! dead, with a whole response.
 //!
-//! A failure prints its seed; `NETWORK_SEED=n` repeats that one alone, `NETWORK_ROUNDS=n` tries other than the usual number.
+//! `NETWORK_SEED` and `NETWORK_ROUNDS`: see `common/seeds.rs` of `proto-quic`.
 
 #![allow(clippy::print_stdout)]
 
 mod common;
 
 use bytes::BytesMut;
+use common::network::{Network, Side, Weather};
 use common::*;
 use proto::conformance::{Event, Recorder};
 use proto::{ClientConn, CloseReason, Fault, Request, Time, Token, Want};
@@ -16,78 +17,18 @@ use proto_h3::{Config, Congestion, Connection, Input, Received};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What the network does to a datagram, in parts of a thousand.
-#[derive(Clone, Copy, Debug)]
-struct Weather {
-    loss: u64,
-    duplicate: u64,
-    /// Held back by up to another round trip.
-    reorder: u64,
-    /// Bytes are flipped.
-    corrupt: u64,
-    delay: Duration,
-    /// Datagrams above this vanish, from that moment on.
-    shrink: Option<(Time, usize)>,
-    /// The client's address changes then.
-    rebind: Option<Time>,
-    /// Nothing gets through from then on.
-    dead: Option<Time>,
-}
-
-impl Weather {
-    fn random(rng: &mut Rng) -> Weather {
-        let soon = |rng: &mut Rng| Time::ZERO.after(Duration::from_millis(20 + rng.below(1500)));
-        Weather {
-            loss: rng.below(101),
-            duplicate: rng.below(50),
-            reorder: rng.below(200),
-            corrupt: rng.below(20),
-            delay: Duration::from_micros(100 + rng.below(40_000)),
-            shrink: (rng.below(4) == 0).then(|| (soon(rng), 1200 + rng.below(100) as usize)),
-            rebind: (rng.below(4) == 0).then(|| soon(rng)),
-            dead: (rng.below(8) == 0).then(|| soon(rng)),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Side {
-    Client,
-    Server,
-}
-
-struct Network {
-    weather: Weather,
-    rng: Rng,
-    /// By arrival and a number that keeps them apart: to whom, and what.
-    flying: BTreeMap<(Time, u64), (Side, Vec<u8>, u8)>,
-    count: u64,
-}
-
-impl Network {
-    fn send(&mut self, now: Time, to: Side, bytes: &[u8], ecn: u8) {
-        let w = self.weather;
-        let chance = |rng: &mut Rng, parts| rng.below(1000) < parts;
-        let vanishes = w.dead.is_some_and(|t| now >= t)
-            || w.shrink.is_some_and(|(t, size)| now >= t && bytes.len() > size)
-            || chance(&mut self.rng, w.loss);
-        if vanishes {
-            return;
-        }
-        let copies = 1 + u64::from(chance(&mut self.rng, w.duplicate));
-        for _ in 0..copies {
-            let mut delay = w.delay;
-            if chance(&mut self.rng, w.reorder) {
-                delay += Duration::from_nanos(self.rng.below(2 * w.delay.as_nanos() as u64));
-            }
-            let mut bytes = bytes.to_vec();
-            if chance(&mut self.rng, w.corrupt) {
-                let at = self.rng.below(bytes.len() as u64) as usize;
-                bytes[at] ^= 1 << self.rng.below(8);
-            }
-            self.count += 1;
-            self.flying.insert((now.after(delay), self.count), (to, bytes, ecn));
-        }
+fn random_weather(rng: &mut Rng) -> Weather {
+    let soon = |rng: &mut Rng| Time::ZERO.after(Duration::from_millis(20 + rng.below(1500)));
+    Weather {
+        loss: rng.below(101),
+        duplicate: rng.below(50),
+        reorder: rng.below(200),
+        corrupt: rng.below(20),
+        delay: Duration::from_micros(100 + rng.below(40_000)),
+        shrink: (rng.below(4) == 0).then(|| (soon(rng), 1200 + rng.below(100) as usize)),
+        rebind: (rng.below(4) == 0).then(|| soon(rng)),
+        dead: (rng.below(8) == 0).then(|| soon(rng)),
+        ..Weather::default()
     }
 }
 
@@ -110,7 +51,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 impl World {
     fn new(seed: u64) -> World {
         let mut rng = Rng::new(seed);
-        let weather = Weather::random(&mut rng);
+        let weather = random_weather(&mut rng);
         let config = Config {
             max_streams: [1, 4, 16][rng.below(3) as usize],
             congestion: [Congestion::Cubic, Congestion::Bbr, Congestion::NewReno][rng.below(3) as usize],
@@ -123,12 +64,11 @@ impl World {
         let server = Server::with(|t| {
             t.stream_receive_window(window.into());
         });
-        let network = Network { weather, rng: Rng::new(!seed), flying: BTreeMap::new(), count: 0 };
         World {
             client: client(config, Time::ZERO),
             server,
             log: Recorder::default(),
-            network,
+            network: Network::new(weather, Rng::new(!seed)),
             now: Time::ZERO,
             rng,
             answered: Vec::new(),
@@ -170,23 +110,15 @@ impl World {
     fn step(&mut self) -> bool {
         self.answer();
         self.flush();
-        let arrival = self.network.flying.keys().next().map(|k| k.0);
         let timers = self.client.poll_timeout().into_iter().chain(self.server.quic.poll_timeout());
-        let Some(next) = timers.chain(arrival).min() else { return false };
+        let Some(next) = timers.chain(self.network.next_arrival()).min() else { return false };
         self.now = self.now.max(next);
-        if let Some(at) = self.network.weather.rebind
-            && self.now >= at
-            // Not before the handshake is confirmed (RFC 9000 section 9).
-            && !self.answered.is_empty()
-        {
-            self.network.weather.rebind = None;
+        // Not before the handshake is confirmed (RFC 9000 section 9).
+        if !self.answered.is_empty() && self.network.rebinds(self.now) {
             self.server.quic.remote = "127.0.0.1:50001".parse().unwrap();
         }
         let mut batch = Vec::new();
-        while let Some((&(at, n), _)) = self.network.flying.iter().next()
-            && at <= self.now
-        {
-            let (to, bytes, ecn) = self.network.flying.remove(&(at, n)).expect("it is the first");
+        while let Some((to, bytes, ecn)) = self.network.arrived(self.now) {
             match to {
                 Side::Server => self.server.datagram(self.now, ecn, &bytes),
                 Side::Client => {
@@ -299,29 +231,12 @@ fn simulate(seed: u64, seen: &mut Seen) {
 
 #[test]
 fn every_request_ends_exactly_once() {
-    let number = |name| std::env::var(name).ok().and_then(|s| s.parse::<u64>().ok());
-    let seeds = match number("NETWORK_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("NETWORK_ROUNDS").unwrap_or(if cfg!(debug_assertions) { 60 } else { 1000 }),
-    };
+    let usual = if cfg!(debug_assertions) { 60 } else { 1000 };
     let mut seen = Seen::default();
-    for seed in seeds {
-        struct OnPanic(u64);
-        impl Drop for OnPanic {
-            fn drop(&mut self) {
-                if std::thread::panicking() {
-                    eprintln!("NETWORK_SEED={} repeats it", self.0);
-                }
-            }
-        }
-        let _guard = OnPanic(seed);
-        simulate(seed, &mut seen);
-    }
+    let tried = seeds::run("NETWORK", usual, |seed| simulate(seed, &mut seen));
     println!("{seen:?}");
-    if number("NETWORK_SEED").is_none() {
-        assert!(
-            seen.lost > 0 && seen.rebound > 0 && seen.shrunk > 0 && seen.died > 0 && seen.done > 0,
-            "{seen:?}"
-        );
+    if tried.is_some() {
+        let all = [seen.lost, seen.rebound, seen.shrunk, seen.died, seen.done];
+        assert!(all.iter().all(|n| *n > 0), "{seen:?}");
     }
 }

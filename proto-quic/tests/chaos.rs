@@ -1,6 +1,6 @@
 //! A server that says anything: frames with random contents, packets in any order and at any level, time that passes as it likes, an
 //! owner that does anything. Nothing is expected of the client but that it neither panics, spins, talks without end nor keeps more
-//! than a bound, and that after its end it is silent. A failure prints its seed; `CHAOS_SEED=n` repeats that one alone.
+//! than a bound, and that after its end it is silent. `CHAOS_SEED` and `CHAOS_ROUNDS`: see `common/seeds.rs`.
 
 mod common;
 
@@ -184,22 +184,8 @@ fn chaos(seed: u64) -> bool {
 
 #[test]
 fn whatever_comes() {
-    let only = std::env::var("CHAOS_SEED").ok().and_then(|s| s.parse().ok());
-    let number = std::env::var("CHAOS_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(600);
-    let seeds = only.map_or(0..number, |seed: u64| seed..seed + 1);
     let mut lost = 0;
-    for seed in seeds {
-        struct OnPanic(u64);
-        impl Drop for OnPanic {
-            fn drop(&mut self) {
-                if std::thread::panicking() {
-                    eprintln!("CHAOS_SEED={} repeats it", self.0);
-                }
-            }
-        }
-        let _guard = OnPanic(seed);
-        lost += u64::from(chaos(seed));
-    }
+    let tried = seeds::run("CHAOS", 600, |seed| lost += u64::from(chaos(seed)));
     // Neither always nor never: the server is no use otherwise.
-    assert!(only.is_some() || (lost > 0 && lost < number), "{lost} of {number} ended");
+    assert!(tried.is_none_or(|tried| lost > 0 && lost < tried), "{lost} of {tried:?} ended");
 }

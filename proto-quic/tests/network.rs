@@ -2,12 +2,13 @@
 //! delay, corruption, marks, a path that shrinks, a NAT that forgets. Whatever it does, every stream ends exactly once; where the
 //! network is only bad and not dead, with all its bytes in both directions.
 //!
-//! A failure prints its seed; `NETWORK_SEED=n` repeats that one alone, `NETWORK_ROUNDS=n` tries other than the usual number.
+//! `NETWORK_SEED` and `NETWORK_ROUNDS`: see `common/seeds.rs`.
 
 #![allow(clippy::print_stdout)]
 
 mod common;
 
+use common::network::{Fate, Network, Side, Weather};
 use common::quinn::{Server, pattern, request, server_config};
 use common::world::crypto;
 use common::*;
@@ -17,122 +18,22 @@ use quinn_proto::{Dir, EndpointConfig, HashedConnectionIdGenerator, RandomConnec
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What the network does to a datagram, in parts of a thousand.
-#[derive(Clone, Copy, Debug, Default)]
-struct Weather {
-    loss: u64,
-    duplicate: u64,
-    /// Held back by up to two more ways.
-    reorder: u64,
-    /// A bit is flipped.
-    corrupt: u64,
-    /// Marked as having met congestion, where ECN is in use.
-    mark: u64,
-    /// All ECN bits are washed off.
-    bleach: bool,
-    delay: Duration,
-    /// Bytes a second, where there is a bottleneck, and how many may wait before it.
-    rate: Option<(u64, u64)>,
-    /// Datagrams above this vanish, from that moment on.
-    shrink: Option<(Time, usize)>,
-    /// The client's address changes then.
-    rebind: Option<Time>,
-    /// Nothing gets through from then on.
-    dead: Option<Time>,
-}
-
-impl Weather {
-    fn random(rng: &mut Rng) -> Weather {
-        let soon = |rng: &mut Rng| Time::ZERO.after(millis(20 + rng.below(1500)));
-        let bad = rng.below(4) != 0;
-        let upto = |rng: &mut Rng, n| if bad { rng.below(n) } else { 0 };
-        Weather {
-            loss: upto(rng, 101),
-            duplicate: upto(rng, 50),
-            reorder: upto(rng, 200),
-            corrupt: upto(rng, 20),
-            mark: if rng.below(3) == 0 { rng.below(50) } else { 0 },
-            bleach: rng.below(6) == 0,
-            delay: Duration::from_micros(100 + rng.below(40_000)),
-            rate: (rng.below(4) == 0).then(|| (200_000 + rng.below(2_000_000), 20_000 + rng.below(100_000))),
-            shrink: (rng.below(4) == 0).then(|| (soon(rng), 1200 + rng.below(100) as usize)),
-            rebind: (rng.below(4) == 0).then(|| soon(rng)),
-            dead: (rng.below(10) == 0).then(|| soon(rng)),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Side {
-    Client,
-    Server,
-}
-
-struct Network {
-    weather: Weather,
-    rng: Rng,
-    /// By arrival and a number that keeps them apart: to whom, and what.
-    flying: BTreeMap<(Time, u64), (Side, Vec<u8>, u8)>,
-    count: u64,
-    /// When the bottleneck is free again, of each way.
-    free: [Time; 2],
-    /// Datagrams so far, and what becomes of one of them.
-    number: u64,
-    fate: Option<(u64, Fate)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
-    Lost,
-    Twice,
-    Late,
-}
-
-impl Network {
-    fn send(&mut self, now: Time, to: Side, bytes: &[u8], mut ecn: u8) {
-        let w = self.weather;
-        self.number += 1;
-        let fate = self.fate.filter(|f| f.0 == self.number).map(|f| f.1);
-        let chance = |rng: &mut Rng, parts| rng.below(1000) < parts;
-        let vanishes = fate == Some(Fate::Lost)
-            || w.dead.is_some_and(|t| now >= t)
-            || w.shrink.is_some_and(|(t, size)| now >= t && bytes.len() > size)
-            || chance(&mut self.rng, w.loss);
-        if vanishes {
-            return;
-        }
-        if w.bleach {
-            ecn = 0;
-        } else if ecn != 0 && chance(&mut self.rng, w.mark) {
-            ecn = 3;
-        }
-        let mut sent = now;
-        if let Some((rate, queue)) = w.rate {
-            let free = &mut self.free[to as usize];
-            let start = (*free).max(now);
-            if start.since(now) > Duration::from_secs_f64(queue as f64 / rate as f64) {
-                return;
-            }
-            *free = start.after(Duration::from_secs_f64(bytes.len() as f64 / rate as f64));
-            sent = *free;
-        }
-        if fate == Some(Fate::Late) {
-            sent = sent.after(millis(300));
-        }
-        let copies = 1 + u64::from(chance(&mut self.rng, w.duplicate) || fate == Some(Fate::Twice));
-        for _ in 0..copies {
-            let mut delay = w.delay;
-            if chance(&mut self.rng, w.reorder) {
-                delay += Duration::from_nanos(self.rng.below(2 * w.delay.as_nanos() as u64));
-            }
-            let mut bytes = bytes.to_vec();
-            if chance(&mut self.rng, w.corrupt) {
-                let at = self.rng.below(bytes.len() as u64) as usize;
-                bytes[at] ^= 1 << self.rng.below(8);
-            }
-            self.count += 1;
-            self.flying.insert((sent.after(delay), self.count), (to, bytes, ecn));
-        }
+fn random_weather(rng: &mut Rng) -> Weather {
+    let soon = |rng: &mut Rng| Time::ZERO.after(millis(20 + rng.below(1500)));
+    let bad = rng.below(4) != 0;
+    let upto = |rng: &mut Rng, n| if bad { rng.below(n) } else { 0 };
+    Weather {
+        loss: upto(rng, 101),
+        duplicate: upto(rng, 50),
+        reorder: upto(rng, 200),
+        corrupt: upto(rng, 20),
+        mark: if rng.below(3) == 0 { rng.below(50) } else { 0 },
+        bleach: rng.below(6) == 0,
+        delay: Duration::from_micros(100 + rng.below(40_000)),
+        rate: (rng.below(4) == 0).then(|| (200_000 + rng.below(2_000_000), 20_000 + rng.below(100_000))),
+        shrink: (rng.below(4) == 0).then(|| (soon(rng), 1200 + rng.below(100) as usize)),
+        rebind: (rng.below(4) == 0).then(|| soon(rng)),
+        dead: (rng.below(10) == 0).then(|| soon(rng)),
     }
 }
 
@@ -202,7 +103,7 @@ const LONGEST: Duration = Duration::from_secs(400);
 impl World {
     fn new(seed: u64) -> World {
         let mut rng = Rng::new(seed);
-        let weather = Weather::random(&mut rng);
+        let weather = random_weather(&mut rng);
         let idle = weather.dead.map(|_| secs(30));
         let config = Config {
             // Large bodies through small windows only cost time.
@@ -248,15 +149,7 @@ impl World {
             client,
             server,
             owner: Owner::default(),
-            network: Network {
-                weather,
-                rng: Rng::new(!seed),
-                flying: BTreeMap::new(),
-                count: 0,
-                free: [Time::ZERO; 2],
-                number: 0,
-                fate: None,
-            },
+            network: Network::new(weather, Rng::new(!seed)),
             now: Time::ZERO,
             rng,
             asks: BTreeMap::new(),
@@ -326,22 +219,14 @@ impl World {
     fn step(&mut self) -> bool {
         self.ask();
         self.flush();
-        let arrival = self.network.flying.keys().next().map(|k| k.0);
         let timers = self.client.poll_timeout().into_iter().chain(self.server.quic.poll_timeout());
-        let Some(next) = timers.chain(arrival).min() else { return false };
+        let Some(next) = timers.chain(self.network.next_arrival()).min() else { return false };
         self.now = self.now.max(next);
-        if let Some(at) = self.network.weather.rebind
-            && self.now >= at
-            // Not before the handshake is confirmed (RFC 9000 section 9).
-            && self.owner.ends.len() > 1
-        {
-            self.network.weather.rebind = None;
+        // Not before the handshake is confirmed (RFC 9000 section 9).
+        if self.owner.ends.len() > 1 && self.network.rebinds(self.now) {
             self.server.quic.remote = "127.0.0.1:50001".parse().unwrap();
         }
-        while let Some((&(at, n), _)) = self.network.flying.iter().next()
-            && at <= self.now
-        {
-            let (to, mut bytes, ecn) = self.network.flying.remove(&(at, n)).expect("it is the first");
+        while let Some((to, mut bytes, ecn)) = self.network.arrived(self.now) {
             match to {
                 Side::Server => self.server.datagram(self.now, ecn, &bytes),
                 Side::Client => {
@@ -445,7 +330,7 @@ fn simulate(seed: u64, seen: &mut Seen) {
     // The end is known to both, unless the network is not there for it.
     w.client.close(w.now, 7, b"");
     w.network.weather = Weather { delay: weather.delay, ..Weather::default() };
-    w.network.flying.clear();
+    w.network.clear();
     for _ in 0..1000 {
         if !w.step() {
             break;
@@ -455,35 +340,17 @@ fn simulate(seed: u64, seen: &mut Seen) {
     assert_eq!(w.client.poll_timeout(), None, "a timer after the end");
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|s| s.parse().ok())
-}
-
 /// Half of the seeds each, so that they run side by side.
-fn half(which: u64) -> Seen {
-    let seeds = match number("NETWORK_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("NETWORK_ROUNDS").unwrap_or(if cfg!(debug_assertions) { 208 } else { 2000 }),
-    };
+fn half(which: u64) {
+    let usual = if cfg!(debug_assertions) { 208 } else { 2000 };
     let mut seen = Seen::default();
-    for seed in seeds.filter(|s| s % 2 == which) {
-        struct OnPanic(u64);
-        impl Drop for OnPanic {
-            fn drop(&mut self) {
-                if std::thread::panicking() {
-                    eprintln!("NETWORK_SEED={} repeats it", self.0);
-                }
-            }
+    let tried = seeds::run("NETWORK", usual, |seed| {
+        if seed % 2 == which {
+            simulate(seed, &mut seen);
         }
-        let _guard = OnPanic(seed);
-        simulate(seed, &mut seen);
-    }
+    });
     println!("{seen:?}");
-    seen
-}
-
-fn rained(seen: &Seen) {
-    if number("NETWORK_SEED").is_none() && number("NETWORK_ROUNDS").is_none() {
+    if tried.is_some() {
         let all = [seen.streams, seen.given_up, seen.lost, seen.rebound, seen.shrunk, seen.died, seen.marked];
         assert!(all.iter().all(|n| *n > 0), "{seen:?}");
     }
@@ -491,12 +358,12 @@ fn rained(seen: &Seen) {
 
 #[test]
 fn every_stream_ends_exactly_once() {
-    rained(&half(0));
+    half(0);
 }
 
 #[test]
 fn every_stream_ends_exactly_once_of_other_seeds() {
-    rained(&half(1));
+    half(1);
 }
 
 /// A network that is good but for what a test says.

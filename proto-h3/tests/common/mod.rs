@@ -3,11 +3,15 @@
 
 #[path = "../../../proto-quic/tests/common/hex.rs"]
 mod hex;
+#[path = "../../../proto-quic/tests/common/network.rs"]
+pub mod network;
 mod plain;
 #[path = "../../../proto-quic/tests/common/quic.rs"]
 pub mod quic;
 #[path = "../../../proto-quic/tests/common/tls.rs"]
 mod quic_tls;
+#[path = "../../../proto-quic/tests/common/seeds.rs"]
+pub mod seeds;
 
 use bytes::{Bytes, BytesMut};
 pub use hex::hex;

@@ -3,9 +3,11 @@
 
 mod hex;
 pub mod meter;
+pub mod network;
 pub mod quic;
 pub mod quinn;
 pub mod scripted;
+pub mod seeds;
 mod tls;
 pub mod wire;
 pub mod world;
