@@ -6,7 +6,7 @@ use origin::{Config, Origin};
 use scenario::plan::{
     Arrivals, Backlog, Curve, Endpoint, Load as PhaseLoad, Mix, Phase, Plan, Protocol, Share, Spread, Stop,
 };
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -294,7 +294,7 @@ fn early_data_that_is_rejected_is_sent_again_and_counts_once() {
     });
     let result = run(plan);
     let (c, books) = (&result.connections, &result.totals.books);
-    // Whether any is accepted here depends on whose ticket came last; that is the matter of other tests.
+    // Whether any is accepted depends on whose ticket came last: see the next test.
     assert!(c.early_rejected > 0, "{} and {}", c.early_rejected, c.early_accepted);
     assert!(books.retried > 0, "{books:?}");
     let seen = servers.map(|s| s.stats().requests);
@@ -302,6 +302,34 @@ fn early_data_that_is_rejected_is_sent_again_and_counts_once() {
     assert_eq!((books.succeeded, books.failed, seen[0] + seen[1]), (400, 0, 400), "{books:?}");
     let rejected = result.totals.errors.iter().find(|e| e.detail.contains("early data"));
     assert!(rejected.is_none(), "what was rejected is sent again: {rejected:?}");
+}
+
+/// The same, one connection after the other, and the first server has two addresses. Each connection has the newest session, which
+/// is of the server before: the second address of the first one accepts what goes there early, and whoever comes after the
+/// other server does not.
+#[test]
+fn early_data_is_accepted_by_who_knows_the_session_and_rejected_by_who_does_not() {
+    let everywhere = Config { clear: None, tls: Some("0.0.0.0:0".parse().unwrap()), ..Config::default() };
+    let servers = [origin::start(everywhere).unwrap(), built_in()];
+    let port = servers[0].tls_addr().unwrap().port();
+    let addresses = vec![
+        (Ipv4Addr::new(127, 0, 0, 1), port).into(),
+        (Ipv4Addr::new(127, 0, 0, 2), port).into(),
+        servers[1].tls_addr().unwrap(),
+    ];
+    let mut plan = churn(&servers[0], |plan| plan.tls.early_data = true);
+    plan.connections.max = n32(1);
+    plan.targets[0].endpoint = Endpoint::Addresses(addresses);
+    plan.phases = vec![phase("all", 1, iterations(60))];
+    let result = run(plan);
+    let (c, books) = (&result.connections, &result.totals.books);
+    assert_eq!((c.early_accepted, c.early_rejected), (20, 39), "{c:?}");
+    assert_eq!((c.fresh, c.resumed, c.opened, c.lost), (40, 20, 60, 0), "{c:?}");
+    assert_eq!((books.started, books.succeeded, books.failed, books.retried), (60, 60, 0, 39), "{books:?}");
+    let seen = servers.map(|s| s.stats());
+    assert_eq!(seen.each_ref().map(|s| s.requests), [40, 20]);
+    assert_eq!(seen.each_ref().map(|s| s.connections.early_requests), [20, 0]);
+    assert!(result.totals.errors.is_empty(), "{:?}", result.totals.errors);
 }
 
 #[test]
