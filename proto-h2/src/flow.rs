@@ -10,17 +10,15 @@ pub(crate) struct ReceiveWindow {
     left: u32,
     /// What it is filled up to.
     full: u32,
-    /// By how much at least.
-    step: u32,
 }
 
 impl ReceiveWindow {
     /// A window of `full` bytes. A connection starts with the default one; the increment that makes it larger at once, if
     /// any, is returned too.
-    pub(crate) fn new(full: u32, step: u32) -> (ReceiveWindow, Option<u32>) {
+    pub(crate) fn new(full: u32) -> (ReceiveWindow, Option<u32>) {
         let left = full.max(DEFAULT_WINDOW);
         let extra = left - DEFAULT_WINDOW;
-        (ReceiveWindow { left, full, step: step_of(full, step) }, (extra > 0).then_some(extra))
+        (ReceiveWindow { left, full }, (extra > 0).then_some(extra))
     }
 
     /// Counts a frame. `Ok(n)`, n > 0: give back so many bytes.
@@ -29,7 +27,7 @@ impl ReceiveWindow {
         let left = self.left.checked_sub(len).ok_or(&fault::CONNECTION_WINDOW)?;
         self.left = left;
         let due = self.full.saturating_sub(left);
-        if due < self.step {
+        if due < step_of(self.full) {
             return Ok(0);
         }
         self.left = self.full;
@@ -37,10 +35,10 @@ impl ReceiveWindow {
     }
 }
 
-/// The step in which a window of `full` bytes is given back: the configured one, or half of a small window, so that the
-/// peer never waits for it.
-pub(crate) fn step_of(full: u32, step: u32) -> u32 {
-    step.min(full / 2).max(1)
+/// The step in which a window of `full` bytes is given back: half of it, so that the peer never waits for it.
+#[inline]
+pub(crate) fn step_of(full: u32) -> u32 {
+    (full / 2).max(1)
 }
 
 /// A send window. Settings may make it negative (section 6.9.2).
@@ -79,13 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_window_is_given_back_by_halves_and_a_large_one_in_steps() {
-        let (mut w, extra) = ReceiveWindow::new((1 << 20) - 1, 1 << 10);
+    fn a_window_is_given_back_by_halves() {
+        let (mut w, extra) = ReceiveWindow::new((1 << 20) - 1);
         assert_eq!(extra, Some((1 << 20) - 1 - 65_535));
-        assert_eq!(w.receive(1023), Ok(0));
-        assert_eq!(w.receive(1), Ok(1024));
+        assert_eq!(w.receive((1 << 19) - 2), Ok(0));
+        assert_eq!(w.receive(1), Ok((1 << 19) - 1));
         // A window below the default: nothing is given back until it is reached.
-        let (mut w, extra) = ReceiveWindow::new(1023, 1 << 10);
+        let (mut w, extra) = ReceiveWindow::new(1023);
         assert_eq!((extra, w.receive(64_512), w.receive(510), w.receive(1)), (None, Ok(0), Ok(0), Ok(511)));
         assert!(w.receive(1024).is_err());
     }

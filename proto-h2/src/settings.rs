@@ -20,8 +20,6 @@ pub struct Config {
     pub header_table_size: u32,
     /// The encoder's (`--encoder-header-table-size`); the peer may allow less.
     pub encoder_header_table_size: u32,
-    /// Received bytes are given back to the peer in steps of so many, or of half a window where that is less.
-    pub window_update_step: u32,
     /// How long a body waits for `100 Continue`.
     pub continue_timeout: Duration,
 }
@@ -36,7 +34,6 @@ impl Default for Config {
             max_frame_size: MIN_FRAME_SIZE,
             header_table_size: hpack::DEFAULT_TABLE_SIZE as u32,
             encoder_header_table_size: hpack::DEFAULT_TABLE_SIZE as u32,
-            window_update_step: u32::MAX,
             continue_timeout: Duration::from_secs(1),
         }
     }
@@ -65,7 +62,6 @@ impl Config {
             stream_window_bits: self.stream_window_bits.clamp(1, 30),
             connection_window_bits: self.connection_window_bits.clamp(1, 30),
             max_frame_size: self.max_frame_size.clamp(MIN_FRAME_SIZE, MAX_FRAME_SIZE),
-            window_update_step: self.window_update_step.max(1),
             ..self
         }
     }

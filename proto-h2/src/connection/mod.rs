@@ -9,7 +9,7 @@ mod transmit;
 use crate::budget::Budget;
 use crate::code::Code;
 use crate::fault::{Breach, Scope};
-use crate::flow::{ReceiveWindow, SendWindow, step_of};
+use crate::flow::{ReceiveWindow, SendWindow};
 use crate::outbox::Outbox;
 use crate::request::{Prepared, RequestWriter};
 use crate::response::HeadReader;
@@ -53,8 +53,6 @@ pub struct Connection {
     uploads: Uploads,
     input: Input,
     receive_window: ReceiveWindow,
-    /// By how much at least a stream's receive window is given back.
-    stream_step: u32,
     send_window: SendWindow,
     budget: Budget,
     stats: ConnStats,
@@ -69,8 +67,7 @@ impl Connection {
     /// A connection about to send its preface. Values of the configuration out of range are brought into it.
     pub fn new(config: Config) -> Connection {
         let config = config.clamped();
-        let (receive_window, extra) =
-            ReceiveWindow::new(config.connection_window(), config.window_update_step);
+        let (receive_window, extra) = ReceiveWindow::new(config.connection_window());
         let mut outbox = Outbox::default();
         config.put_preface(outbox.bytes());
         if let Some(increment) = extra {
@@ -87,7 +84,6 @@ impl Connection {
             uploads: Uploads::default(),
             input: Input::default(),
             receive_window,
-            stream_step: step_of(config.stream_window(), config.window_update_step),
             send_window: SendWindow::new(DEFAULT_WINDOW),
             budget: Budget::new(),
             stats: ConnStats::default(),

@@ -3,6 +3,7 @@
 use super::{Connection, GoneAway};
 use crate::code::Code;
 use crate::fault::{self, Breach};
+use crate::flow::step_of;
 use crate::frame::{Frame, FrameHeader, flag, kind};
 use crate::head::Head;
 use crate::limits;
@@ -558,11 +559,12 @@ impl Connection {
             return Err(&fault::DATA_BEFORE_HEAD);
         }
         let unreturned = stream.unreturned + header.len;
-        if unreturned > self.config.stream_window() {
+        let window = self.config.stream_window();
+        if unreturned > window {
             return Err(&fault::STREAM_WINDOW);
         }
         stream.unreturned = unreturned;
-        if unreturned >= self.stream_step && !end_stream {
+        if unreturned >= step_of(window) && !end_stream {
             stream.unreturned = 0;
             self.outbox.window_update(header.stream, unreturned);
         }
