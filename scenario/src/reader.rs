@@ -45,6 +45,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|e| e.key == key)
     }
 
+    /// The entry of a key in the map behind another.
+    pub fn within(&self, map: &str, key: &str) -> Option<&'n Entry> {
+        self.get(map)?.value.entry(key)
+    }
+
     /// Whether a key is not there, and not there with a typing error either, which has its message already.
     pub fn lacks(&self, key: &str) -> bool {
         let mistyped = |e: &Entry| {

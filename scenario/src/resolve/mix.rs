@@ -57,17 +57,16 @@ pub(crate) fn check(
     targets: &Targets,
 ) {
     let mix = connections.mix;
-    let written = within(plan, "connections", "mix");
+    let written = plan.within("connections", "mix");
     if let (Some(_), Some(entry)) =
-        (written, within(plan, "tls", "resumption").or(within(plan, "tls", "early_data")))
+        (written, plan.within("tls", "resumption").or(plan.within("tls", "early_data")))
     {
         let message = format!("{} and the mix of connections say the same thing", quote(&entry.key));
         reader.problems.add(entry.key_span, message, "leave one of them out");
     }
     let early = mix.map_or(tls.early_data, |m| m.early > 0);
-    let entry = written.or(within(plan, "tls", "early_data"));
-    let plans = targets.plan_protocol();
-    let moves = connections.alt_svc && targets.list.iter().any(|t| t.has_alternative(plans));
+    let entry = written.or(plan.within("tls", "early_data"));
+    let moves = connections.alt_svc && targets.have_alternatives();
     let quic = moves || targets.protocols().any(|p| p == Protocol::H3);
     if let (true, Some(entry)) = (early && !quic, entry) {
         let message = "early data (0-RTT) is sent by HTTP/3 alone";
@@ -78,8 +77,4 @@ pub(crate) fn check(
         let message = "no target is over TLS, so there is no session to resume";
         reader.problems.add(entry.key_span, message, "use `https://` or `builtin+tls`, or leave it out");
     }
-}
-
-fn within<'n>(plan: &Fields<'n>, map: &str, key: &str) -> Option<&'n Entry> {
-    plan.get(map)?.value.entry(key)
 }

@@ -179,6 +179,11 @@ impl Targets {
         self.list.iter().map(|t| t.protocol.unwrap_or(self.protocol))
     }
 
+    /// Whether some target may say that it speaks HTTP/3 as well.
+    pub fn have_alternatives(&self) -> bool {
+        self.list.iter().any(|t| t.has_alternative(self.protocol))
+    }
+
     /// Whether steps go to targets of several protocols.
     pub fn is_mixed(&self) -> bool {
         self.list.iter().any(|t| t.protocol.is_some())
