@@ -441,9 +441,7 @@ impl Figures {
         self.arrived += other.arrived;
         self.dropped += other.dropped;
         self.waited += other.waited;
-        for (&code, &n) in &other.status {
-            *self.status.entry(code).or_default() += n;
-        }
+        add_counts(&mut self.status, &other.status);
         merge_errors(&mut self.errors, &other.errors);
         self.checks_passed += other.checks_passed;
         self.checks_failed += other.checks_failed;
@@ -496,29 +494,27 @@ impl ConnectionFigures {
         self.ready.merge(&other.ready);
         self.connection_first_byte.merge(&other.connection_first_byte);
         self.peer_max_streams = self.peer_max_streams.or(other.peer_max_streams);
-        for (&code, &n) in &other.goaways {
-            *self.goaways.entry(code).or_default() += n;
-        }
+        add_counts(&mut self.goaways, &other.goaways);
         self.fresh += other.fresh;
         self.resumed += other.resumed;
         self.early_accepted += other.early_accepted;
         self.early_rejected += other.early_rejected;
         self.quic.merge(&other.quic);
         self.alt_svc.merge(&other.alt_svc);
-        for (&addr, &n) in &other.by_address {
-            *self.by_address.entry(addr).or_default() += n;
-        }
-        for (&addr, &n) in &other.by_source {
-            *self.by_source.entry(addr).or_default() += n;
-        }
-        for (&protocol, &n) in &other.by_protocol {
-            *self.by_protocol.entry(protocol).or_default() += n;
-        }
+        add_counts(&mut self.by_address, &other.by_address);
+        add_counts(&mut self.by_source, &other.by_source);
+        add_counts(&mut self.by_protocol, &other.by_protocol);
         if self.tls.is_none() {
             self.tls.clone_from(&other.tls);
         }
         self.application_protocol = self.application_protocol.or(other.application_protocol);
         merge_errors(&mut self.errors, &other.errors);
+    }
+}
+
+fn add_counts<K: Copy + Ord>(mine: &mut BTreeMap<K, u64>, theirs: &BTreeMap<K, u64>) {
+    for (&key, &n) in theirs {
+        *mine.entry(key).or_default() += n;
     }
 }
 
