@@ -6,7 +6,7 @@ use crate::error::Failure;
 use crate::headers::Headers;
 use crate::job::{Front, Job};
 use crate::script::{self, Script};
-use crate::{http2, http3, machine, network, smoke, tls, urls};
+use crate::{http2, http3, input, machine, network, smoke, tls, urls};
 use bytes::Bytes;
 use proto::{Field, Framing, Scheme, Template, TemplateError, Text, Want};
 use scenario::Plan;
@@ -15,7 +15,6 @@ use scenario::plan::{
     Step, Stop, Timeouts,
 };
 use std::collections::HashSet;
-use std::io::Read as _;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -323,15 +322,13 @@ fn body(args: &RunArgs) -> Result<Option<Bytes>, Failure> {
     }
     let Some(path) = &args.request.data else { return Ok(None) };
     let most = scenario::limits::MAX_ALL_BODY_BYTES;
-    let mut bytes = Vec::new();
-    // A device has no end.
-    match std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)) {
-        Ok(read) if read as u64 > most => Err(Failure::new(format!(
+    match input::bytes(path, most) {
+        Ok(None) => Err(Failure::new(format!(
             "-d: {} is too large for a body: at most {} MiB",
             path.display(),
             most >> 20
         ))),
-        Ok(_) => Ok(Some(bytes.into())),
+        Ok(Some(bytes)) => Ok(Some(bytes.into())),
         Err(error) => Err(Failure::new(format!(
             "-d: Could not open file {}: {error}: -d takes a file; for a body on the command line use --body TEXT",
             path.display()

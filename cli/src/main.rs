@@ -17,6 +17,7 @@ mod headers;
 mod hint;
 mod http2;
 mod http3;
+mod input;
 mod job;
 mod machine;
 mod man;

@@ -1,7 +1,7 @@
 //! h2load's timing script: lines of an offset in milliseconds, a tab and a URL.
 
 use crate::error::Failure;
-use std::io::Read as _;
+use crate::input;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,16 +19,9 @@ pub struct Script {
 
 /// Reads a script; `-`: from stdin.
 pub fn read(path: &Path) -> Result<Script, Failure> {
-    let mut text = String::new();
-    let from = |mut input: Box<dyn std::io::Read>, text: &mut String| {
-        input.by_ref().take(MAX_BYTES).read_to_string(text)
-    };
-    let done = match path.as_os_str() == "-" {
-        true => from(Box::new(std::io::stdin()), &mut text),
-        false => std::fs::File::open(path).and_then(|f| from(Box::new(f), &mut text)),
-    };
     let failed = |what: String| Failure::new(format!("--timing-script-file: {}: {what}", path.display()));
-    done.map_err(|error| failed(format!("{error}: give a file of lines `OFFSET_MS<tab>URL`")))?;
+    let text = input::text(path, MAX_BYTES)
+        .map_err(|error| failed(format!("{error}: give a file of lines `OFFSET_MS<tab>URL`")))?;
     parse(&text).map_err(failed)
 }
 

@@ -2,13 +2,12 @@
 
 use crate::args::RunArgs;
 use crate::error::Failure;
-use std::io::Read as _;
-use std::path::Path;
+use crate::input;
 
 /// Most URLs of a file: each costs some KB, prepared for both protocols.
 const MOST: usize = 1_000_000;
 
-/// And so much text: a device has no end.
+/// And so much text.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Up to so many URLs have figures of their own: each costs tens of KB a core where it was requested often.
@@ -25,7 +24,7 @@ pub fn of(args: &RunArgs) -> Result<Vec<String>, Failure> {
             )),
         };
     };
-    let text = read(path)
+    let text = input::text(path, MOST_BYTES)
         .map_err(|error| Failure::new(format!("-i: cannot read input file: {}: {error}", path.display())))?;
     // A byte order mark is no part of a URL.
     let urls: Vec<String> = text.trim_start_matches('\u{feff}').lines().map(str::to_owned).collect();
@@ -43,18 +42,5 @@ pub fn of(args: &RunArgs) -> Result<Vec<String>, Failure> {
             Err(Failure::new(format!("-i: {} has {n} lines: at most {MOST} URLs", path.display())))
         }
         _ => Ok(urls),
-    }
-}
-
-/// `-` is standard input.
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let read = match path == Path::new("-") {
-        true => std::io::stdin().take(MOST_BYTES + 1).read_to_string(&mut text),
-        false => std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text),
-    };
-    match read? as u64 > MOST_BYTES {
-        true => Err(std::io::Error::other("it has more than 1 GiB")),
-        false => Ok(text),
     }
 }
