@@ -41,12 +41,12 @@ pub(crate) struct Churn {
 }
 
 impl Churn {
-    /// Both go to one peer.
-    pub(crate) fn and(self, other: Churn) -> Churn {
-        Churn {
-            total: self.total.zip(other.total).map(|(a, b)| a.saturating_add(b)),
-            rate: self.rate.zip(other.rate).map(|(a, b)| a + b),
-        }
+    /// All of them go to one peer.
+    pub(crate) fn together(all: impl IntoIterator<Item = Option<Churn>>) -> Option<Churn> {
+        all.into_iter().flatten().reduce(|a, b| Churn {
+            total: a.total.zip(b.total).map(|(a, b)| a.saturating_add(b)),
+            rate: a.rate.zip(b.rate).map(|(a, b)| a + b),
+        })
     }
 
     /// The share of one of several addresses.

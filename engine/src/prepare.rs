@@ -352,7 +352,7 @@ fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
             match demands.iter_mut().find(|(p, _)| *p == place) {
                 Some((_, same)) => {
                     same.connections += connections;
-                    same.churn = same.churn.zip(churn).map(|(a, b)| a.and(b)).or(same.churn).or(churn);
+                    same.churn = Churn::together([same.churn, churn]);
                 }
                 None => {
                     let demand = Demand {
@@ -376,10 +376,7 @@ fn demands(plan: &Plan, targets: &[TargetSetup]) -> Vec<Demand> {
 fn churn(plan: &Plan, at: usize) -> Option<Churn> {
     let handshakes = if at == 0 { churn_of_handshakes(plan) } else { None };
     let pool = if plan.makes_requests() { churn_of_pool(plan, at) } else { None };
-    match (pool, handshakes) {
-        (Some(pool), Some(handshakes)) => Some(pool.and(handshakes)),
-        (one, other) => one.or(other),
-    }
+    Churn::together([pool, handshakes])
 }
 
 /// Each handshake is a connection.
@@ -440,8 +437,8 @@ fn churn_of_pool(plan: &Plan, at: usize) -> Option<Churn> {
 /// some phase.
 fn together(plan: &Plan, rate: impl Fn(&Load) -> Option<f64>) -> Option<f64> {
     let of = |t: &Track| {
-        let rates = plan.phases[t.phases.clone()].iter().map(|phase| rate(&phase.load));
-        rates.into_iter().try_fold(0.0, |most, rate| Some(f64::max(most, rate?)))
+        let mut rates = plan.phases[t.phases.clone()].iter().map(|phase| rate(&phase.load));
+        rates.try_fold(0.0, |most, rate| Some(f64::max(most, rate?)))
     };
     plan.all_tracks().iter().map(of).sum()
 }
