@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::machine::allowed_cpus;
-use engine::Options;
+use engine::{FileLimit, Options};
 use origin::Origin;
 use proto::Scheme;
 use scenario::Plan;
@@ -67,13 +67,7 @@ fn share_cpus(options: &mut Options) -> Vec<usize> {
 /// Each connection has both its ends in this process, and the engine's check knows of one. As far as is allowed; the engine
 /// says what to do if that is too little.
 fn raise_descriptors() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the pointer is to a live rlimit.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0 {
-        limit.rlim_cur = limit.rlim_max;
-        // SAFETY: the pointer is to a live rlimit whose soft limit is the hard one.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
-    }
+    let _ = FileLimit::of_process().and_then(|limit| limit.raise(limit.hard));
 }
 
 /// The engine reads certificates from a path. This one is a file in memory: nothing is written to disk.

@@ -3,6 +3,7 @@
 //! `prepare` reads the machine and the plan into these structs. Every answer that is not "enough" carries the exact line
 //! that changes it.
 
+use crate::descriptors::FileLimit;
 use crate::limits;
 
 /// The machine's local ports.
@@ -132,13 +133,6 @@ fn time_wait(demand: &Demand, churn: Churn, possible: u64, ports: Ports) -> Opti
         held.as_secs(),
         demand.peer
     ))
-}
-
-/// The limit of file descriptors, `RLIMIT_NOFILE`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FileLimit {
-    pub(crate) soft: u64,
-    pub(crate) hard: u64,
 }
 
 /// What needs descriptors.

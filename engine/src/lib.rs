@@ -10,6 +10,7 @@ mod budget;
 mod certificate;
 mod clock;
 mod core;
+mod descriptors;
 mod gate;
 mod io;
 mod limits;
@@ -31,6 +32,7 @@ mod tls;
 mod trace;
 mod verdict;
 
+pub use descriptors::FileLimit;
 pub use options::{Io, Options, Pacing, Rows};
 pub use recycle::Recycler;
 pub use request_log::{Ended, RequestLog};

@@ -6,6 +6,7 @@ use crate::addresses::Ways;
 use crate::budget::{self, Churn, Demand, Ports};
 use crate::core::QuicSetup;
 use crate::core::{Numbers, PreludeSetup, ScenarioSetup, Script, Setup, StepSetup, TargetSetup, TargetTls};
+use crate::descriptors::FileLimit;
 use crate::io::socket::{self, Peer};
 use crate::rendezvous::Rendezvous;
 use crate::stats::interval::Keep;
@@ -303,22 +304,14 @@ fn budget(
         cores,
         lingering: (limits::LINGERING_MAX as u64 * cores).min(ports.room),
     };
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid, writable rlimit.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
-        return Ok(limits::LINGERING_MAX);
-    }
-    let files = budget::FileLimit { soft: limit.rlim_cur, hard: limit.rlim_max };
-    let files = budget::descriptors(needs, files).map_err(StartError)?;
+    let Ok(limit) = FileLimit::of_process() else { return Ok(limits::LINGERING_MAX) };
+    let files = budget::descriptors(needs, limit).map_err(StartError)?;
     if let Some(soft) = files.raise_to {
-        let raised = libc::rlimit { rlim_cur: soft, ..limit };
-        // SAFETY: `raised` is a valid rlimit with the soft limit not above the hard one.
-        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } != 0 {
-            let error = io::Error::last_os_error();
-            return Err(StartError(format!(
+        limit.raise(soft).map_err(|error| {
+            StartError(format!(
                 "the limit of file descriptors cannot be raised to {soft}: {error}: run `ulimit -n {soft}` first"
-            )));
-        }
+            ))
+        })?;
     }
     Ok((files.lingering / cores) as usize)
 }
