@@ -237,3 +237,27 @@ fn parameters_grow_with_early_data() {
     assert_eq!(w.client.bi_available(), 499);
     assert!(w.log.is_connected());
 }
+
+/// RFC 9001 section 4.9.1: the keys of Initial packets go when a Handshake packet is sent. One that found no room beside the
+/// ClientHello was not.
+#[test]
+fn initial_packets_are_sent_until_a_handshake_packet_is() {
+    // The ClientHello takes two datagrams, and nobody acknowledges them: two probes.
+    let mut tls = client_tls(ALPN);
+    tls.alpn_protocols.extend((b'a'..b'h').map(|c| vec![c; 200]));
+    let tls = Tls::new(Arc::new(tls)).expect("it has the cipher");
+    let mut w = World::over(&config(), &tls, Server::new());
+    (w.server.answers, w.server.acks) = (false, false);
+    w.flush();
+    assert_eq!(w.server.datagrams, 2);
+    w.now = w.client.poll_timeout().unwrap();
+    w.fire();
+    w.server.speak(Level::Initial);
+    w.server.say(Level::Handshake, &[Frame::Ping]);
+    w.answer();
+    let before = w.server.seen.len();
+    w.flush();
+    let levels: Vec<Level> = w.since(before).iter().map(|s| s.level).collect();
+    assert_eq!(levels, [Level::Initial, Level::Initial, Level::Handshake]);
+    proceeds(&mut w);
+}
