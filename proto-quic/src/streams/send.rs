@@ -58,10 +58,11 @@ impl Streams {
             blocked |= !at_limit;
             out.can_send(credit) || (at_limit && out.blocked_at != Some(out.limit))
         });
-        if !any && blocked {
-            self.note_blocked();
+        if any || !blocked {
+            return any;
         }
-        any || self.has_control()
+        self.note_blocked();
+        self.has_control()
     }
 
     fn note_blocked(&mut self) {
