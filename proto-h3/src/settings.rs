@@ -151,7 +151,7 @@ impl Setup {
 }
 
 impl Config {
-    /// The same with every value brought into its legal range.
+    /// The same with every value that is looked at here brought into its legal range; QUIC does so with the others.
     fn clamped(self) -> Config {
         let (least, most) = (*limits::UDP_PAYLOAD.start(), *limits::UDP_PAYLOAD.end());
         Config {
@@ -162,8 +162,6 @@ impl Config {
             blocked_streams: self.blocked_streams.min(limits::BLOCKED_STREAMS),
             initial_rtt: self.initial_rtt.clamp(Duration::from_micros(1), Duration::from_secs(10)),
             max_udp_payload: self.max_udp_payload.clamp(least, most),
-            known_udp_payload: self.known_udp_payload.clamp(least, self.max_udp_payload.clamp(least, most)),
-            segments: self.segments.clamp(1, limits::SEGMENTS as u8),
             ..self
         }
     }
