@@ -6,7 +6,6 @@ use super::Core;
 use super::users::State;
 use crate::clock::Clock;
 use crate::io::Driver;
-use crate::limits;
 use crate::pacing::Schedule;
 use proto::Time;
 use scenario::plan::Stop;
@@ -24,8 +23,6 @@ pub(super) struct Open {
     longest: u64,
     /// Users with nothing to do, where any user takes any arrival.
     idle: Vec<u32>,
-    /// How early the core wakes up before an arrival, to spin until it is due (ns).
-    margin: u64,
     /// What arrives are connections.
     pub(super) of_handshakes: bool,
 }
@@ -45,25 +42,18 @@ impl Open {
         self.schedule.next() == Time::NEVER && self.waiting == 0
     }
 
-    /// How to wait for the next arrival, or for what waits to have waited too long.
-    pub(super) fn until(&self, now: Time, precise: bool) -> Until {
+    /// How to wait for the next arrival, or for what waits to have waited too long. `margin`: how early the core wakes up before an
+    /// arrival, to spin until it is due (ns); zero where it only sleeps.
+    pub(super) fn until(&self, now: Time, margin: u64) -> Until {
         let next = self.schedule.next();
         if next == Time::NEVER {
             return Until::Sleep(self.expiry());
         }
-        if !precise {
+        if margin == 0 {
             return Until::Sleep(next);
         }
-        let wake = next.as_nanos().saturating_sub(self.margin);
+        let wake = next.as_nanos().saturating_sub(margin);
         if wake > now.as_nanos() { Until::Sleep(Time::from_nanos(wake)) } else { Until::Spin }
-    }
-
-    /// A sleep that was to end at `wake` ended at `now` and nothing else ended it: the margin follows the worst of late
-    /// wake-ups, and forgets slowly.
-    pub(super) fn woke(&mut self, wake: Time, now: Time) {
-        let late = now.nanos_since(wake) * 5 / 4;
-        let next = if late > self.margin { late } else { self.margin - (self.margin - late) / 64 };
-        self.margin = next.clamp(limits::SPIN_MIN.as_nanos() as u64, limits::SPIN_MAX.as_nanos() as u64);
     }
 
     /// When the next of what waits has waited too long. Only asked for after the last arrival: each arrival looks itself.
@@ -132,7 +122,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             most: per_core.max(1),
             longest: arrivals.backlog.time.map_or(u64::MAX, |t| t.as_nanos() as u64),
             idle: Vec::with_capacity(self.tracks[t].users as usize),
-            margin: limits::SPIN_MAX.as_nanos() as u64,
             of_handshakes,
         };
         if let Some(before) = before {
@@ -273,7 +262,6 @@ mod tests {
             most: 9,
             longest: 5_000_000,
             idle: vec![],
-            margin: 0,
             of_handshakes: false,
         }
     }
@@ -291,15 +279,15 @@ mod tests {
         wait(&mut open, 0);
         wait(&mut open, 1);
         let first = Time::from_nanos(5_000_001);
-        for precise in [true, false] {
-            assert_eq!(open.until(Time::from_nanos(1_000_000), precise), Until::Sleep(first));
+        for margin in [0, 30_000] {
+            assert_eq!(open.until(Time::from_nanos(1_000_000), margin), Until::Sleep(first));
         }
         assert_eq!((open.expire_all(Time::from_nanos(5_000_000)), open.expire_all(first)), (0, 1));
         assert!(!open.is_over());
-        assert_eq!(open.until(first, true), Until::Sleep(Time::from_nanos(6_000_001)));
+        assert_eq!(open.until(first, 30_000), Until::Sleep(Time::from_nanos(6_000_001)));
         assert_eq!(open.expire_all(Time::from_nanos(6_000_001)), 1);
         assert!(open.is_over());
-        assert_eq!(open.until(first, true), Until::Sleep(Time::NEVER));
+        assert_eq!(open.until(first, 30_000), Until::Sleep(Time::NEVER));
     }
 
     #[test]

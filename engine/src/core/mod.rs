@@ -34,6 +34,7 @@ mod simulation;
 mod tracks;
 mod traffic;
 mod users;
+mod waking;
 
 use crate::addresses::Ways;
 use crate::batch::Batch;
@@ -69,6 +70,7 @@ use std::time::Duration;
 use tracks::{Stage, Track};
 pub(crate) use users::{CoreShare, shares};
 use users::{User, Wheel};
+use waking::Waking;
 
 /// What all cores of a run share, made before the start and never changed.
 pub(crate) struct Setup {
@@ -385,6 +387,7 @@ pub(crate) struct Core<'a, D, C> {
     holding: bool,
     /// Spent looking for completions in vain because an arrival was about to be due (ns).
     spun: u64,
+    waking: Waking,
     pauses: Pauses,
     /// CPU time of the thread (ns) at some time not long ago.
     worked: (Time, u64),
@@ -468,6 +471,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             napping: false,
             holding: false,
             spun: 0,
+            waking: Waking::new(),
             pauses: Pauses::default(),
             worked: (now, 0),
             setup,
@@ -756,7 +760,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let now = self.clock.now().max(before);
         self.note_pause(deadline.min(wake).max(before), now);
         if wake <= deadline && now >= wake && self.io.is_idle() {
-            self.tracks.iter_mut().filter_map(|t| t.arrivals.as_mut()).for_each(|open| open.woke(wake, now));
+            self.waking.note(now.nanos_since(wake));
         }
         Ok(now)
     }

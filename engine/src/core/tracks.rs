@@ -335,8 +335,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     /// How to wait for the next arrival of any track; `None`: there is no schedule.
     pub(super) fn until_arrival(&self, now: Time, precise: bool) -> Option<Until> {
+        let margin = if precise { self.waking.margin() } else { 0 };
         let open = self.tracks.iter().filter_map(|t| t.arrivals.as_ref());
-        open.map(|o| o.until(now, precise)).reduce(|a, b| match (a, b) {
+        open.map(|o| o.until(now, margin)).reduce(|a, b| match (a, b) {
             (Until::Sleep(a), Until::Sleep(b)) => Until::Sleep(a.min(b)),
             _ => Until::Spin,
         })
