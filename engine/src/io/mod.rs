@@ -6,6 +6,7 @@
 
 mod buffers;
 pub(crate) mod choice;
+mod line;
 mod monoio;
 pub(crate) mod socket;
 mod spare;

@@ -2,6 +2,7 @@
 //! `io_uring_enter` per turn.
 
 use super::buffers::Buffers;
+use super::line::Line;
 use super::socket::{self, Peer};
 use super::spare::Spare;
 use super::{Chunk, Completion, Driver, Farewell, Receive, Sock, Wait, What, udp};
@@ -75,6 +76,8 @@ struct Slot {
     datagrams: Option<bool>,
     /// The buffer group of the receive in the kernel.
     group: u16,
+    /// It was let in from the line for memory, and has not received yet.
+    let_in: bool,
     sending: Vec<u8>,
     sent: usize,
 }
@@ -91,8 +94,10 @@ pub(crate) struct Uring {
     /// Whom sockets were connected to: the kernel may look at an address until the submission ends.
     peers: Vec<Arc<Peer>>,
     batch: VecDeque<(u64, i32, u32)>,
-    /// Sockets (and their generations) whose multishot receive ended and must be armed again once buffers are back.
+    /// Sockets (and their generations) whose multishot receive ended and must be armed again.
     rearm: Vec<(u32, u16)>,
+    /// The same where it ended for want of memory, by group.
+    lines: [Line<(u32, u16)>; 2],
     /// Retired sockets waiting for the peer's FIN, in order of their deadline.
     lingering: VecDeque<(Time, Sock, u16)>,
     /// How many of them are open still, and how many may be.
@@ -136,6 +141,7 @@ impl Uring {
             peers: Vec::new(),
             batch: VecDeque::with_capacity(completions as usize),
             rearm: Vec::new(),
+            lines: [Line::new(), Line::new()],
             lingering: VecDeque::new(),
             lingering_open: 0,
             lingering_max: limits::LINGERING_MAX,
@@ -176,6 +182,7 @@ impl Uring {
                 bulk: false,
                 datagrams: None,
                 group: SMALL,
+                let_in: false,
                 sending: Vec::new(),
                 sent: 0,
             });
@@ -185,6 +192,7 @@ impl Uring {
         debug_assert_eq!(slot.pending, 0);
         (slot.fd, slot.tag, slot.how) = (Some(fd), tag, Receive::Stream);
         (slot.retired, slot.finish, slot.bulk, slot.datagrams) = (false, false, false, None);
+        slot.let_in = false;
         Sock(index)
     }
 
@@ -257,6 +265,26 @@ impl Uring {
         let data = self.data(sock, Op::Send);
         self.push(entry.user_data(data));
         self.queued_sends += u32::from(small);
+    }
+
+    /// Arms the receive of a socket whose last one ended. It may be gone meanwhile, and its slot another's already.
+    fn arm_again(&mut self, (index, generation): (u32, u16), let_in: bool) {
+        let slot = &mut self.slots[index as usize];
+        if slot.generation == generation && slot.fd.is_some() && !slot.retired {
+            slot.let_in = let_in;
+            self.arm_receive(Sock(index));
+        }
+    }
+
+    /// Of those that wait for memory, lets in as many as will find some. Whether others wait still: then nothing is to be waited for.
+    fn let_in(&mut self) -> bool {
+        for group in 0..self.lines.len() {
+            for _ in 0..self.lines[group].admit() {
+                let Some(who) = self.lines[group].next() else { break };
+                self.arm_again(who, true);
+            }
+        }
+        self.lines.iter().any(|line| !line.is_empty())
     }
 
     /// Closes a retired socket once the kernel holds nothing of it.
@@ -378,9 +406,14 @@ impl Uring {
         if !cqueue::more(flags) {
             slot.pending &= !Op::Receive.bit();
         }
+        let let_in = std::mem::take(&mut slot.let_in);
         if result <= 0 {
-            // Out of buffers, or cancelled to move over to the large ones.
-            if result == -libc::ENOBUFS || (result == -libc::ECANCELED && slot.bulk) {
+            if result == -libc::ENOBUFS {
+                self.lines[usize::from(slot.group)].join((index, slot.generation), let_in);
+                return None;
+            }
+            // Cancelled to move over to the large buffers.
+            if result == -libc::ECANCELED && slot.bulk {
                 self.rearm.push((index, slot.generation));
                 return None;
             }
@@ -558,19 +591,14 @@ impl Driver for Uring {
         self.end_lingering(now);
         self.buffers.iter().for_each(Buffers::publish);
         let mut rearm = std::mem::take(&mut self.rearm);
-        for (index, generation) in rearm.drain(..) {
-            // The socket may be gone meanwhile, and its slot another's already.
-            let slot = &self.slots[index as usize];
-            if slot.generation == generation && slot.fd.is_some() && !slot.retired {
-                self.arm_receive(Sock(index));
-            }
-        }
+        rearm.drain(..).for_each(|who| self.arm_again(who, false));
         self.rearm = rearm;
+        let crowded = self.let_in();
         self.arm_timeout(now, wait.deadline);
         let want = wait.want.max(1) as usize + self.queued_sends as usize;
         self.queued_sends = 0;
         std::mem::swap(&mut self.again, &mut self.told_again);
-        let result = if wait.deadline <= now || !self.told_again.is_empty() {
+        let result = if wait.deadline <= now || crowded || !self.told_again.is_empty() {
             self.poll()
         } else if wait.nap.is_zero() {
             self.ring.submit_and_wait(want)
