@@ -6,8 +6,8 @@ mod support;
 
 use engine::stats::{RunResult, VerdictLevel};
 use scenario::plan::{Arrivals, Backlog, Curve, Load as PhaseLoad, Phase, Plan, Share, Spread, Stop};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use support::hostile::Hostile;
 use support::{Load, iterations, ms, n32, phase, run, run_with};
@@ -73,12 +73,12 @@ fn arrivals_are_counted_exactly_on_any_number_of_cores() {
 #[test]
 fn a_stall_is_in_the_response_time_of_everything_that_was_due_meanwhile() {
     let stall = ms(400);
-    let started = Instant::now();
+    let started = OnceLock::new();
     let server = Hostile::new(move |visit| {
         loop {
             visit.request()?;
-            // From 200 to 600 ms after the first connection nothing is answered.
-            let now = started.elapsed();
+            // From 200 to 600 ms after the first request nothing is answered.
+            let now = started.get_or_init(Instant::now).elapsed();
             if now > ms(200) && now < ms(200) + stall {
                 std::thread::sleep(ms(200) + stall - now);
             }
