@@ -8,7 +8,7 @@
 use crate::{tags, time};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::stats::{Packed, Row, RunResult};
+use engine::stats::{KeepEncoder, Packed, Row, RunResult};
 use scenario::Plan;
 use scenario::plan::Load;
 use std::fmt::Write as _;
@@ -16,6 +16,7 @@ use std::time::UNIX_EPOCH;
 
 /// The whole log. Without a time series in the result it has no lines.
 pub fn render(result: &RunResult, plan: &Plan) -> String {
+    let _kept = KeepEncoder::from_now();
     let began = result.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let tags = match tags::of_all(result) {
         none if none.is_empty() => String::new(),

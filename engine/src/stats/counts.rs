@@ -1,10 +1,10 @@
 //! How often each value was seen: the counters of an HdrHistogram of three digits, in its own layout, so that recording is
-//! an index and an addition. Not the standard encoding: for that, [`Counts::to_histogram`] makes the library's histogram of
-//! it. `series` keeps one each.
+//! an index and an addition. Not the standard encoding: that is `encoding`. `series` keeps one each.
 //!
 //! The layout: values below 2048 have a counter each; above, each power of two is divided into 1024 steps, so a step is at
 //! most 1/1024 of its value wide.
 
+#[cfg(test)]
 use super::series::DIGITS;
 use hdrhistogram::Histogram;
 
@@ -15,6 +15,9 @@ const EXACT_BITS: u32 = 11;
 /// Counters for values up to 2^30 ns, a second. They come from the kernel as zero pages, of which only those that count
 /// something become resident; fewer that grow would be copied and touched as a whole.
 const FIRST: usize = (30 - EXACT_BITS as usize + 2) * STEPS;
+
+/// What a histogram says it can hold (ns) while these counters are enough for it.
+const LEAST_CAPACITY: u64 = 1_000_000_000;
 
 /// Grows with the values recorded.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +39,18 @@ fn highest(index: usize) -> u64 {
     let shift = (index / STEPS).saturating_sub(1) as u32;
     let step = (index - shift as usize * STEPS) as u64;
     ((step + 1) << shift) - 1
+}
+
+/// What the library's histogram says it can hold that has grown to have this counter.
+pub(super) fn capacity(index: usize) -> u64 {
+    if index < FIRST { LEAST_CAPACITY } else { highest((index / STEPS + 1) * STEPS - 1) }
+}
+
+/// The counters that would have counted these values: index and count, in ascending order.
+pub(super) fn counters_of(values: &[u64]) -> Vec<(usize, u64)> {
+    let mut indices: Vec<usize> = values.iter().map(|&value| index(value)).collect();
+    indices.sort_unstable();
+    indices.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u64)).collect()
 }
 
 impl Counts {
@@ -74,9 +89,14 @@ impl Counts {
         both.filter(|(_, theirs)| **theirs > 0).for_each(|(mine, theirs)| *mine += theirs);
     }
 
+    /// The counters that counted something, as index and count, in ascending order.
+    pub(super) fn counters(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| (i, *n))
+    }
+
     /// Each value seen, as the largest that has the same counter, and how often; in ascending order.
     pub(super) fn seen(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| (highest(i), *n))
+        self.counters().map(|(i, n)| (highest(i), n))
     }
 
     /// The value at a rank (from 1: the smallest) of the sorted values, as the largest that has the same counter. `None`
@@ -92,10 +112,11 @@ impl Counts {
             .map(|(value, _)| value)
     }
 
-    /// The same counts in the library's type, for its encodings.
+    /// The same counts in the library's type, to compare with.
+    #[cfg(test)]
     pub(super) fn to_histogram(&self) -> Histogram<u64> {
         let mut hist =
-            Histogram::new_with_bounds(1, 1_000_000_000, DIGITS).expect("constant bounds are legal");
+            Histogram::new_with_bounds(1, LEAST_CAPACITY, DIGITS).expect("constant bounds are legal");
         hist.auto(true);
         for (value, n) in self.seen() {
             hist.record_n(value, n).expect("a histogram that grows takes every value");
@@ -126,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_layout_is_that_of_the_library() {
-        let mut hist = Histogram::<u64>::new_with_bounds(1, 1_000_000_000, DIGITS).unwrap();
+        let mut hist = Histogram::<u64>::new_with_bounds(1, LEAST_CAPACITY, DIGITS).unwrap();
         hist.auto(true);
         for value in values() {
             assert_eq!(highest(index(value)), hist.highest_equivalent(value), "{value}");
@@ -146,7 +167,7 @@ mod tests {
 
     #[test]
     fn it_counts_what_the_library_counts() {
-        let mut hist = Histogram::<u64>::new_with_bounds(1, 1_000_000_000, DIGITS).unwrap();
+        let mut hist = Histogram::<u64>::new_with_bounds(1, LEAST_CAPACITY, DIGITS).unwrap();
         hist.auto(true);
         let mut counts = Counts::new();
         for value in values() {

@@ -7,6 +7,7 @@ mod books;
 mod clocks;
 pub(crate) mod cost;
 mod counts;
+mod encoding;
 pub(crate) mod environment;
 pub(crate) mod interval;
 mod quic;
@@ -17,6 +18,7 @@ mod timeline;
 
 pub use books::Books;
 pub(crate) use clocks::Times;
+pub use encoding::KeepEncoder;
 pub use interval::Part;
 pub use quic::QuicFigures;
 pub use result::{

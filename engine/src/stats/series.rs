@@ -1,8 +1,9 @@
 //! A series of times: a histogram of nanoseconds with exact count, sum, minimum and maximum beside it.
 
-use super::counts::Counts;
+use super::counts::{Counts, counters_of};
+use super::encoding;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use hdrhistogram::serialization::Deserializer;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
@@ -237,10 +238,10 @@ impl Series {
 
     /// The histogram in HdrHistogram's V2 deflate encoding, which the standard tools read (values are nanoseconds).
     pub fn v2_deflate(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let hist = self.counts().to_histogram();
-        V2DeflateSerializer::new().serialize(&hist, &mut out).expect("a Vec takes every byte");
-        out
+        match &self.hist {
+            Some(hist) => encoding::v2_deflate(hist.counters()),
+            None => encoding::v2_deflate(counters_of(&self.few).into_iter()),
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use crate::tags::Tagged;
 use crate::thresholds::{self, Outcome, Unit};
 use crate::{counts, tags, time, timeline};
 use engine::stats::{
-    AltSvcFigures, Batching, CheckFigures, ConnectionFigures, Cost, OnceFigures, PhaseFigures, QuicFigures,
-    RunResult, Series, StepFigures,
+    AltSvcFigures, Batching, CheckFigures, ConnectionFigures, Cost, KeepEncoder, OnceFigures, PhaseFigures,
+    QuicFigures, RunResult, Series, StepFigures,
 };
 use scenario::Plan;
 use serde_json::{Map, Value, json};
@@ -40,6 +40,7 @@ pub struct Context<'a> {
 
 /// The object.
 pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
+    let _kept = KeepEncoder::from_now();
     let mut out = Map::new();
     out.insert("format".into(), json!(FORMAT));
     out.insert("loadgen".into(), json!(env!("CARGO_PKG_VERSION")));
