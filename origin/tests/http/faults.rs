@@ -67,6 +67,17 @@ fn slow_takes_its_time() {
 }
 
 #[test]
+fn slow_responses_to_pipelined_requests_all_come() {
+    let origin = server();
+    let mut client = Client::clear(&origin);
+    // So short a pause that the body ends between two writes of one round of the server.
+    client.send(&"GET /fault/slow?s=1&t=20us HTTP/1.1\r\nhost: test\r\n\r\n".repeat(50));
+    for _ in 0..50 {
+        assert_eq!(client.response().body, b".");
+    }
+}
+
+#[test]
 fn random_reset_is_random() {
     let origin = server();
     assert_eq!(get(&origin, "/fault/random-reset?p=0").body.len(), 100);
