@@ -22,6 +22,14 @@ pub(crate) struct Lanes {
     pub(crate) own: u32,
 }
 
+impl Lanes {
+    /// How many of `n` places are this core's: those of all cores are `n` together.
+    pub(crate) fn part_of(self, n: u64) -> u64 {
+        let upto = |lane: u32| n * u64::from(lane) / u64::from(self.all);
+        upto(self.first + self.own) - upto(self.first)
+    }
+}
+
 /// One core's part of a phase's arrivals, in order.
 pub(crate) struct Schedule {
     source: Source,
@@ -206,6 +214,14 @@ mod tests {
     }
 
     const S: u64 = 1_000_000_000;
+
+    #[test]
+    fn the_places_of_all_cores_are_as_many_as_there_are() {
+        for n in [0, 1, 2, 7, 10_000_000] {
+            let cores = [(0, 4), (4, 3), (7, 3)].map(|(first, own)| Lanes { all: 10, first, own });
+            assert_eq!(cores.map(|core| core.part_of(n)).iter().sum::<u64>(), n);
+        }
+    }
 
     #[test]
     fn a_constant_rate_is_exact_for_ever() {

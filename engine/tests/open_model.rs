@@ -69,6 +69,20 @@ fn arrivals_are_counted_exactly_on_any_number_of_cores() {
     }
 }
 
+#[test]
+fn without_a_backlog_whoever_finds_every_user_busy_is_dropped() {
+    for threads in [1, 2] {
+        let server = answering(ms(50));
+        let mut phase = open(1000.0, Stop::After(ms(300)));
+        backlog(&mut phase, Backlog { time: None, number: 0 });
+        let result = run_with(plan(&server, Share::Pool, vec![phase]), threads, Arc::default()).unwrap();
+        let t = &result.totals;
+        assert_eq!(t.waited, t.dropped, "{threads} threads: {t:?}");
+        assert!(t.dropped > 0, "{t:?}");
+        assert_complete(&result, &server);
+    }
+}
+
 /// The classic of coordinated omission: one stall, and every request that should have been sent meanwhile counts it.
 #[test]
 fn a_stall_is_in_the_response_time_of_everything_that_was_due_meanwhile() {

@@ -114,12 +114,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             Stop::After(_) | Stop::IterationsPerUser(_) => u64::MAX,
         };
         let seed = self.setup.options.seed.wrapping_add(index as u64);
-        let per_core = arrivals.backlog.number * u64::from(lanes.own) / u64::from(lanes.all);
         let mut open = Open {
             schedule: Schedule::new(arrivals, lanes, began, limit, seed),
             backlog: vec![VecDeque::new(); lanes.own as usize],
             waiting: 0,
-            most: per_core.max(1),
+            most: lanes.part_of(arrivals.backlog.number),
             longest: arrivals.backlog.time.map_or(u64::MAX, |t| t.as_nanos() as u64),
             idle: Vec::with_capacity(self.tracks[t].users as usize),
             of_handshakes,
