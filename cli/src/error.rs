@@ -46,6 +46,21 @@ impl Failure {
                 option_name(&arg, command)
             ));
         }
+        if error.kind() == ErrorKind::UnknownArgument
+            && let Some(arg) = context(error, ContextKind::InvalidArg)
+            && arg.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            return Failure::new(format!("{arg}: no option takes a negative number: leave out the minus sign"));
+        }
+        if error.kind() == ErrorKind::InvalidUtf8
+            && let Some(arg) = std::env::args_os().find(|arg| arg.to_str().is_none())
+        {
+            let arg = arg.to_string_lossy();
+            return Failure::new(format!(
+                "{arg}: this argument is not UTF-8 (\u{fffd} stands for what is not): write such bytes of a URL as %FF, and give \
+                 files names in UTF-8"
+            ));
+        }
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text);
         Failure::new(text.trim_end())

@@ -17,6 +17,9 @@ pub fn control() -> Result<Arc<Control>, Failure> {
 }
 
 fn interrupt(control: &Arc<Control>) -> std::io::Result<()> {
+    // A file that grows beyond what `ulimit -f` permits is then an error of its write, and not the end of the process.
+    // SAFETY: the action does nothing.
+    unsafe { signal_hook::low_level::register(libc::SIGXFSZ, || {})? };
     for signal in [SIGINT, SIGTERM] {
         let control = Arc::clone(control);
         let action = move || {

@@ -90,8 +90,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = uint(text) {
         return within_reason(Duration::from_secs(seconds));
     }
+    // h2load takes whole seconds only; a fraction of them needs no unit either.
+    let text = if text.parse::<f64>().is_ok() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        format!("{text}s")
+    } else {
+        text.to_ascii_lowercase()
+    };
     let hint = "expected a duration like 10s, 500ms, 1.5s or 2m";
-    let time = scenario::parse_duration(&text.to_ascii_lowercase()).map_err(|e| format!("{e}; {hint}"))?;
+    let time = scenario::parse_duration(&text).map_err(|e| format!("{e}; {hint}"))?;
     within_reason(time)
 }
 
@@ -196,6 +202,7 @@ mod tests {
             ("2M", ms(120_000)),
             ("1h", ms(3_600_000)),
             ("1.5s", ms(1500)),
+            ("0.5", ms(500)),
         ] {
             assert_eq!(duration(text), Ok(time), "{text}");
         }

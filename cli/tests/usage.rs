@@ -4,6 +4,7 @@ mod common;
 
 use common::{command, loadgen, scratch, stderr, stdout};
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 
 /// Exit 1 and one message with all these parts.
 fn refused(args: &[&str], parts: &[&str]) {
@@ -58,6 +59,22 @@ fn a_bad_option() {
     refused(&["--no-such", "http://a/"], &["--no-such"]);
     refused(&["-n", "1", "-c", "2", "http://a/"], &["-n, -c", "-n 2"]);
     refused(&["--rps", "0", "http://a/"], &["--rps", "above 0"]);
+}
+
+#[test]
+fn a_negative_number() {
+    for args in [["-n", "-1"], ["-D", "-1s"], ["--rps", "-5"]] {
+        refused(&[&args[..], &["http://127.0.0.1:1/"]].concat(), &["no option takes a negative number"]);
+    }
+}
+
+#[test]
+fn an_argument_that_is_not_utf_8() {
+    let url = std::ffi::OsStr::from_bytes(b"http://127.0.0.1:1/caf\xe9");
+    let output = command(&["--h1"]).arg(url).output().expect("it runs");
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("http://127.0.0.1:1/caf\u{fffd}: ") && message.contains("not UTF-8"), "{message}");
 }
 
 #[test]
@@ -163,6 +180,23 @@ fn a_full_disk_under_standard_output_is_an_error() {
             stderr(&output)
         );
     }
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error_and_the_text_is_there() {
+    let file = scratch("too-large.json");
+    let script = "ulimit -f 0; exec \"$@\"";
+    let args = ["--h1", "-n", "3", "builtin", "-o", file.to_str().expect("a name")];
+    let program = command(&[]).get_program().to_owned();
+    let output = std::process::Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(program)
+        .args(args)
+        .output()
+        .expect("sh runs");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot write"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("3 succeeded"), "{}", stdout(&output));
 }
 
 #[test]
