@@ -50,7 +50,9 @@ impl Failure {
             && let Some(arg) = context(error, ContextKind::InvalidArg)
             && arg.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         {
-            return Failure::new(format!("{arg}: no option takes a negative number: leave out the minus sign"));
+            return Failure::new(format!(
+                "{arg}: no option takes a negative number: leave out the minus sign"
+            ));
         }
         if error.kind() == ErrorKind::InvalidUtf8
             && let Some(arg) = std::env::args_os().find(|arg| arg.to_str().is_none())

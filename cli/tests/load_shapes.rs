@@ -192,3 +192,17 @@ phases: [ { users: 1, iterations: 12 } ]";
         );
     }
 }
+
+#[test]
+fn what_it_takes_to_open_connections_is_not_held_against_the_schedule() {
+    // Some hundreds of handshakes, then hardly anything to do for a moment.
+    let rest = "
+connections: { max: 800 }
+scenarios: { s: { steps: [ get: /api/status ] } }
+phases: [ { rate: 100/s, for: 110ms } ]";
+    let (result, _) = run(Http::H2, "opening", rest, &[]);
+    assert_eq!(result["connections"]["opened"], 800, "{result}");
+    let busy = |r: &&Value| r.as_str().expect("text").contains("% busy");
+    let reasons = result["verdict_reasons"].as_array().expect("a list");
+    assert_eq!(reasons.iter().find(busy), None, "{}", result["cost"]);
+}

@@ -74,7 +74,10 @@ fn an_argument_that_is_not_utf_8() {
     let output = command(&["--h1"]).arg(url).output().expect("it runs");
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("http://127.0.0.1:1/caf\u{fffd}: ") && message.contains("not UTF-8"), "{message}");
+    assert!(
+        message.contains("http://127.0.0.1:1/caf\u{fffd}: ") && message.contains("not UTF-8"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -48,8 +48,8 @@ pub(crate) fn result(
     let (elapsed, wall) = (length(setup, &cores, |record| record), length(setup, &cores, |_| true));
     let facts: Vec<CoreFacts<'_>> = cores
         .iter()
-        .map(|(core, cost)| CoreFacts {
-            cost: *cost,
+        .map(|(core, _)| CoreFacts {
+            cost: core.of_phases,
             spun: Duration::from_nanos(core.spun),
             pauses: core.pauses,
             overflows: core.overflows,
@@ -217,6 +217,7 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
             phase.figures.arrived += core.recorder.arrived[index];
             phase.figures.dropped += core.recorder.dropped[index];
             phase.figures.waited += core.recorder.waited[index];
+            phase.figures.abandoned_time += core.recorder.abandoned_time[index];
             std::mem::take(&mut core.recorder.handshakes[index]).merge_into(&mut phase.figures);
         }
     }

@@ -3,6 +3,7 @@
 //! A pure function of what the cores found out; `merge` calls it.
 
 use crate::stats::{Cost, Figures, Pauses, PhaseFigures, QuicFigures, Verdict, VerdictLevel};
+use proto::Kind;
 use scenario::Plan;
 use scenario::plan::{Load, Share, Stop};
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub(crate) struct Evidence<'a> {
 /// What one core has to say about itself.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct CoreFacts<'a> {
+    /// From the start of the first phase to the end of the last.
     pub(crate) cost: Cost,
     /// CPU time spent spinning: not work.
     pub(crate) spun: Duration,
@@ -91,7 +93,7 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
         !e.broken.is_empty() || e.cores.iter().any(|c| c.busy(e.wall) > BUSY || c.kept(e.wall) > KEPT);
     datagrams(e, &mut verdict);
     if e.totals.books.started > 0 && e.totals.books.succeeded == 0 {
-        say(&mut verdict, VerdictLevel::Invalid, "no request succeeded".into());
+        say(&mut verdict, VerdictLevel::Invalid, nothing_succeeded(e.totals));
     }
     let handshakes = &e.totals.handshakes;
     if handshakes.failed + handshakes.abandoned > 0 && handshakes.opened == 0 {
@@ -100,9 +102,25 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
     verdict
 }
 
+/// With the most frequent cause: the text in h2load's words has no place for it.
+fn nothing_succeeded(totals: &Figures) -> String {
+    let Some(error) = totals.errors.iter().max_by_key(|error| error.count) else {
+        return "no request succeeded".into();
+    };
+    let detail = match totals.status.iter().max_by_key(|(_, count)| **count) {
+        Some((code, _)) if error.kind == Kind::Status => format!("{}: {code}", error.detail),
+        _ => error.detail.clone(),
+    };
+    let (count, failed) = (error.count, totals.books.failed);
+    format!("no request succeeded; {count} of {failed} failed for this reason: {detail}")
+}
+
 fn say(verdict: &mut Verdict, level: VerdictLevel, reason: String) {
     verdict.level = verdict.level.max(level);
-    verdict.reasons.push(reason);
+    // What cores have to say may be the same of each.
+    if !verdict.reasons.contains(&reason) {
+        verdict.reasons.push(reason);
+    }
 }
 
 /// Whether a recorded phase follows a schedule.
@@ -260,13 +278,16 @@ fn little(e: &Evidence<'_>, verdict: &mut Verdict) {
         let figures = &phase.figures;
         let ended = figures.books.ended();
         let sum = figures.response_time.mean_ns() * figures.response_time.count() as f64
-            + figures.failed_time.mean_ns() * figures.failed_time.count() as f64;
+            + figures.failed_time.mean_ns() * figures.failed_time.count() as f64
+            + figures.abandoned_time.as_nanos() as f64;
         let (elapsed, mean) = (phase.elapsed.as_nanos() as f64, sum / ended.max(1) as f64);
         if plan.load != Load::Closed || ended < 1000 || elapsed < LONG * mean {
             continue;
         }
         let (in_flight, users) = (sum / elapsed, f64::from(plan.users.get()));
-        if (in_flight / users - 1.0).abs() <= LITTLE {
+        // Each user may begin and end the phase with a request that counts whole in one and happened in two.
+        let longest = figures.response_time.max_ns().max(figures.failed_time.max_ns()) as f64;
+        if (in_flight / users - 1.0).abs() <= LITTLE + longest / elapsed {
             continue;
         }
         let connections = &e.plan.connections;
@@ -316,6 +337,8 @@ fn pauses(e: &Evidence<'_>) -> Pauses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::ErrorCount;
+    use proto::Fault;
     use scenario::plan::{Arrivals, Backlog, Curve, Handshakes, Phase, Spread};
     use std::num::{NonZeroU32, NonZeroU64};
 
@@ -483,6 +506,16 @@ mod tests {
         expect(&judged(&timed, full, &of(9_500_000)), VerdictLevel::Valid, "");
         expect(&judged(&timed, full, &of(5_000_000)), VerdictLevel::Suspect, "Little's law 5.0 requests");
         expect(&judged(&timed, full, &of(15_000_000)), VerdictLevel::Suspect, "Little's law 15.0 requests");
+        // A server that falls silent before the end leaves requests without a response time.
+        let mut silent = of(5_000_000);
+        (silent.books.started, silent.books.abandoned) = (10_010, 10);
+        silent.abandoned_time = 50 * S;
+        expect(&judged(&timed, full, &silent), VerdictLevel::Valid, "");
+        // Requests may go on from one phase into the next, and count in the one that they began in.
+        let mut crossing = of(10_000_000);
+        (0..10).for_each(|_| crossing.failed_time.record(3 * S.as_nanos() as u64));
+        (crossing.books.started, crossing.books.failed) = (10_010, 10);
+        expect(&judged(&timed, full, &crossing), VerdictLevel::Valid, "");
         // What was measured while the client stood still says nothing of the server.
         let mut still = full;
         still.pauses.note(S / 4);
@@ -503,10 +536,22 @@ mod tests {
         let good = figures(|_| 5_000);
         let core = CoreFacts { gave_up: Some("the server is gone"), ..CoreFacts::default() };
         expect(&judged(&open(), core, &good), VerdictLevel::Invalid, "the server is gone");
+        let mut twice = Verdict::default();
+        for _ in 0..2 {
+            say(&mut twice, VerdictLevel::Invalid, "the server is gone".into());
+        }
+        assert_eq!(twice.reasons.len(), 1, "what all cores say is said once");
         let core = CoreFacts { overflows: 3, ..CoreFacts::default() };
         expect(&judged(&open(), core, &good), VerdictLevel::Suspect, "overflowed 3 times");
         let mut none = figures(|_| 5_000);
         (none.books.succeeded, none.books.failed) = (0, 10_000);
         expect(&judged(&open(), CoreFacts::default(), &none), VerdictLevel::Invalid, "no request succeeded");
+        let cause =
+            |kind, detail: &str, count| ErrorCount { fault: Fault::Peer, kind, detail: detail.into(), count };
+        none.errors =
+            vec![cause(Kind::Closed, "it went away", 1), cause(Kind::Status, "not expected", 9_999)];
+        none.status = [(503, 9_000), (500, 999)].into();
+        let reason = "9999 of 10000 failed for this reason: not expected: 503";
+        expect(&judged(&open(), CoreFacts::default(), &none), VerdictLevel::Invalid, reason);
     }
 }

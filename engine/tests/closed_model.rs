@@ -293,3 +293,16 @@ fn resets_and_closes_balance() {
         );
     }
 }
+
+#[test]
+fn the_time_of_abandoned_requests_is_kept() {
+    let server = support::built_in();
+    // Nobody gets an answer: each user has one request from the start of the phase to its end.
+    let load = Load { path: "/?t=100s", stop: Stop::After(Duration::from_millis(300)), ..Load::default() };
+    let options = support::drivers::options();
+    let result =
+        engine::run(&plan(&server, &load), &options, &engine::Control::default(), &mut |_| {}).unwrap();
+    let t = &result.totals;
+    assert_eq!((t.books.started, t.books.abandoned), (4, 4), "{t:?}");
+    assert!(t.abandoned_time > 2 * result.elapsed && t.abandoned_time <= 4 * result.elapsed, "{t:?}");
+}

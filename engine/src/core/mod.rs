@@ -47,7 +47,7 @@ use crate::request_log::CoreLog;
 use crate::run::Interrupts;
 use crate::stats::interval::{Grid, Keep};
 use crate::stats::recorder::Recorder;
-use crate::stats::{Batching, Books, Bytes, Part, Passed, Pauses, Series, TlsFacts};
+use crate::stats::{Batching, Books, Bytes, Cost, Part, Passed, Pauses, Series, TlsFacts, cost};
 use crate::timers::{Owner, Timers};
 use crate::tls::{Pieces, ServerName, TlsSetup};
 use crate::trace::{Exchange, Trace};
@@ -309,6 +309,9 @@ pub(crate) struct CoreResult {
     /// Spent spinning, ns: not work.
     pub(crate) spun: u64,
     pub(crate) pauses: Pauses,
+    /// What the thread cost from the start of the first phase to the end of the last: without what it took to open connections
+    /// before, and to wait for the last responses.
+    pub(crate) of_phases: Cost,
     pub(crate) overflows: u64,
     /// How often it waited for the request log to be written.
     pub(crate) log_waits: u64,
@@ -332,6 +335,8 @@ struct Progress<'a> {
     drain_until: Time,
     interrupted: bool,
     gave_up: Option<String>,
+    /// What the thread had cost when the phases could begin; then what it cost while they ran.
+    of_phases: Cost,
 }
 
 /// One core.
@@ -496,6 +501,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             drain_until: Time::NEVER,
             interrupted: false,
             gave_up: None,
+            of_phases: cost::of_thread(),
         };
         for link in &mut self.links {
             link.reopen_at = start.after(Duration::from_nanos(link.reopen_at.as_nanos()));
@@ -518,6 +524,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 break;
             }
         }
+        run.of_phases = cost::since(run.of_phases);
         self.drain(&mut run, tell)?;
         self.finish(run, tell)
     }
@@ -542,6 +549,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 l.state == link::LinkState::Open || l.failures > 0 || l.reopen_at > run.now || self.is_lazy(l)
             };
             if !came && (run.now >= until || self.links[..wanted].iter().all(settled)) {
+                // Before the others can see it: nothing is to lie between the last one's coming and the first arrival.
+                run.of_phases = cost::of_thread();
                 place.come(gate::READY, run.now);
                 came = true;
             }
@@ -620,7 +629,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.io.wait(now, Wait { deadline: now, want: 0, nap: Duration::ZERO, limit: Duration::ZERO })?;
         (0..self.tracks.len()).for_each(|t| self.close_open_model(t));
         self.cut_all();
-        self.abandon_all();
+        self.abandon_all(now);
         (0..self.links.len() as u32).for_each(|link| self.harvest_path(link));
         self.leave_quic(now);
         self.tell_traced(true);
@@ -639,6 +648,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             turns: self.turns,
             spun: self.spun,
             pauses: self.pauses,
+            of_phases: run.of_phases,
             overflows: self.io.overflows(),
             log_waits,
             driver: self.io.describe(),

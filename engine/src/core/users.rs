@@ -646,7 +646,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     /// Ends the run for everybody: what is in flight is abandoned.
-    pub(super) fn abandon_all(&mut self) {
+    pub(super) fn abandon_all(&mut self, now: Time) {
         for user in &mut self.users {
             let unseen = match user.state {
                 State::Idle
@@ -666,6 +666,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             let books = &mut self.recorder.cell(user.phase, user.step).books;
             books.abandoned += 1;
             books.never_sent += u64::from(unseen);
+            let ended = self.phases[user.phase as usize].map_or(now, |(_, ended)| ended);
+            self.recorder.abandoned_time[user.phase as usize] += ended.since(user.due);
         }
         self.tracks.iter_mut().for_each(|t| t.running = 0);
     }

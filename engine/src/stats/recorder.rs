@@ -30,6 +30,8 @@ pub(crate) struct Recorder {
     pub(crate) arrived: Vec<u64>,
     /// Of them: found every user busy.
     pub(crate) waited: Vec<u64>,
+    /// Due to the end of the phase, of requests that were abandoned, all together.
+    pub(crate) abandoned_time: Vec<Duration>,
     /// Of them: never begun.
     pub(crate) dropped: Vec<u64>,
     /// Connections of phases of handshakes, by phase.
@@ -141,6 +143,7 @@ impl Recorder {
             iterations_cut: vec![0; phases],
             arrived: vec![0; phases],
             waited: vec![0; phases],
+            abandoned_time: vec![Duration::ZERO; phases],
             dropped: vec![0; phases],
             handshakes: (0..phases).map(|_| Handshakes::default()).collect(),
             connections: ConnectionFigures::default(),

@@ -143,6 +143,8 @@ pub struct Figures {
     pub first_byte: Series,
     /// Due to failure, of requests that failed.
     pub failed_time: Series,
+    /// Due to the end of their phase, of requests that were abandoned, all together; not kept per step.
+    pub abandoned_time: Duration,
     /// Connections of phases of handshakes.
     pub handshakes: HandshakeFigures,
     /// Bytes moved for these requests.
@@ -450,6 +452,7 @@ impl Figures {
         self.send_lag.merge(&other.send_lag);
         self.first_byte.merge(&other.first_byte);
         self.failed_time.merge(&other.failed_time);
+        self.abandoned_time += other.abandoned_time;
         self.handshakes.merge(&other.handshakes);
         self.bytes.merge(&other.bytes);
     }
