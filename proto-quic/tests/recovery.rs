@@ -3,7 +3,7 @@
 mod common;
 
 use common::scripted::{Server, param, set};
-use common::wire::{Frame, Level};
+use common::wire::{Frame, Level, ranges_of};
 use common::world::{World, config, connected, greeted, is_silent, proceeds};
 use common::*;
 use proto::Time;
@@ -441,4 +441,80 @@ fn datagrams_come_in_batches() {
     }
     w.client.handle_datagrams(w.now, &mut [], 0, 0, &mut w.log);
     w.exchange();
+}
+
+// RFC 9002 section 7.8: whose window counts as used.
+
+/// Ten milliseconds pass, so that nothing is held back by the pacer.
+fn pass(w: &mut World) {
+    for _ in 0..10 {
+        w.now = w.now.after(millis(1));
+        w.fire();
+        w.flush();
+    }
+}
+
+/// The window was full when they left, and has room when they are acknowledged.
+#[test]
+fn a_window_that_was_full_grows_though_nothing_more_waits() {
+    for congestion in [Congestion::Cubic, Congestion::NewReno] {
+        let mut w = World::new(&Config { congestion, ..config() }, Server::new());
+        w.server.reports_ecn = false;
+        w.run();
+        w.settle();
+        w.server.acks = false;
+        let (window, before) = (w.client.stats().congestion_window, w.server.seen.len());
+        let id = w.open(&vec![7; window as usize + 2000], true);
+        pass(&mut w);
+        let numbers: Vec<u64> = w.since(before).iter().map(|p| p.number).collect();
+        assert!(w.server.streams[&id].whole().is_none() && numbers.len() >= 10, "the window is full");
+        for upto in [2, numbers.len()] {
+            let ranges = ranges_of(numbers[..upto].iter().copied());
+            w.server.tell(&[Frame::Ack { delay: 0, ranges, ecn: None }]);
+            w.answer();
+            pass(&mut w);
+            assert!(w.server.streams[&id].whole().is_some(), "nothing waits any more");
+        }
+        let (after, sent) = (w.client.stats().congestion_window, numbers.len() as u64 * 1400);
+        assert!(after >= window + sent, "{congestion:?}: {window} and then {after}");
+        // What left afterwards found room.
+        let all = w.since(before).iter().map(|p| p.number);
+        let ranges = ranges_of(all.collect::<Vec<_>>().into_iter());
+        w.server.tell(&[Frame::Ack { delay: 0, ranges, ecn: None }]);
+        w.answer();
+        assert_eq!(w.client.stats().congestion_window, after, "{congestion:?}");
+    }
+}
+
+/// It is full to the last datagram, and nothing waits behind that.
+#[test]
+fn a_window_that_is_just_filled_grows() {
+    for congestion in [Congestion::Cubic, Congestion::NewReno] {
+        let mut w = World::connected(&Config { congestion, ..config() }, Server::new());
+        for _ in 0..3 {
+            let window = w.client.stats().congestion_window;
+            // Each datagram has some 35 bytes that are not the stream's.
+            w.open(&vec![7; (window as usize - 700) * 1417 / 1452], true);
+            pass(&mut w);
+            w.answer();
+            w.settle();
+            let after = w.client.stats().congestion_window;
+            assert!(after >= 2 * window - 3000, "{congestion:?}: {window} and then {after}");
+        }
+    }
+}
+
+/// Who is held back by the pacer uses its window: it doubles in each round trip of slow start.
+#[test]
+fn the_pacer_does_not_keep_the_window_small() {
+    for congestion in [Congestion::Cubic, Congestion::NewReno] {
+        let mut w = World::new(&Config { congestion, ..config() }, Server::new());
+        w.way = millis(20);
+        w.run();
+        w.settle();
+        w.open(&vec![7; 900_000], true);
+        w.settle();
+        let window = w.client.stats().congestion_window;
+        assert!(window >= 450_000, "{congestion:?}: {window}");
+    }
 }

@@ -90,9 +90,8 @@ impl Bbr {
         self.window = self.window.max(least_window(mtu));
     }
 
-    pub(super) fn on_sent(&mut self, in_flight: u64, app_limited: bool) {
+    pub(super) fn on_sent(&mut self, in_flight: u64) {
         self.in_flight = in_flight;
-        self.round.app_limited |= app_limited;
     }
 
     pub(super) fn on_congestion(&mut self, persistent: bool, bytes: u64) {
@@ -236,7 +235,7 @@ mod tests {
             }
             while in_flight + 1000 <= bbr.window() {
                 in_flight += 1000;
-                bbr.on_sent(in_flight, false);
+                bbr.on_sent(in_flight);
                 // In thousandths of a ms.
                 free_at = (now * 1000).max(free_at) + 1_000_000 / bytes_a_ms;
                 waiting.push_back((free_at.div_ceil(1000) + trip, now));
@@ -266,7 +265,7 @@ mod tests {
     fn what_was_assumed_of_the_round_trip_is_not_measured() {
         let mut bbr = Bbr::new(1000, ms(0));
         let mut rtt = Rtt::new(Duration::from_micros(1));
-        bbr.on_sent(1000, false);
+        bbr.on_sent(1000);
         bbr.on_ack(ms(100), ms(0), 1000, false, &rtt);
         rtt.update(Duration::from_millis(100), Duration::ZERO);
         bbr.on_ack(ms(101), ms(1), 1000, false, &rtt);

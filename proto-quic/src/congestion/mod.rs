@@ -89,13 +89,13 @@ impl Controller {
 
     /// A packet that counts as in flight left; `in_flight` with it.
     #[inline]
-    pub(crate) fn on_sent(&mut self, in_flight: u64, app_limited: bool) {
+    pub(crate) fn on_sent(&mut self, in_flight: u64) {
         if let Controller::Bbr(bbr) = self {
-            bbr.on_sent(in_flight, app_limited);
+            bbr.on_sent(in_flight);
         }
     }
 
-    /// Bytes that were sent at `sent` have arrived. `app_limited`: the window was not in the way of sending more (RFC 9002
+    /// Bytes that were sent at `sent` have arrived. `app_limited`: the window was never full while they were in flight (RFC 9002
     /// section 7.8).
     #[inline]
     pub(crate) fn on_ack(&mut self, now: Time, sent: Time, bytes: u64, app_limited: bool, rtt: &Rtt) {
@@ -174,7 +174,7 @@ mod tests {
             let mut now = 20;
             for _ in 0..40 {
                 let window = c.window();
-                c.on_sent(window, false);
+                c.on_sent(window);
                 c.on_ack(ms(now + 10), ms(now), window, false, &rtt(10));
                 now += 10;
             }

@@ -118,7 +118,8 @@ impl Connection {
         if packet.in_flight {
             let bytes = u64::from(packet.size);
             self.in_flight -= bytes;
-            self.congestion.on_ack(now, packet.sent, bytes, self.app_limited, &self.rtt);
+            let app_limited = self.full_at.is_none_or(|at| packet.sent > at);
+            self.congestion.on_ack(now, packet.sent, bytes, app_limited, &self.rtt);
         }
     }
 

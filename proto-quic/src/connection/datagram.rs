@@ -318,7 +318,7 @@ impl Connection {
         self.counts.packets_sent += 1;
         if packet.in_flight {
             self.in_flight += size as u64;
-            self.congestion.on_sent(self.in_flight, self.app_limited);
+            self.congestion.on_sent(self.in_flight);
             self.pacer.on_sent(size as u64);
         }
         if let Some(qlog) = &mut self.qlog {

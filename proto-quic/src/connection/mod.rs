@@ -88,8 +88,9 @@ pub struct Connection {
     qlog: Option<Qlog>,
     /// Bytes sent and neither acknowledged nor lost.
     in_flight: u64,
-    /// The owner had nothing more to say when last asked.
-    app_limited: bool,
+    /// When the window was last seen full, or the pacer in the way. What was in flight then has used it (RFC 9002 section 7.8),
+    /// whatever is left to say when it is acknowledged.
+    full_at: Option<Time>,
     pto_count: u32,
     /// Since when the probe timeout of a client that has nothing in flight counts (RFC 9002 section 6.2.2.1).
     deadlock_base: Time,
@@ -175,7 +176,7 @@ impl Connection {
             state: State::Handshake,
             qlog: qlog.map(|to| Qlog::new(to, first_dcid.as_slice(), now)),
             in_flight: 0,
-            app_limited: true,
+            full_at: None,
             pto_count: 0,
             deadlock_base: now,
             peer: TransportParams::default(),

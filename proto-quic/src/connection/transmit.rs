@@ -54,7 +54,7 @@ impl Connection {
     fn is_held_back(&mut self, now: Time) -> bool {
         let held_back = !self.has_room(0) || self.is_paced(now);
         if held_back {
-            self.app_limited = false;
+            self.full_at = Some(now);
         }
         held_back
     }
@@ -107,7 +107,10 @@ impl Connection {
             }
         }
         if count == 0 && !self.has_data() {
-            self.app_limited = true;
+            // The last of what there was to say may just have filled the window.
+            if !self.has_room(0) {
+                self.full_at = Some(now);
+            }
             if usize::from(self.max_udp_payload) <= limit
                 && self.is_connected()
                 && self.put_mtu_probe(now, out)
@@ -141,9 +144,6 @@ impl Connection {
         let held = !probes && self.is_held_back(now);
         let wants_data = has_keys && (must || (data && !held));
         let wants = [self.crypto_wants(INITIAL), self.crypto_wants(HANDSHAKE), wants_data];
-        if !data {
-            self.app_limited = true;
-        }
         if wants == [false; 3] {
             return;
         }
