@@ -70,6 +70,16 @@ impl Window {
     }
 }
 
+/// What one ACK acknowledged of what was in flight, but for packets of before a recovery period that lasts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Acked {
+    /// When the newest of the packets left.
+    pub(crate) newest: Time,
+    pub(crate) bytes: u64,
+    /// Those that were in flight when the window was full: it grows by no others (RFC 9002 section 7.8).
+    pub(crate) full: u64,
+}
+
 /// One connection's controller.
 #[derive(Debug)]
 pub(crate) enum Controller {
@@ -95,14 +105,25 @@ impl Controller {
         }
     }
 
-    /// Bytes that were sent at `sent` have arrived. `app_limited`: the window was never full while they were in flight (RFC 9002
-    /// section 7.8).
+    /// When the present recovery period began, of those who have one.
     #[inline]
-    pub(crate) fn on_ack(&mut self, now: Time, sent: Time, bytes: u64, app_limited: bool, rtt: &Rtt) {
+    pub(crate) fn recovery(&self) -> Option<Time> {
         match self {
-            Controller::NewReno(newreno) => newreno.on_ack(sent, bytes, app_limited),
-            Controller::Cubic(cubic) => cubic.on_ack(now, sent, bytes, app_limited, rtt),
-            Controller::Bbr(bbr) => bbr.on_ack(now, sent, bytes, app_limited, rtt),
+            Controller::NewReno(newreno) => newreno.window.recovery,
+            Controller::Cubic(cubic) => cubic.window.recovery,
+            Controller::Bbr(_) => None,
+        }
+    }
+
+    /// Once for an ACK, whose round trip `rtt` knows and whose losses are known (RFC 9002 section A.7).
+    #[inline]
+    pub(crate) fn on_ack(&mut self, now: Time, acked: &Acked, rtt: &Rtt) {
+        let (sent, unused) = (acked.newest, acked.full == 0);
+        match self {
+            Controller::NewReno(newreno) => newreno.on_ack(sent, acked.full, unused),
+            Controller::Cubic(cubic) => cubic.on_ack(now, sent, acked.full, unused, rtt),
+            // It measures what the path delivered, and that is all of it.
+            Controller::Bbr(bbr) => bbr.on_ack(now, sent, acked.bytes, acked.full < acked.bytes, rtt),
         }
     }
 
@@ -175,7 +196,7 @@ mod tests {
             for _ in 0..40 {
                 let window = c.window();
                 c.on_sent(window);
-                c.on_ack(ms(now + 10), ms(now), window, false, &rtt(10));
+                c.on_ack(ms(now + 10), &Acked { newest: ms(now), bytes: window, full: window }, &rtt(10));
                 now += 10;
             }
             assert!(c.window() > 12_000, "{kind:?}: {}", c.window());
@@ -187,7 +208,7 @@ mod tests {
         for kind in [Congestion::NewReno, Congestion::Cubic] {
             let mut c = Controller::new(kind, 1200, ms(0));
             for n in 0..100 {
-                c.on_ack(ms(10 * n + 10), ms(10 * n), 1200, true, &rtt(10));
+                c.on_ack(ms(10 * n + 10), &Acked { newest: ms(10 * n), bytes: 1200, full: 0 }, &rtt(10));
             }
             assert_eq!(c.window(), 12_000, "{kind:?}");
         }

@@ -1,6 +1,7 @@
 //! Acknowledgements of ours (RFC 9000 section 13.1, RFC 9002 section A.7).
 
 use super::Connection;
+use crate::congestion::Acked;
 use crate::ecn::Verdict;
 use crate::error::{Violation, code};
 use crate::frame::Ack;
@@ -16,8 +17,9 @@ struct News {
     eliciting: bool,
     /// Packets with ECT(0).
     marked: u64,
-    /// When the newest of them was sent.
-    newest_sent: Time,
+    acked: Acked,
+    /// When the recovery period began that lasts.
+    recovery: Option<Time>,
     /// The largest number among those acknowledged that had an ACK frame of ours.
     acks: Option<u64>,
 }
@@ -31,7 +33,7 @@ impl Connection {
         let raises = s.largest_acked.is_none_or(|largest| ack.largest > largest);
         let largest_sent = s.sent.get(ack.largest).filter(|p| p.fate == Fate::Unknown).map(|p| p.sent);
         s.largest_acked = s.largest_acked.max(Some(ack.largest));
-        let mut news = News::default();
+        let mut news = News { recovery: self.congestion.recovery(), ..News::default() };
         for range in ack.ranges() {
             if *range.end() < self.spaces[space].sent.first() {
                 break;
@@ -50,9 +52,12 @@ impl Connection {
             self.sample_rtt(now, space, sent, ack.delay);
         }
         if raises && self.ecn.on_ack(space, news.marked, ack.ecn) == Verdict::Congested {
-            self.congestion.on_congestion(now, news.newest_sent, false, 0);
+            self.congestion.on_congestion(now, news.acked.newest, false, 0);
         }
         self.detect_lost(now, space);
+        if news.acked.bytes > 0 {
+            self.congestion.on_ack(now, &news.acked, &self.rtt);
+        }
         self.spaces[space].sent.forget_known();
         if self.peer_has_validated() {
             self.pto_count = 0;
@@ -104,7 +109,7 @@ impl Connection {
         news.any = true;
         news.eliciting |= packet.eliciting;
         news.marked += u64::from(packet.ect);
-        news.newest_sent = news.newest_sent.max(packet.sent);
+        news.acked.newest = news.acked.newest.max(packet.sent);
         news.acks = news.acks.max(packet.acks);
         if packet.eliciting {
             self.spaces[space].eliciting_in_flight -= 1;
@@ -118,8 +123,13 @@ impl Connection {
         if packet.in_flight {
             let bytes = u64::from(packet.size);
             self.in_flight -= bytes;
-            let app_limited = self.full_at.is_none_or(|at| packet.sent > at);
-            self.congestion.on_ack(now, packet.sent, bytes, app_limited, &self.rtt);
+            // Those of before a recovery period say nothing new (RFC 9002 section 7.3.2).
+            if news.recovery.is_none_or(|began| packet.sent > began) {
+                news.acked.bytes += bytes;
+                if self.full_at.is_some_and(|at| packet.sent <= at) {
+                    news.acked.full += bytes;
+                }
+            }
         }
     }
 
