@@ -533,3 +533,24 @@ fn the_round_trip_is_measured_before_the_window_grows() {
     let window = w.client.stats().congestion_window;
     assert!(window > 100_000, "the shortest round trip that it believes in is one of before: {window}");
 }
+
+/// Section 6.2.1: before the handshake is confirmed the server may be unable to read 1-RTT packets, or the client their
+/// acknowledgements.
+#[test]
+fn one_rtt_packets_are_not_probed_for_before_the_handshake_is_confirmed() {
+    let mut w = World::new(&config(), Server::new());
+    w.server.confirms = false;
+    w.run();
+    assert!(w.log.is_connected());
+    let before = w.server.seen.len();
+    w.deaf = true;
+    let id = w.open(b"request", true);
+    w.flush();
+    w.deaf = false;
+    w.wait(secs(10));
+    assert!(w.since(before).iter().all(|p| p.level != Level::OneRtt), "{:?}", w.since(before));
+    w.server.confirms = true;
+    w.answer();
+    w.wait(secs(2));
+    assert_eq!(w.server.streams[&id].whole().as_deref(), Some(&b"request"[..]));
+}

@@ -165,10 +165,8 @@ impl Connection {
         self.rtt.update(now.since(sent), delay);
     }
 
-    /// The server must know our address by now (RFC 9002 section A.8).
+    /// The server must know our address by now (RFC 9002 section A.8). That it acknowledges early data is no sign of it.
     pub(super) fn peer_has_validated(&self) -> bool {
-        self.confirmed
-            || self.spaces[HANDSHAKE].largest_acked.is_some()
-            || self.spaces[DATA].largest_acked.is_some()
+        self.confirmed || self.spaces[HANDSHAKE].largest_acked.is_some()
     }
 }

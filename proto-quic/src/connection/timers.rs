@@ -81,15 +81,13 @@ impl Connection {
         let mut first: Option<(Time, usize)> = None;
         for space in [INITIAL, HANDSHAKE, DATA] {
             let s = &self.spaces[space];
-            if s.eliciting_in_flight == 0 {
+            // RFC 9002 section 6.2.1: before that either side may lack the keys for the other's packets. The server's HANDSHAKE_DONE
+            // is repeated until it arrives.
+            if s.eliciting_in_flight == 0 || (space == DATA && !self.confirmed) {
                 continue;
             }
             let mut after = pto;
             if space == DATA {
-                // Not before the server can have the keys, unless there is early data and nothing else.
-                if !self.confirmed && first.is_some() {
-                    continue;
-                }
                 after += doubled(self.peer.max_ack_delay);
             }
             let at = s.last_eliciting.after(after);
