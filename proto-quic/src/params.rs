@@ -13,6 +13,8 @@ pub(crate) struct TransportParams {
     pub(crate) initial_scid: Option<Cid>,
     pub(crate) retry_scid: Option<Cid>,
     pub(crate) reset_token: Option<[u8; 16]>,
+    /// Of the address that the server would rather be reached at: an id and its token.
+    pub(crate) preferred: Option<(Cid, [u8; 16])>,
     /// `None`: never.
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) max_udp_payload: u64,
@@ -40,6 +42,7 @@ impl Default for TransportParams {
             initial_scid: None,
             retry_scid: None,
             reset_token: None,
+            preferred: None,
             idle_timeout: None,
             max_udp_payload: 65_527,
             max_data: 0,
@@ -107,7 +110,7 @@ impl TransportParams {
             params.set(id, value)?;
         }
         // Section 18.2: who chose an id of no length cannot be reached elsewhere by one.
-        if seen.contains(&id::PREFERRED_ADDRESS) && params.initial_scid.is_some_and(|id| id.is_empty()) {
+        if params.preferred.is_some() && params.initial_scid.is_some_and(|id| id.is_empty()) {
             return Err(wrong("a preferred address without a connection id"));
         }
         Ok(params)
@@ -137,11 +140,7 @@ impl TransportParams {
             id::ACTIVE_CID_LIMIT => self.active_cid_limit = within(value, 2, u64::MAX)?,
             // A flag has no value.
             id::DISABLE_ACTIVE_MIGRATION | id::GREASE_QUIC_BIT if !value.is_empty() => return Err(MALFORMED),
-            // Not used, but it must be whole: two addresses with ports, an id that is not empty, a token.
-            id::PREFERRED_ADDRESS => {
-                let len = value.get(24).map(|len| usize::from(*len));
-                len.filter(|len| (1..=20).contains(len) && value.len() == 25 + len + 16).ok_or(MALFORMED)?;
-            }
+            id::PREFERRED_ADDRESS => self.preferred = Some(preferred(value).ok_or(MALFORMED)?),
             _ => {}
         }
         Ok(())
@@ -154,6 +153,7 @@ impl TransportParams {
             initial_scid: None,
             retry_scid: None,
             reset_token: None,
+            preferred: None,
             ack_delay_exponent: ACK_DELAY_EXPONENT,
             max_ack_delay: MAX_ACK_DELAY,
             ..self
@@ -169,6 +169,13 @@ impl TransportParams {
             || self.max_streams_uni < before.max_streams_uni
             || self.active_cid_limit < before.active_cid_limit
     }
+}
+
+/// Two addresses with ports, which are not used, an id that is not empty, a token.
+fn preferred(value: &[u8]) -> Option<(Cid, [u8; 16])> {
+    let (_addresses, mut rest) = value.split_at_checked(24)?;
+    let id = Cid::take(&mut rest).filter(|id| !id.is_empty())?;
+    Some((id, rest.try_into().ok()?))
 }
 
 fn cid(value: &[u8]) -> Result<Cid, Violation> {

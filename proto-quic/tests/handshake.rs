@@ -261,3 +261,46 @@ fn initial_packets_are_sent_until_a_handshake_packet_is() {
     assert_eq!(levels, [Level::Initial, Level::Initial, Level::Handshake]);
     proceeds(&mut w);
 }
+
+// RFC 9000 sections 5.1.1 and 18.2: the connection id of a preferred address has the sequence number 1.
+
+fn preferring() -> World {
+    let mut value = vec![0; 24];
+    value.push(8);
+    value.extend(b"preferrd");
+    value.extend([0x77; 16]);
+    World::connected(&config(), Server::with(move |p| p.push((param::PREFERRED_ADDRESS, value.clone()))))
+}
+
+fn new_id(seq: u64, retire: u64, id: &[u8; 8], token: u8) -> Frame {
+    Frame::NewConnectionId { seq, retire, id: id.to_vec(), token: [token; 16] }
+}
+
+#[test]
+fn the_id_of_a_preferred_address_is_retired_when_asked() {
+    let mut w = preferring();
+    w.tell(&[new_id(2, 2, b"server-2", 2)]);
+    w.settle();
+    let mut retired: Vec<u64> = w
+        .server
+        .frames()
+        .filter_map(|f| if let Frame::RetireConnectionId(seq) = f { Some(*seq) } else { None })
+        .collect();
+    retired.sort_unstable();
+    assert_eq!(retired, [0, 1]);
+    w.exchange();
+    assert_eq!(w.server.seen.last().unwrap().dcid, b"server-2");
+}
+
+#[test]
+fn the_id_of_a_preferred_address_is_one_of_two() {
+    // The same again means nothing, another one with its number or one more is too much.
+    let mut w = preferring();
+    w.tell(&[new_id(1, 0, b"preferrd", 0x77)]);
+    w.exchange();
+    for (frame, code) in [(new_id(1, 0, b"server-1", 1), 0xa), (new_id(2, 0, b"server-2", 2), 0x9)] {
+        let mut w = preferring();
+        w.tell(&[frame]);
+        assert_eq!(w.server.closed().map(|c| c.1), Some(code));
+    }
+}

@@ -119,6 +119,10 @@ impl Connection {
         if let Some(token) = params.reset_token {
             self.cids.set_token(token);
         }
+        // RFC 9000 section 5.1.1: it has a number, though the address is not used, and may be retired by it.
+        if let Some((id, token)) = params.preferred {
+            self.cids.on_new(1, 0, id, token)?;
+        }
         self.mtu.set_peer_limit(params.max_udp_payload);
         self.streams.set_peer(limits_of(&params));
         self.streams.more_available = false;
