@@ -554,3 +554,18 @@ fn one_rtt_packets_are_not_probed_for_before_the_handshake_is_confirmed() {
     w.wait(secs(2));
     assert_eq!(w.server.streams[&id].whole().as_deref(), Some(&b"request"[..]));
 }
+
+/// RFC 9002 section 7.6.2: what was sent before anything was measured is no sign of a path that is dead for long.
+#[test]
+fn congestion_persists_only_after_a_round_trip_was_measured() {
+    for congestion in [Congestion::Cubic, Congestion::NewReno] {
+        let mut w = World::new(&Config { congestion, ..config() }, Server::new());
+        w.deaf = true;
+        w.flush();
+        w.wait(secs(5));
+        w.deaf = false;
+        w.wait(secs(10));
+        assert!(w.log.is_connected() && w.client.stats().packets_lost >= 3, "{:?}", w.client.stats());
+        assert!(w.narrowest > 4000, "{congestion:?}: {}", w.narrowest);
+    }
+}

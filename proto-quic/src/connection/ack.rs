@@ -163,6 +163,7 @@ impl Connection {
             Duration::ZERO
         };
         self.rtt.update(now.since(sent), delay);
+        self.measured_at.get_or_insert(now);
     }
 
     /// The server must know our address by now (RFC 9002 section A.8). That it acknowledges early data is no sign of it.

@@ -89,11 +89,10 @@ impl Connection {
         self.spaces[space].sent.forget_known();
     }
 
-    /// RFC 9002 section 7.6: all that was sent for so long was lost.
+    /// RFC 9002 section 7.6: all that was sent for so long was lost. What was sent before the first round trip was measured does not
+    /// count, since nobody knows what is long then.
     fn is_persistent(&self, lost: &[(u64, Packet)]) -> bool {
-        if !self.rtt.measured {
-            return false;
-        }
+        let Some(measured) = self.measured_at else { return false };
         let duration = self.peer_pto() * PERSISTENT;
         let (mut begin, mut before): (Option<Time>, u64) = (None, 0);
         for (number, packet) in lost {
@@ -102,7 +101,7 @@ impl Connection {
                 begin = None;
             }
             before = *number;
-            if packet.eliciting && !packet.probe {
+            if packet.eliciting && !packet.probe && packet.sent > measured {
                 let begin = *begin.get_or_insert(packet.sent);
                 if packet.sent.since(begin) > duration {
                     return true;
