@@ -255,3 +255,43 @@ fn the_parameters_of_the_client() {
         assert!(!s.client_params.contains_key(&id), "RFC 9000 section 18.2: a client must not send {id:#x}");
     }
 }
+
+/// RFC 9000 section 4.5: what came has ended, what goes has not, so its size is still known.
+#[test]
+fn a_response_that_has_ended_keeps_its_size() {
+    let ended = |by: Frame| {
+        let mut w = connected();
+        let id = w.open(b"request", false);
+        assert_eq!(id, 0);
+        w.run();
+        w.tell(&[by]);
+        w
+    };
+    let reset = |size| Frame::ResetStream { id: 0, code: 9, size };
+    for by in [Frame::stream(0, 0, b"response", true), reset(8)] {
+        for same in [
+            Frame::stream(0, 0, b"response", true),
+            Frame::stream(0, 2, b"spon", false),
+            Frame::stream(0, 8, b"", true),
+            reset(8),
+        ] {
+            let mut w = ended(by.clone());
+            w.tell(std::slice::from_ref(&same));
+            w.write(0, b"", true);
+            w.settle();
+            assert_eq!((w.server.closed(), w.log.lost()), (None, None), "{same:?} behind {by:?}");
+            w.exchange();
+        }
+        for other in [
+            Frame::stream(0, 8, b"!", false),
+            Frame::stream(0, 0, b"respon", true),
+            Frame::stream(0, 0, b"response!", true),
+            reset(7),
+            reset(9),
+        ] {
+            let mut w = ended(by.clone());
+            w.tell(std::slice::from_ref(&other));
+            assert_eq!(w.server.closed().map(|c| c.1), Some(0x6), "{other:?} behind {by:?}");
+        }
+    }
+}

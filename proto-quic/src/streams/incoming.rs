@@ -19,6 +19,8 @@ pub(crate) struct Incoming {
     pub(crate) credit_queued: bool,
 }
 
+pub(crate) const SIZE_CHANGED: Violation = Violation::new(code::FINAL_SIZE, "a stream's final size changed");
+
 /// What a frame means, after the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
@@ -45,7 +47,7 @@ impl Incoming {
             None => fin && end < before,
         };
         if wrong {
-            return Err(Violation::new(code::FINAL_SIZE, "a stream's final size changed"));
+            return Err(SIZE_CHANGED);
         }
         Ok(Extent { new: end.saturating_sub(before), highest: end.max(before) })
     }

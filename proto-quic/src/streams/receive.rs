@@ -2,7 +2,7 @@
 
 use super::Streams;
 use super::bi::{Bi, Receiving, Sending};
-use super::incoming::{Extent, Incoming};
+use super::incoming::{Extent, Incoming, SIZE_CHANGED};
 use crate::error::{Violation, code};
 use crate::event::Receiver;
 use crate::stream_id::StreamId;
@@ -76,6 +76,13 @@ impl Streams {
         Ok(())
     }
 
+    /// What comes on a stream may have ended and what goes not yet: nothing more may come then, nor another end (RFC 9000 section
+    /// 4.5).
+    fn check_ended(stream: &Bi, end: u64, fin: bool) -> Result<(), Violation> {
+        let size = stream.aside.as_ref().and_then(|a| a.incoming.final_size).unwrap_or(stream.received);
+        if end > size || (fin && end != size) { Err(SIZE_CHANGED) } else { Ok(()) }
+    }
+
     /// Of the streams of requests, those that are over may still be spoken of (RFC 9000 section 13.3).
     #[cold]
     fn check_opened(&self, id: StreamId) -> Result<(), Violation> {
@@ -96,12 +103,11 @@ impl Streams {
     /// Out of order, much, or unwanted.
     fn on_response_slow(&mut self, piece: Piece<'_>, to: &mut impl Receiver) -> Result<(), Violation> {
         let index = piece.id.index();
+        if let Some(stream) = self.bi.find(index).filter(|s| s.receiving == Receiving::Done) {
+            return Self::check_ended(stream, piece.end(), piece.fin);
+        }
         let Some(stream) = self.with_aside(index) else { return Ok(()) };
         let Some(aside) = &mut stream.aside else { return Ok(()) };
-        if stream.receiving == Receiving::Done {
-            // Repeated after all came.
-            return Ok(());
-        }
         let (cookie, stopped) = (stream.cookie, stream.receiving == Receiving::Stopped);
         let came = take(&mut aside.incoming, &mut stream.received, stopped, piece, |bytes, fin| {
             to.data(piece.id, cookie, bytes, fin)
@@ -212,7 +218,7 @@ impl Streams {
         }
         let Some(stream) = self.bi.find(id.index()) else { return self.check_opened(id) };
         if stream.receiving == Receiving::Done {
-            return Ok(());
+            return Self::check_ended(stream, size, true);
         }
         let Some(stream) = self.with_aside(id.index()) else { return Ok(()) };
         let (wanted, cookie) = (stream.receiving == Receiving::Open, stream.cookie);
