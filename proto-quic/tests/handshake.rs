@@ -304,3 +304,22 @@ fn the_id_of_a_preferred_address_is_one_of_two() {
         assert_eq!(w.server.closed().map(|c| c.1), Some(code));
     }
 }
+
+/// RFC 9000 section 21.4: numbers are left out in 1-RTT packets, however many went into 0-RTT packets before.
+#[test]
+fn numbers_are_left_out_after_early_data() {
+    let mut w = resumed(true, |_| {});
+    for _ in 0..10 {
+        w.open(b"early request", true);
+        w.flush();
+    }
+    w.run();
+    assert!(w.client.early_data_accepted());
+    for _ in 0..20 {
+        w.tell(&[Frame::Ping]);
+        w.exchange();
+    }
+    let numbers = &w.server.got[2];
+    assert!(w.server.seen.iter().filter(|p| p.level == Level::Early).count() >= 10);
+    assert!((numbers.len() as u64) < numbers.last().unwrap() + 1, "{} in a row", numbers.len());
+}
