@@ -244,3 +244,21 @@ fn an_idle_connection_has_nothing_to_do() {
     assert!(wakes.count() <= 3, "it wakes up for nothing");
     assert!(w.server.seen.len() - before <= 2, "{:?}", w.since(before));
 }
+
+/// RFC 9000 section 10.1: what was received and processed counts, and a copy of it is not processed.
+#[test]
+fn copies_do_not_keep_a_connection_alive() {
+    let idle = Config { idle_timeout: Some(secs(5)), ..config() };
+    let mut w = World::connected(&idle, Server::new());
+    let copy = w.server.framed(Level::OneRtt, &[Frame::Ping]);
+    w.deliver(&copy, 0);
+    w.run();
+    for _ in 0..8 {
+        w.wait(secs(1));
+        if w.log.is_lost() {
+            break;
+        }
+        w.deliver(&copy, 0);
+    }
+    assert_eq!(w.log.lost(), Some(&Lost::TimedOut));
+}

@@ -166,14 +166,15 @@ impl Connection {
         if payload.is_empty() {
             return Err(Unread::Wrong(Violation::new(code::PROTOCOL_VIOLATION, "a packet without frames")));
         }
-        self.idle.since = now;
-        self.idle.asked = false;
         if let Some(qlog) = &mut self.qlog {
             qlog.packet_received(now, Self::level_of(space), number, payload.end + packet::TAG);
         }
         if !self.spaces[space].received.is_new(number) {
             return Err(Unread::Drop);
         }
+        // RFC 9000 section 10.1: only what is processed, and whoever copies a packet could keep the connection alive.
+        self.idle.since = now;
+        self.idle.asked = false;
         Ok(Opened { number, payload })
     }
 
