@@ -70,6 +70,13 @@ impl Ecn {
         }
     }
 
+    /// Nobody will tell what became of so many marked packets: others are to try the path.
+    pub(crate) fn on_forgotten(&mut self, packets: u32) {
+        if let State::Testing { sent, .. } = &mut self.state {
+            *sent = sent.saturating_sub(packets);
+        }
+    }
+
     /// An ACK that raised the largest acknowledged number, with so many marked packets acknowledged for the first time
     /// (RFC 9000 section 13.4.2.1).
     pub(crate) fn on_ack(&mut self, space: usize, marked: u64, counts: Option<EcnCounts>) -> Verdict {

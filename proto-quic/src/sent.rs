@@ -110,6 +110,15 @@ impl Packet {
     }
 }
 
+/// What packets were that are no longer waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    /// Bytes in flight.
+    pub(crate) in_flight: u64,
+    /// Packets with ECT(0).
+    pub(crate) marked: u32,
+}
+
 /// Packets that are kept although nobody may ever tell that they arrived.
 const UNANSWERED: usize = 128;
 
@@ -198,16 +207,19 @@ impl SentPackets {
         }
     }
 
-    /// Forgets all; returns what was in flight in bytes.
-    pub(crate) fn forget_all(&mut self) -> u64 {
-        let in_flight = |p: &&Packet| p.fate == Fate::Unknown && p.in_flight;
-        let bytes = self.packets.iter().filter(in_flight).map(|p| u64::from(p.size)).sum();
+    /// Forgets all; returns what was not yet known to have arrived or to be lost.
+    pub(crate) fn forget_all(&mut self) -> Forgotten {
+        let mut forgotten = Forgotten::default();
+        for packet in self.packets.iter().filter(|p| p.fate == Fate::Unknown) {
+            forgotten.in_flight += if packet.in_flight { u64::from(packet.size) } else { 0 };
+            forgotten.marked += u32::from(packet.ect);
+        }
         self.first = self.next();
         self.packets.clear();
         self.log.first = self.log.end();
         self.log.packet = self.log.first;
         self.log.frames.clear();
-        bytes
+        forgotten
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Packet)> {
@@ -246,9 +258,11 @@ mod tests {
         s.forget_known();
         assert_eq!((s.first(), s.next(), s.get(2).is_none()), (3, 20, true));
         assert_eq!(of(&s, 19), [Sent::Whole { first: 190, count: 3 }]);
-        assert_eq!((s.forget_all(), s.next()), (0, 20));
+        assert_eq!((s.forget_all(), s.next()), (Forgotten::default(), 20));
         s.log.whole(5);
-        s.push(Packet { in_flight: true, ..Packet::new(Time::ZERO, 7) });
-        assert_eq!((of(&s, 20), s.forget_all()), (vec![Sent::Whole { first: 5, count: 1 }], 7));
+        s.push(Packet { in_flight: true, ect: true, ..Packet::new(Time::ZERO, 7) });
+        s.push(Packet { ect: true, fate: Fate::Lost, ..Packet::new(Time::ZERO, 9) });
+        assert_eq!(of(&s, 20), [Sent::Whole { first: 5, count: 1 }]);
+        assert_eq!(s.forget_all(), Forgotten { in_flight: 7, marked: 1 });
     }
 }

@@ -3,7 +3,7 @@
 use crate::assembler::Assembler;
 use crate::frame::EcnCounts;
 use crate::ranges::Ranges;
-use crate::sent::SentPackets;
+use crate::sent::{Forgotten, SentPackets};
 use crate::streams::outgoing::Outgoing;
 use proto::Time;
 
@@ -60,18 +60,18 @@ impl Space {
         }
     }
 
-    /// Nothing of what was sent is waited for any more. Returns the bytes that were in flight.
-    pub(crate) fn forget_sent(&mut self) -> u64 {
+    /// Nothing of what was sent is waited for any more.
+    pub(crate) fn forget_sent(&mut self) -> Forgotten {
         self.eliciting_in_flight = 0;
         self.loss_time = None;
         self.sent.forget_all()
     }
 
-    /// The keys are gone: nothing of it matters any more (RFC 9002 section 6.4). Returns the bytes that were in flight.
-    pub(crate) fn discard(&mut self) -> u64 {
-        let in_flight = self.forget_sent();
+    /// The keys are gone: nothing of it matters any more (RFC 9002 section 6.4).
+    pub(crate) fn discard(&mut self) -> Forgotten {
+        let forgotten = self.forget_sent();
         *self = Space { sent: std::mem::take(&mut self.sent), ..Space::new() };
-        in_flight
+        forgotten
     }
 
     /// The counts for an ACK frame, if anything came with a mark.

@@ -323,3 +323,23 @@ fn numbers_are_left_out_after_early_data() {
     assert!(w.server.seen.iter().filter(|p| p.level == Level::Early).count() >= 10);
     assert!((numbers.len() as u64) < numbers.last().unwrap() + 1, "{} in a row", numbers.len());
 }
+
+/// RFC 9000 section 13.4.2: packets that are as if they had never been sent are no trial of the path.
+#[test]
+fn early_data_before_a_retry_does_not_end_the_marks() {
+    let mut w = resumed(true, |_| {});
+    let mut spoken = Vec::new();
+    for _ in 0..12 {
+        w.open(b"early request", true);
+        spoken.extend(w.spoken());
+    }
+    let marks: Vec<u8> = spoken.iter().map(|d| d.1).collect();
+    assert_eq!(marks, [[2; 9].as_slice(), &[0; 3]].concat(), "ten packets");
+    w.server.retry = Some(b"token".to_vec());
+    w.server.datagram(w.now, 2, &spoken[0].0);
+    w.run();
+    w.settle();
+    w.exchange();
+    assert!(w.server.retried.is_some());
+    assert_eq!(w.server.seen.last().unwrap().ecn, 2);
+}

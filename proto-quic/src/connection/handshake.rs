@@ -111,7 +111,8 @@ impl Connection {
         self.check_ids(&params)?;
         if self.early && !self.session.early_data_accepted() {
             // RFC 9001 section 4.6.2: as if it had never been sent.
-            self.in_flight -= self.spaces[DATA].forget_sent();
+            let forgotten = self.spaces[DATA].forget_sent();
+            self.forget(forgotten);
             self.streams.forget_all();
         } else if self.early && params.shrank(&self.peer) {
             return Err(Violation::new(code::PROTOCOL_VIOLATION, "less allowed than early data relied on"));
@@ -158,7 +159,8 @@ impl Connection {
         self.token = token.to_vec();
         self.cids.replace_first(scid);
         self.keys.initial = Some(self.session.initial_keys(scid.as_slice()));
-        self.in_flight -= self.spaces[INITIAL].forget_sent();
+        let forgotten = self.spaces[INITIAL].forget_sent();
+        self.forget(forgotten);
         self.spaces[INITIAL].crypto_out.rewind();
         // Early data was thrown away with it.
         self.requeue_all(DATA);
@@ -190,7 +192,8 @@ impl Connection {
     pub(super) fn discard(&mut self, space: usize) {
         let keys = if space == INITIAL { &mut self.keys.initial } else { &mut self.keys.handshake };
         if keys.take().is_some() {
-            self.in_flight -= self.spaces[space].discard();
+            let forgotten = self.spaces[space].discard();
+            self.forget(forgotten);
             // RFC 9002 section 6.2.2.
             self.pto_count = 0;
         }

@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::qlog::Trigger;
-use crate::sent::{Fate, Packet, Sent};
+use crate::sent::{Fate, Forgotten, Packet, Sent};
 use crate::space::DATA;
 use proto::Time;
 use std::time::Duration;
@@ -138,7 +138,14 @@ impl Connection {
     pub(super) fn requeue_all(&mut self, space: usize) {
         let (first, next) = (self.spaces[space].sent.first(), self.spaces[space].sent.next());
         self.requeue(space, first..next);
-        self.in_flight -= self.spaces[space].forget_sent();
+        let forgotten = self.spaces[space].forget_sent();
+        self.forget(forgotten);
+    }
+
+    /// It neither is in flight any more nor was it any trial of the path.
+    pub(super) fn forget(&mut self, forgotten: Forgotten) {
+        self.in_flight -= forgotten.in_flight;
+        self.ecn.on_forgotten(forgotten.marked);
     }
 
     /// What a probe says, where there is nothing new: what the oldest packet in flight said (RFC 9002 section 6.2.4).
