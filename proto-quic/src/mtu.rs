@@ -14,7 +14,7 @@ const RAISE: Duration = Duration::from_secs(600);
 /// missed at the same moment count once: a queue that was full drops many behind each other.
 const BLACK_HOLE: u8 = 3;
 /// What every path carries (RFC 9000 section 14).
-const BASE: u16 = 1200;
+pub(crate) const BASE: u16 = 1200;
 
 /// See the file's header.
 #[derive(Debug)]

@@ -569,3 +569,26 @@ fn congestion_persists_only_after_a_round_trip_was_measured() {
         assert!(w.narrowest > 4000, "{congestion:?}: {}", w.narrowest);
     }
 }
+
+/// RFC 9000 section 14.3: where nothing arrives any more, the path may be narrower. Probes find out, by a size that every path
+/// carries.
+#[test]
+fn probes_that_are_not_answered_become_small() {
+    let mut w = connected();
+    w.exchange();
+    assert_eq!(w.client.mtu(), 1452);
+    w.deaf = true;
+    let id = w.open(&vec![7; 20_000], true);
+    pass(&mut w);
+    let mut largest = Vec::new();
+    while largest.len() < 8 {
+        w.now = w.client.poll_timeout().unwrap();
+        w.fire();
+        largest.extend(w.spoken().iter().map(|d| d.0.len()).max());
+    }
+    assert!(largest[0] == 1452 && largest[1..].iter().all(|size| *size <= 1200), "{largest:?}");
+    assert_eq!(w.client.mtu(), 1452, "an outage is no narrower path");
+    w.deaf = false;
+    w.wait(secs(60));
+    assert!(w.server.streams[&id].whole().is_some());
+}

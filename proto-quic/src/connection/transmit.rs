@@ -2,6 +2,7 @@
 
 use super::Connection;
 use crate::event::Transmit;
+use crate::mtu::BASE;
 use crate::space::{DATA, HANDSHAKE, INITIAL};
 use crate::stream_id::StreamId;
 use proto::Time;
@@ -85,8 +86,12 @@ impl Connection {
         out: &mut Vec<u8>,
         sent: &mut impl FnMut(StreamId, u32),
     ) -> usize {
-        let mtu = usize::from(self.mtu.current());
-        let most = (limit / mtu).min(self.segments);
+        let mut mtu = usize::from(self.mtu.current());
+        let mut most = (limit / mtu).min(self.segments);
+        // RFC 9000 section 14.3: the path may have become narrower, and while nothing arrives nothing else would show that.
+        if self.pto_count > 1 && self.spaces[DATA].probes > 0 {
+            (mtu, most) = (usize::from(BASE), 1);
+        }
         let mut count = 0;
         while count < most {
             let space = &self.spaces[DATA];
