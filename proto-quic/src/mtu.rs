@@ -58,6 +58,12 @@ impl Mtu {
         self.current = self.current.min(limit);
     }
 
+    /// A probe has been due since before `busy`, when there was last more to say than could be sent.
+    #[inline]
+    pub(crate) fn is_overdue(&self, busy: Option<Time>) -> bool {
+        self.search_at.is_some_and(|at| busy.is_some_and(|busy| at <= busy)) && self.in_flight.is_none()
+    }
+
     /// The size of a probe to be sent now.
     pub(crate) fn poll_probe(&mut self, now: Time) -> Option<u16> {
         if self.in_flight.is_some() || self.search_at.is_none_or(|at| now < at) {

@@ -592,3 +592,29 @@ fn probes_that_are_not_answered_become_small() {
     w.wait(secs(60));
     assert!(w.server.streams[&id].whole().is_some());
 }
+
+/// RFC 8899 section 5.3: one who always has something to say searches as well.
+#[test]
+fn larger_datagrams_are_tried_by_who_is_never_idle() {
+    for way in [Duration::from_micros(100), millis(10)] {
+        let mut w = World::new(&config(), Server::new());
+        w.way = way;
+        let (mut id, mut half) = (None, false);
+        for _ in 0..5000 {
+            w.now = w.now.after(way);
+            w.fire();
+            w.flush();
+            w.now = w.now.after(way);
+            w.answer();
+            if id.is_none() && w.log.is_connected() {
+                id = Some(w.open(&vec![7; 1_000_000], true));
+            }
+            half = id.and_then(|id| w.server.streams.get(&id)).is_some_and(|s| s.bytes.len() > 500_000);
+            if half {
+                break;
+            }
+        }
+        assert!(half && w.server.streams[&id.unwrap()].whole().is_none());
+        assert_eq!(w.client.mtu(), 1452, "{way:?}");
+    }
+}

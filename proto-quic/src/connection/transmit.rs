@@ -86,6 +86,10 @@ impl Connection {
         out: &mut Vec<u8>,
         sent: &mut impl FnMut(StreamId, u32),
     ) -> usize {
+        // Whoever always has more to say never has a moment for a probe (RFC 8899 section 5.3).
+        if self.mtu.is_overdue(self.full_at) && self.put_probe(now, limit, out) {
+            return 1;
+        }
         let mut mtu = usize::from(self.mtu.current());
         let mut most = (limit / mtu).min(self.segments);
         // RFC 9000 section 14.3: the path may have become narrower, and while nothing arrives nothing else would show that.
@@ -116,14 +120,13 @@ impl Connection {
             if !self.has_room(0) {
                 self.full_at = Some(now);
             }
-            if usize::from(self.max_udp_payload) <= limit
-                && self.is_connected()
-                && self.put_mtu_probe(now, out)
-            {
-                return 1;
-            }
+            return usize::from(self.put_probe(now, limit, out));
         }
         count
+    }
+
+    fn put_probe(&mut self, now: Time, limit: usize, out: &mut Vec<u8>) -> bool {
+        usize::from(self.max_udp_payload) <= limit && self.is_connected() && self.put_mtu_probe(now, out)
     }
 
     /// Whether one more full packet would follow one of this size.
