@@ -33,6 +33,8 @@ pub(crate) struct TransportParams {
 /// What holds for acknowledgements if nothing is said (section 18.2); we say nothing.
 pub(crate) const ACK_DELAY_EXPONENT: u8 = 3;
 pub(crate) const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
+/// How long we wait: what is promised includes how late a timer may be.
+pub(crate) const ACK_DELAY: Duration = Duration::from_millis(20);
 
 impl Default for TransportParams {
     /// What holds if nothing is said (section 18.2).

@@ -618,3 +618,16 @@ fn larger_datagrams_are_tried_by_who_is_never_idle() {
         assert_eq!(w.client.mtu(), 1452, "{way:?}");
     }
 }
+
+/// RFC 9000 section 18.2: what is promised includes how late our timers are.
+#[test]
+fn acknowledgements_are_due_before_the_time_that_was_promised() {
+    let mut w = connected();
+    w.settle();
+    let most = w.server.client_param(param::MAX_ACK_DELAY).unwrap_or(25);
+    w.server.tell(&[Frame::Ping]);
+    w.answer();
+    w.flush();
+    let due = w.client.poll_timeout().expect("an acknowledgement is due").since(w.now);
+    assert!(due < millis(most - 1), "{due:?} of {most} ms");
+}

@@ -7,7 +7,7 @@ use crate::event::Receiver;
 use crate::frame::{self, Frame, In};
 use crate::limits;
 use crate::packet::Level;
-use crate::params::MAX_ACK_DELAY;
+use crate::params::ACK_DELAY;
 use crate::space::DATA;
 use crate::stream_id::StreamId;
 use crate::streams::Piece;
@@ -143,7 +143,7 @@ impl Connection {
         if space != DATA || s.unacked >= 2 || number != expected || ecn & CE == CE || waits {
             s.ack_now = true;
         } else if s.ack_at.is_none() {
-            s.ack_at = Some(now.after(MAX_ACK_DELAY));
+            s.ack_at = Some(now.after(ACK_DELAY));
         }
     }
 
