@@ -295,3 +295,18 @@ fn a_response_that_has_ended_keeps_its_size() {
         }
     }
 }
+
+/// However small it is: nothing is told of a window in which nothing came.
+#[test]
+fn a_window_of_one_byte_is_told_when_it_was_used() {
+    let mut w = World::connected(&Config { connection_window: 1, ..config() }, Server::new());
+    let told = |w: &World| w.server.frames().filter(|f| matches!(f, Frame::MaxData(_))).count();
+    for data in [&b""[..], b"", b"x"] {
+        let id = w.open(b"request", true);
+        w.run();
+        assert_eq!(told(&w), 0);
+        w.tell(&[Frame::stream(id, 0, data, true)]);
+        w.settle();
+    }
+    assert_eq!(told(&w), 1);
+}

@@ -300,7 +300,7 @@ impl Streams {
         self.data_consumed += bytes;
         // In large steps, so that few frames are needed (RFC 9000 section 4.2).
         let limit = self.data_consumed + self.connection_window;
-        self.tell_max_data |= limit - self.max_data >= self.connection_window / 2;
+        self.tell_max_data |= 2 * (limit - self.max_data) >= self.connection_window;
     }
 
     /// The owner is done with bytes that it had kept.
