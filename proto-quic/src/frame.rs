@@ -310,6 +310,9 @@ pub(crate) fn put_path_response(out: &mut Vec<u8>, data: [u8; 8]) {
     out.extend_from_slice(&data);
 }
 
+/// The most that CONNECTION_CLOSE has beside its reason.
+pub(crate) const CLOSE_HEAD: usize = 1 + 8 + 1 + 2;
+
 /// CONNECTION_CLOSE (section 19.19).
 pub(crate) fn put_close(out: &mut Vec<u8>, application: bool, code: u64, reason: &[u8]) {
     if application {

@@ -262,3 +262,23 @@ fn copies_do_not_keep_a_connection_alive() {
     }
     assert_eq!(w.log.lost(), Some(&Lost::TimedOut));
 }
+
+/// RFC 9000 section 10.2.3: what is said at several levels fits into one datagram beside a token, if need be without a reason.
+#[test]
+fn a_farewell_fits_beside_a_long_token() {
+    for token in [0, 600, 1080] {
+        let mut w = World::new(&config(), Server::new());
+        (w.server.answers, w.server.acks) = (false, false);
+        w.server.retry = (token > 0).then(|| vec![0x77; token]);
+        w.run();
+        w.server.speak(Level::Initial);
+        w.server.say(Level::Handshake, &[Frame::Crypto { offset: 0, data: vec![0xff; 40] }]);
+        w.answer();
+        let spoken = w.spoken();
+        assert!(w.log.is_lost() && spoken.len() == 1, "{:?}", w.log.events);
+        assert_eq!(spoken[0].0.len(), 1200, "{token}");
+        w.server.datagram(w.now, 0, &spoken[0].0);
+        let said = w.server.frames().filter(|f| matches!(f, Frame::Close { .. })).count();
+        assert_eq!(said, 2, "{token}");
+    }
+}

@@ -353,10 +353,14 @@ impl Connection {
             let level = Self::level_of(space);
             let open =
                 Open::long(out, level, &self.cids.active(), &self.token, s.sent.next(), s.largest_acked);
+            // One datagram has to do for all of them, and a token may be long.
+            let behind = if space == INITIAL { 2 } else { 1 } * WORTH_A_PACKET;
+            let room = (start + LEAST_INITIAL).saturating_sub(out.len() + frame::CLOSE_HEAD + TAG + behind);
+            let reason = &farewell.reason[..farewell.reason.len().min(room)];
             match farewell.application {
                 // What the application says is not for everyone to read.
                 true => frame::put_close(out, false, code::APPLICATION, b""),
-                false => frame::put_close(out, false, farewell.code, &farewell.reason),
+                false => frame::put_close(out, false, farewell.code, reason),
             }
             let last = !one_rtt && (space == HANDSHAKE || self.keys.handshake.is_none());
             if last && self.keys.initial.is_some() {
