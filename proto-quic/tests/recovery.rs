@@ -7,7 +7,9 @@ use common::wire::{Frame, Level, ranges_of};
 use common::world::{World, config, connected, greeted, is_silent, proceeds};
 use common::*;
 use proto::Time;
+use proto_quic::tls::Tls;
 use proto_quic::{Config, Congestion, Lost, StreamId};
+use std::sync::Arc;
 use std::time::Duration;
 
 // RFC 9000 section 13.4: ECN.
@@ -630,4 +632,20 @@ fn acknowledgements_are_due_before_the_time_that_was_promised() {
     w.flush();
     let due = w.client.poll_timeout().expect("an acknowledgement is due").since(w.now);
     assert!(due < millis(most - 1), "{due:?} of {most} ms");
+}
+
+/// RFC 9002 section 7: the handshake keeps to the window, too.
+#[test]
+fn a_client_hello_of_many_packets_keeps_to_the_window() {
+    let mut tls = client_tls(ALPN);
+    tls.alpn_protocols.extend((0..80).map(|n| vec![n; 200]));
+    let tls = Tls::new(Arc::new(tls)).expect("it has the cipher");
+    let mut w = World::over(&config(), &tls, Server::new());
+    let window = w.client.stats().congestion_window;
+    let sizes: Vec<usize> = w.spoken().iter().map(|d| d.0.len()).collect();
+    assert_eq!(sizes, [1200; 10]);
+    assert_eq!(window, 12_000);
+    w.wait(secs(5));
+    assert!(w.log.is_connected(), "{:?} {:?}", w.log.events, w.server.tls_error);
+    w.exchange();
 }

@@ -224,7 +224,7 @@ impl Connection {
     }
 
     /// An Initial or Handshake packet in a datagram that began at `start`. `initial`: the datagram has an Initial packet;
-    /// `later`: another packet may follow.
+    /// `later`: another packet may follow; `room`: so does the window, for what is no probe (RFC 9002 section 7).
     pub(super) fn put_crypto_packet(
         &mut self,
         now: Time,
@@ -232,7 +232,7 @@ impl Connection {
         out: &mut Vec<u8>,
         start: usize,
         end: usize,
-        (initial, later): (bool, bool),
+        (initial, later, room): (bool, bool, bool),
     ) {
         let level = Self::level_of(space);
         let token = if space == INITIAL { self.token.len() } else { 0 };
@@ -248,7 +248,9 @@ impl Connection {
             holds.acks = self.put_ack(now, space, out, end);
         }
         let before = out.len();
-        self.put_crypto(space, out, end);
+        if room || self.spaces[space].probes > 0 {
+            self.put_crypto(space, out, end);
+        }
         let s = &mut self.spaces[space];
         if s.probes > 0 && out.len() == before {
             out.push(frame::PING);

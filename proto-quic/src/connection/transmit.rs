@@ -135,10 +135,11 @@ impl Connection {
         self.has_room(size as u64) && self.paced_until.is_none() && self.has_data()
     }
 
-    /// Whether a level of the handshake has something to say.
-    pub(super) fn crypto_wants(&self, space: usize) -> bool {
+    /// Whether a level of the handshake has something to say; `room`: the window has room for more than what must be said.
+    fn crypto_wants(&self, space: usize, room: bool) -> bool {
         let s = &self.spaces[space];
-        self.keys.of(space).is_some() && (s.ack_now || s.probes > 0 || s.crypto_out.can_send(u64::MAX))
+        let must = s.ack_now || s.probes > 0;
+        self.keys.of(space).is_some() && (must || (room && s.crypto_out.can_send(u64::MAX)))
     }
 
     /// During the handshake: packets of several levels in one datagram (RFC 9000 section 12.2).
@@ -151,7 +152,8 @@ impl Connection {
         let probes = self.spaces.iter().any(|s| s.probes > 0);
         let held = !probes && self.is_held_back(now);
         let wants_data = has_keys && (must || (data && !held));
-        let wants = [self.crypto_wants(INITIAL), self.crypto_wants(HANDSHAKE), wants_data];
+        let room = self.has_room(0);
+        let wants = [self.crypto_wants(INITIAL, room), self.crypto_wants(HANDSHAKE, room), wants_data];
         if wants == [false; 3] {
             return;
         }
@@ -162,7 +164,7 @@ impl Connection {
             if wants[space] {
                 initial |= space == INITIAL;
                 let later = wants[space + 1..].contains(&true);
-                self.put_crypto_packet(now, space, out, start, end, (initial, later));
+                self.put_crypto_packet(now, space, out, start, end, (initial, later, room));
             }
         }
         if wants_data && end.saturating_sub(out.len()) >= super::datagram::WORTH_A_PACKET {
