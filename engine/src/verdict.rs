@@ -269,10 +269,18 @@ fn crowded(e: &Evidence<'_>, requests: bool, why: &str, verdict: &mut Verdict) {
     }
 }
 
-/// Requests in flight = rate x mean response time, and in a closed loop every user has one. What is measured must agree with
-/// itself.
+/// Requests in flight = rate x mean response time, and in a closed loop every user that does not pause has one. What is
+/// measured must agree with itself.
 fn little(e: &Evidence<'_>, verdict: &mut Verdict) {
     let recorded = |index: &usize| e.plan.phases[*index].record;
+    // Users that pause have none meanwhile, others may have several.
+    let mut programs = e.plan.scenarios.iter().filter_map(|scenario| scenario.program.as_ref());
+    if !programs.all(|program| program.always_in_one_request()) {
+        return;
+    }
+    // Each user may begin and end a phase with a request that counts whole in one and happened in two.
+    let max = |p: &PhaseFigures| p.figures.response_time.max_ns().max(p.figures.failed_time.max_ns());
+    let longest = e.phases.iter().map(max).max().unwrap_or(0);
     for (index, phase) in e.phases.iter().enumerate().filter(|(i, _)| recorded(i)) {
         let plan = &e.plan.phases[index];
         let figures = &phase.figures;
@@ -285,9 +293,7 @@ fn little(e: &Evidence<'_>, verdict: &mut Verdict) {
             continue;
         }
         let (in_flight, users) = (sum / elapsed, f64::from(plan.users.get()));
-        // Each user may begin and end the phase with a request that counts whole in one and happened in two.
-        let longest = figures.response_time.max_ns().max(figures.failed_time.max_ns()) as f64;
-        if (in_flight / users - 1.0).abs() <= LITTLE + longest / elapsed {
+        if (in_flight / users - 1.0).abs() <= LITTLE + longest as f64 / elapsed {
             continue;
         }
         let connections = &e.plan.connections;
@@ -516,6 +522,24 @@ mod tests {
         (0..10).for_each(|_| crossing.failed_time.record(3 * S.as_nanos() as u64));
         (crossing.books.started, crossing.books.failed) = (10_010, 10);
         expect(&judged(&timed, full, &crossing), VerdictLevel::Valid, "");
+        // Users that pause are in no request meanwhile; those of several at once are in more than one.
+        for steps in ["get: /, think: 3ms", "parallel: [ get: /a, get: /b ]"] {
+            let text = format!(
+                "version: 1\ntarget: builtin\nscenarios: {{ s: {{ steps: [ {steps} ] }} }}\nphases: [ {{ users: 10, for: 10s }} ]\n"
+            );
+            let pausing = scenario::parse(&text, "", std::path::Path::new(""), &Default::default()).unwrap();
+            expect(&judged(&pausing, full, &of(5_000_000)), VerdictLevel::Valid, "");
+            expect(&judged(&pausing, full, &of(15_000_000)), VerdictLevel::Valid, "");
+        }
+        let mut two = timed.clone();
+        two.phases.push(timed.phases[0].clone());
+        let phase = |figures| PhaseFigures { name: "main".into(), record: true, elapsed: 10 * S, figures };
+        let quic = QuicFigures::default();
+        let phases = [phase(crossing), phase(of(7_000_000))];
+        let (totals, wall) = (&phases[0].figures, 20 * S);
+        let evidence =
+            Evidence { plan: &two, cores: &[full], broken: &[], totals, phases: &phases, wall, quic: &quic };
+        expect(&judge(&evidence), VerdictLevel::Valid, "");
         // What was measured while the client stood still says nothing of the server.
         let mut still = full;
         still.pauses.note(S / 4);

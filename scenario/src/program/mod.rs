@@ -336,6 +336,14 @@ impl Program {
         self.ops.iter().map(width).max().unwrap_or(1)
     }
 
+    /// Whether a user has one request under way at any time: it never pauses, waits for others, runs out of rows, fails on
+    /// purpose or makes several at once.
+    pub fn always_in_one_request(&self) -> bool {
+        let other =
+            |op: &Op| matches!(op, Op::Think(_) | Op::Meet { .. } | Op::Fail(_) | Op::Parallel { .. });
+        self.rows.is_empty() && !self.ops.iter().any(other)
+    }
+
     /// What is made of the responses, by the scenario's step.
     pub fn exchanges(&self) -> &[Exchange] {
         &self.exchanges
