@@ -624,7 +624,8 @@ impl Server {
         self.out.push_back((bytes.to_vec(), 0));
     }
 
-    fn grant(&mut self, frame: &Frame) {
+    /// The client may do what this frame allows.
+    pub fn grant(&mut self, frame: &Frame) {
         match frame {
             Frame::MaxData(max) => self.grants.data = self.grants.data.max(*max),
             Frame::MaxStreamData { id, max } => {
