@@ -53,7 +53,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         name: format!("{}://{}", target.scheme.as_str(), target.authority),
         targets: vec![target],
         protocol: choice.protocol,
-        tls: tls::settings(&args.tls, choice)?,
+        tls: tls::settings(&args.tls, choice, &mut notes)?,
         connections: connections(args, &load, streams)?,
         timeouts: timeouts(args),
         scenarios: vec![Scenario {

@@ -17,8 +17,22 @@ const TLS12: &[&str] = &[
     "ECDHE-RSA-CHACHA20-POLY1305",
 ];
 
+/// Groups that OpenSSL has, and this TLS library has not.
+const OPENSSL_GROUPS: &[&str] = &[
+    "P-521",
+    "secp521r1",
+    "X448",
+    "ffdhe2048",
+    "ffdhe3072",
+    "ffdhe4096",
+    "ffdhe6144",
+    "ffdhe8192",
+    "SecP256r1MLKEM768",
+    "SecP384r1MLKEM1024",
+];
+
 /// How TLS behaves in flag mode: no verification unless asked for, as h2load.
-pub fn settings(args: &TlsArgs, choice: Choice) -> Result<Tls, Failure> {
+pub fn settings(args: &TlsArgs, choice: Choice, notes: &mut Vec<String>) -> Result<Tls, Failure> {
     let (min, max) = (args.tls_min.unwrap_or(TlsVersion::V1_2), args.tls_max.unwrap_or(TlsVersion::V1_3));
     if min > max {
         return Err(Failure::new(
@@ -33,8 +47,8 @@ pub fn settings(args: &TlsArgs, choice: Choice) -> Result<Tls, Failure> {
         verify: args.verify || args.tls_ca.is_some(),
         ca: args.tls_ca.clone(),
         sni: args.sni.clone(),
-        ciphers: ciphers(args, choice.protocol),
-        groups: args.groups.as_deref().map_or(vec![], |g| list(g, ':')),
+        ciphers: ciphers(args, choice.protocol, notes)?,
+        groups: groups(args, notes),
         alpn: choice.alpn,
         resumption: args.tls_resumption,
         early_data: early_data(args, choice.protocol)?,
@@ -53,22 +67,53 @@ fn early_data(args: &TlsArgs, protocol: Protocol) -> Result<bool, Failure> {
 }
 
 /// One list for all versions; the half that was not given keeps its defaults.
-fn ciphers(args: &TlsArgs, protocol: Protocol) -> Vec<String> {
+fn ciphers(args: &TlsArgs, protocol: Protocol, notes: &mut Vec<String>) -> Result<Vec<String>, Failure> {
     if let Some(all) = &args.tls_ciphers {
-        return list(&all.replace(',', ":"), ':');
+        return Ok(list(&all.replace(',', ":"), ':'));
     }
     if args.ciphers.is_none() && args.tls13_ciphers.is_none() {
-        return vec![];
+        return Ok(vec![]);
     }
-    let half = |given: &Option<String>, default: &[&str]| match given {
-        Some(text) => list(text, ':'),
-        None => default.iter().map(|s| (*s).to_owned()).collect(),
+    let mut half = |option, given: &Option<String>, default: &[&str]| match given {
+        Some(text) => known(option, list(text, ':'), notes),
+        None => Ok(default.iter().map(|s| (*s).to_owned()).collect()),
     };
-    let mut both = half(&args.tls13_ciphers, TLS13);
+    let mut both = half("--tls13-ciphers", &args.tls13_ciphers, TLS13)?;
     // QUIC has no use for the older ones; who asks for one by name is told so.
     let older = if protocol == Protocol::H3 { &[] } else { TLS12 };
-    both.extend(half(&args.ciphers, older));
-    both
+    both.extend(half("--ciphers", &args.ciphers, older)?);
+    Ok(both)
+}
+
+/// h2load's two lists: OpenSSL passes over names that it does not know as long as it knows one. So it is here, but not in silence.
+fn known(option: &str, names: Vec<String>, notes: &mut Vec<String>) -> Result<Vec<String>, Failure> {
+    let (known, unknown): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| engine::knows_cipher(name));
+    if known.is_empty() {
+        return Err(Failure::new(format!(
+            "{option}: \"{}\" names no cipher suite of this TLS library: give names such as \
+             TLS_AES_256_GCM_SHA384 or ECDHE-RSA-AES256-GCM-SHA384 with colons between",
+            unknown.join(":")
+        )));
+    }
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        notes.push(format!("{option}: this TLS library has no {unknown}: left out"));
+    }
+    Ok(known)
+}
+
+/// h2load refuses a group that OpenSSL does not know, but its own default has one that is not here: that is left out, and said.
+fn groups(args: &TlsArgs, notes: &mut Vec<String>) -> Vec<String> {
+    let names = args.groups.as_deref().map_or(vec![], |g| list(g, ':'));
+    let openssl_alone = |name: &String| {
+        !engine::knows_group(name) && OPENSSL_GROUPS.iter().any(|other| other.eq_ignore_ascii_case(name))
+    };
+    let (theirs, ours): (Vec<_>, Vec<_>) = names.iter().cloned().partition(openssl_alone);
+    if theirs.is_empty() || ours.is_empty() {
+        return names;
+    }
+    notes.push(format!("--groups: this TLS library has no {}: left out", theirs.join(", ")));
+    ours
 }
 
 /// Which HTTP is spoken, and what is offered over TLS.

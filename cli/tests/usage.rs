@@ -69,6 +69,49 @@ fn a_negative_number() {
 }
 
 #[test]
+fn a_cipher_or_group_that_is_unknown() {
+    let run = |option: &str, value: &str, parts: &[&str]| {
+        refused(&["-n", "1", option, value, "builtin+tls"], &[&[option], parts].concat());
+    };
+    let known = "TLS_AES_128_GCM_SHA256";
+    run("--tls-ciphers", "TLS_AES_128_GCM_SHA256,NOPE", &["\"NOPE\"", known, "leave it out"]);
+    run("--ciphers", "NOPE", &["NOPE", "ECDHE-RSA-AES256-GCM-SHA384"]);
+    run("--tls13-ciphers", "NOPE:OTHER", &["NOPE:OTHER", "TLS_AES_256_GCM_SHA384"]);
+    run("--groups", "X25519:NOPE", &["\"NOPE\"", "P-256", "leave it out"]);
+    run("--groups", "P-521", &["\"P-521\"", "P-256"]);
+    let path = scratch("unknown-cipher.yaml");
+    let plan = "version: 1\ntarget: builtin+tls\ntls: { CIPHERS }\nscenarios: { s: { steps: [ get: / ] } }\n\
+                phases: [ { users: 1, iterations: 1 } ]\n";
+    for (tls, parts) in [
+        ("ciphers: [TLS_AES_128_GCM_SHA256, NOPE]", &["tls: ciphers", "\"NOPE\"", known][..]),
+        ("groups: \"X25519:NOPE\"", &["tls: groups", "\"NOPE\"", "P-256"]),
+    ] {
+        std::fs::write(&path, plan.replace("CIPHERS", tls)).unwrap();
+        refused(&["-f", path.to_str().unwrap()], parts);
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+/// h2load passes over them: so do we, but not in silence.
+#[test]
+fn an_unknown_cipher_beside_a_known_one_is_named() {
+    for (option, value, note) in [
+        (
+            "--ciphers",
+            "ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-GCM-SHA256",
+            "no DHE-RSA-AES128-GCM-SHA256: left out",
+        ),
+        ("--tls13-ciphers", "NOPE:TLS_AES_128_GCM_SHA256", "no NOPE: left out"),
+        ("--groups", "X25519:P-256:P-384:P-521", "no P-521: left out"),
+    ] {
+        let output = loadgen(&["-n", "1", option, value, "builtin+tls"]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains(&format!("{option}: this TLS library has {note}")), "{said}");
+    }
+}
+
+#[test]
 fn an_argument_that_is_not_utf_8() {
     let url = std::ffi::OsStr::from_bytes(b"http://127.0.0.1:1/caf\xe9");
     let output = command(&["--h1"]).arg(url).output().expect("it runs");

@@ -224,7 +224,9 @@ fn quic_tls(tls: &Tls) -> Result<Tls, StartError> {
     if tls.max < TlsVersion::V1_3 {
         return Err(StartError("HTTP/3 needs TLS 1.3: raise tls: max_version (--tls-max)".into()));
     }
-    if let Some(old) = tls.ciphers.iter().find(|name| !is_tls13(name)) {
+    if let Some(old) =
+        tls.ciphers.iter().find(|name| !is_tls13(name) && crate::tls::knows_cipher(name.trim()))
+    {
         return Err(StartError(format!(
             "HTTP/3 needs TLS 1.3, and {old} is a cipher of TLS 1.2: name ciphers that begin with TLS_AES or TLS_CHACHA20"
         )));

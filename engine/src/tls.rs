@@ -279,36 +279,56 @@ fn provider(tls: &Tls) -> Result<CryptoProvider, String> {
         provider.cipher_suites = all.to_vec();
         provider.cipher_suites.sort_by_key(|s| !iana_name(s.suite()).contains("AES_128_GCM"));
     } else {
-        provider.cipher_suites = select(&tls.ciphers, "cipher suite", |name| {
-            let wanted = openssl_to_iana(name);
-            all.iter().find(|s| iana_name(s.suite()) == wanted).copied()
+        provider.cipher_suites = select(&tls.ciphers, suite).map_err(|name| {
+            let known: Vec<String> = all.iter().map(|s| iana_name(s.suite())).collect();
+            unknown("cipher suite", name, "tls: ciphers, --tls-ciphers", &known.join(", "))
         })?;
     }
     if tls.groups.is_empty() {
         provider.kx_groups =
             vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1, aws_lc_rs::kx_group::SECP384R1];
     } else {
-        provider.kx_groups = select(&tls.groups, "key-exchange group", |name| {
-            Some(match name.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
-                "x25519" => aws_lc_rs::kx_group::X25519,
-                "p256" | "secp256r1" | "prime256v1" => aws_lc_rs::kx_group::SECP256R1,
-                "p384" | "secp384r1" => aws_lc_rs::kx_group::SECP384R1,
-                "x25519mlkem768" => aws_lc_rs::kx_group::X25519MLKEM768,
-                "mlkem768" => aws_lc_rs::kx_group::MLKEM768,
-                _ => return None,
-            })
+        provider.kx_groups = select(&tls.groups, group).map_err(|name| {
+            let known = "X25519, P-256, P-384, X25519MLKEM768, MLKEM768";
+            unknown("key-exchange group", name, "tls: groups, --groups", known)
         })?;
     }
     Ok(provider)
 }
 
-/// Looks each name up. Names unknown here are passed over as OpenSSL does, unless none is left.
-fn select<T>(names: &[String], what: &str, find: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
-    let found: Vec<T> = names.iter().filter_map(|n| find(n.trim())).collect();
-    if found.is_empty() {
-        return Err(format!("no {what} of \"{}\" is supported", names.join(":")));
-    }
-    Ok(found)
+/// Whether the library has a cipher suite of this name, in OpenSSL's words or IANA's.
+pub fn knows_cipher(name: &str) -> bool {
+    suite(name).is_some()
+}
+
+/// Whether the library has a key-exchange group of this name.
+pub fn knows_group(name: &str) -> bool {
+    group(name).is_some()
+}
+
+fn suite(name: &str) -> Option<rustls::SupportedCipherSuite> {
+    let wanted = openssl_to_iana(name);
+    suites::all().iter().find(|s| iana_name(s.suite()) == wanted).copied()
+}
+
+fn group(name: &str) -> Option<&'static dyn rustls::crypto::SupportedKxGroup> {
+    Some(match name.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+        "x25519" => aws_lc_rs::kx_group::X25519,
+        "p256" | "secp256r1" | "prime256v1" => aws_lc_rs::kx_group::SECP256R1,
+        "p384" | "secp384r1" => aws_lc_rs::kx_group::SECP384R1,
+        "x25519mlkem768" => aws_lc_rs::kx_group::X25519MLKEM768,
+        "mlkem768" => aws_lc_rs::kx_group::MLKEM768,
+        _ => return None,
+    })
+}
+
+/// Looks each name up; the first that is unknown. None is passed over: a run with fewer than were asked for measures something else.
+fn select<T>(names: &[String], find: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, &str> {
+    names.iter().map(|name| find(name.trim()).ok_or(name.as_str())).collect()
+}
+
+fn unknown(what: &str, name: &str, place: &str, known: &str) -> String {
+    format!("{place}: there is no {what} \"{name}\" in this TLS library: leave it out; there are {known}")
 }
 
 /// `ECDHE-RSA-AES128-GCM-SHA256` is `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` in the IANA registry.

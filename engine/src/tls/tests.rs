@@ -333,6 +333,27 @@ fn aes_128_gcm_comes_first_and_a_list_is_obeyed() {
     assert!(first(&Tls::default()).contains("AES_128_GCM"));
     let chosen = Tls { ciphers: vec!["ECDHE-RSA-AES256-GCM-SHA384".into()], ..Tls::default() };
     assert_eq!(first(&chosen), "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384");
-    let unknown = Tls { ciphers: vec!["RC4-MD5".into()], ..Tls::default() };
-    assert!(provider(&unknown).unwrap_err().contains("RC4-MD5"));
+}
+
+#[test]
+fn an_unknown_name_is_refused_also_beside_known_ones() {
+    let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    for list in
+        [&["RC4-MD5"][..], &["TLS_AES_128_GCM_SHA256", "RC4-MD5"], &["RC4-MD5", "TLS_AES_128_GCM_SHA256"]]
+    {
+        let error = provider(&Tls { ciphers: names(list), ..Tls::default() }).unwrap_err();
+        assert!(error.contains("no cipher suite \"RC4-MD5\"") && error.contains("tls: ciphers"), "{error}");
+        assert!(error.contains("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), "{error}");
+    }
+    for list in [&["P-521"][..], &["X25519", "P-521"]] {
+        let error = provider(&Tls { groups: names(list), ..Tls::default() }).unwrap_err();
+        assert!(
+            error.contains("no key-exchange group \"P-521\"") && error.contains("tls: groups"),
+            "{error}"
+        );
+    }
+    // Those that the error names are known.
+    let error = provider(&Tls { groups: names(&["none"]), ..Tls::default() }).unwrap_err();
+    let known = error.rsplit_once("there are ").unwrap().1;
+    assert!(known.split(", ").all(knows_group) && known.contains("MLKEM"), "{known}");
 }
