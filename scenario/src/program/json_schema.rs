@@ -177,7 +177,8 @@ fn reference(value: &Value, url: &str) -> Option<Vec<String>> {
 /// Of how many schemas one within the other the longest chain consists that looks at one and the same value: how deep the
 /// validator recurses for each level of a body.
 fn chain(document: &Value) -> Result<usize, Wrong> {
-    let mut walk = Walk { document, known: HashMap::new(), longest: 1, circle: false };
+    let mut walk = Walk { document, roots: HashMap::new(), known: HashMap::new(), longest: 1, circle: false };
+    walk.find_roots(document, document);
     walk.every(document);
     match walk.longest {
         _ if walk.circle => Err(Wrong {
@@ -197,6 +198,9 @@ fn chain(document: &Value) -> Result<usize, Wrong> {
 
 struct Walk<'d> {
     document: &'d Value,
+    /// By address: the part with an identifier of its own that an object is in. There `#` is that part, and not the document
+    /// (JSON Schema 2020-12 core, section 8.2.1).
+    roots: HashMap<*const Value, &'d Value>,
     /// By address: the schemas that were measured; `None` while one is being measured.
     known: HashMap<*const Value, Option<usize>>,
     longest: usize,
@@ -204,6 +208,26 @@ struct Walk<'d> {
 }
 
 impl<'d> Walk<'d> {
+    fn find_roots(&mut self, value: &'d Value, root: &'d Value) {
+        match value {
+            Value::Object(map) => {
+                // Up to draft 7 what begins with `#` is the name of a place, and no identifier.
+                let id = map.get(self.id_key()).and_then(Value::as_str);
+                let root = if id.is_some_and(|id| !id.starts_with('#')) { value } else { root };
+                self.roots.insert(value, root);
+                map.values().for_each(|below| self.find_roots(below, root));
+            }
+            Value::Array(items) => items.iter().for_each(|below| self.find_roots(below, root)),
+            _ => {}
+        }
+    }
+
+    /// How an identifier is called.
+    fn id_key(&self) -> &'static str {
+        let draft_4 = |schema: &Value| schema.as_str().is_some_and(|of| of.contains("draft-04"));
+        if self.document.get("$schema").is_some_and(draft_4) { "id" } else { "$id" }
+    }
+
     /// Measures every object of the document.
     fn every(&mut self, value: &'d Value) {
         match value {
@@ -232,7 +256,7 @@ impl<'d> Walk<'d> {
         for (key, below) in map {
             let next: Vec<&'d Value> = match (key.as_str(), below) {
                 ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(to)) => {
-                    self.target(to).into_iter().collect()
+                    self.target(to, schema).into_iter().collect()
                 }
                 ("allOf" | "anyOf" | "oneOf", Value::Array(items)) => items.iter().collect(),
                 ("not" | "if" | "then" | "else", below) => vec![below],
@@ -248,10 +272,10 @@ impl<'d> Walk<'d> {
     }
 
     /// What a reference leads to: a path or a name, in the document or in a part of it that has an identifier of its own.
-    fn target(&self, to: &str) -> Option<&'d Value> {
+    fn target(&self, to: &str, from: &'d Value) -> Option<&'d Value> {
         let (whose, place) = to.split_once('#').unwrap_or((to, ""));
         let root = match whose {
-            "" => self.document,
+            "" => self.roots.get(&std::ptr::from_ref(from)).copied().unwrap_or(self.document),
             _ => with(self.document, &["$id", "id"], &|is| is.trim_end_matches('#').ends_with(whose))?,
         };
         let place = percent_decoded(place);
@@ -364,6 +388,26 @@ mod tests {
             let (_, message) = wrong(document);
             assert_eq!(message, "the schema leads back to itself for the same value, without end");
         }
+        // In a part with an identifier `#` is that part.
+        let part = |inner: Value| {
+            json!({ "$ref": "https://example.com/n", "$defs": {
+                "n": { "$id": "https://example.com/n", "$ref": "#/$defs/m", "$defs": { "m": inner } },
+                "m": { "$ref": "https://example.com/n" }
+            } })
+        };
+        for inner in [
+            json!({ "$ref": "#" }),
+            json!({ "allOf": [{ "$ref": "#/$defs/m" }] }),
+            json!({ "not": { "$ref": "https://example.com/n" } }),
+        ] {
+            let (_, message) = wrong(part(inner));
+            assert_eq!(message, "the schema leads back to itself for the same value, without end");
+        }
+        assert_eq!(Schema::compile(part(json!({ "type": "null" }))).unwrap().fault(b"null"), None);
+        let draft_4 = json!({ "$schema": "http://json-schema.org/draft-04/schema#", "allOf": [
+            { "id": "http://example.com/n", "properties": {}, "anyOf": [{ "$ref": "#" }] }
+        ] });
+        assert_eq!(wrong(draft_4).1, "the schema leads back to itself for the same value, without end");
         let link = |i: usize| json!({ "allOf": [{ "$ref": format!("#/$defs/{}", i + 1) }] });
         let chain = |length: usize| {
             let mut defs: serde_json::Map<String, Value> =
