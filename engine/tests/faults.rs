@@ -150,6 +150,45 @@ fn a_server_that_never_answers_is_a_timeout_for_every_request() {
     }
 }
 
+/// HTTP/1.1 cannot take one request back: the connection ends, and with it what was pipelined beside it.
+#[test]
+fn what_is_pipelined_beside_a_late_request_is_late_or_cancelled_by_its_own_time() {
+    let pipelined = |server: &Hostile, streams: u32, requests: u64, timeout| {
+        let load = Load {
+            connections: 1,
+            streams,
+            users: streams,
+            share: Share::Pool,
+            ..Load::on(server.address(), iterations(requests))
+        };
+        let mut plan = load.plan();
+        plan.timeouts.request = Some(timeout);
+        let result = run(plan);
+        let errors = result.totals.errors.iter().map(|e| (e.kind, e.count)).collect::<Vec<_>>();
+        (result.totals.books, errors, result)
+    };
+    // All were sent at once: all are late, and not only the first whose timer fires.
+    let silent = Hostile::new(|visit| visit.stall());
+    let (books, errors, _) = pipelined(&silent, 4, 4, ms(60));
+    assert_eq!((books.failed, books.failed_timeout), (4, 4), "{books:?} {errors:?}");
+    assert_eq!(errors, [(Kind::Timeout, 4)]);
+    // The third was sent a second after the second.
+    let slow = Hostile::new(|visit| {
+        visit.request()?;
+        visit.request()?;
+        std::thread::sleep(ms(1000));
+        visit.answer()?;
+        visit.stall()
+    });
+    let (books, mut errors, result) = pipelined(&slow, 2, 3, ms(2000));
+    errors.sort_by_key(|(kind, _)| *kind != Kind::Timeout);
+    assert_eq!((books.succeeded, books.failed, books.failed_timeout), (1, 2, 1), "{books:?} {errors:?}");
+    assert_eq!(errors, [(Kind::Timeout, 1), (Kind::Cancelled, 1)]);
+    let cancelled = result.totals.errors.iter().find(|e| e.kind == Kind::Cancelled).unwrap();
+    assert_eq!(cancelled.fault, Fault::Local);
+    assert!(cancelled.detail.contains("pipelined on the connection timed out"), "{}", cancelled.detail);
+}
+
 #[test]
 fn a_server_that_stalls_now_and_then_costs_those_requests_only() {
     let server = Hostile::new(|visit| {

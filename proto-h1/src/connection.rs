@@ -111,8 +111,10 @@ pub struct Connection {
 
 const CLOSED: Error = Error::network(Kind::Closed, "the peer closed the connection before it answered");
 const CANCELLED: Error = Error::local(Kind::Cancelled, "cancelled");
-const GIVEN_UP: Error =
-    Error::local(Kind::Cancelled, "the connection was given up because another request on it was cancelled");
+const GIVEN_UP: Error = Error::local(
+    Kind::Cancelled,
+    "another request pipelined on the connection timed out, which ends the connection",
+);
 const AFTER_ERROR: Error =
     Error::peer(Kind::Closed, "the connection was given up after an error in an earlier response");
 const NOT_ANSWERED: Error =

@@ -190,7 +190,10 @@ impl Sink for Notes<'_> {
             }
             false => 0,
         };
-        if user.state == State::Late {
+        // On HTTP/1.1 a request that is late takes those with it that were pipelined behind it: some are as late as it is.
+        let late = user.state == State::Late
+            || (error.kind == Kind::Cancelled && user.deadline(step.timeout) <= self.now);
+        if late {
             self.fail(index, TIMED_OUT, unseen);
         } else if user.attempts < allowed {
             user.attempts += 1;

@@ -92,6 +92,12 @@ impl User {
             timer_at: Time::NEVER,
         }
     }
+
+    /// When its request, which is in flight, is too late.
+    pub(super) fn deadline(&self, timeout: u64) -> Time {
+        let since = if self.sent == Time::NEVER { self.placed } else { self.sent };
+        Time::from_nanos(since.as_nanos().saturating_add(timeout))
+    }
 }
 
 /// The phase a track is in.
@@ -609,13 +615,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if user.state != State::InFlight {
             return;
         }
-        let timeout = self.setup.steps[user.step as usize].timeout;
-        if timeout == u64::MAX {
+        // An entry of an earlier request may fire when this one, after a long wait, has only just found a connection.
+        let deadline = user.deadline(self.setup.steps[user.step as usize].timeout);
+        if deadline == Time::NEVER {
             return;
         }
-        // An entry of an earlier request may fire when this one, after a long wait, has only just found a connection.
-        let since = if user.sent == Time::NEVER { user.placed } else { user.sent };
-        let deadline = Time::from_nanos(since.as_nanos() + timeout);
         if deadline > now {
             user.timer_at = deadline;
             self.timers.arm(deadline, Owner::User(index));
