@@ -115,6 +115,7 @@ fn tags_are_in_every_output_that_has_steps() {
     let object = |line: &str| serde_json::from_str::<Value>(line).expect("JSON");
     let result = object(&read(&json));
     assert_eq!(result["steps"][0]["tags"], object(r#"{"kind":"read","team":"a & b"}"#));
+    assert_eq!(result["checks_by_name"][0]["tags"], result["steps"][0]["tags"], "{result}");
     assert_eq!(result["plan"]["scenarios"][0]["steps"][1]["tags"]["kind"], "write");
     let run = object(r#"{"team":"a & b"}"#);
     assert_eq!(object(&read(&jsonl))["tags"], run);

@@ -115,6 +115,7 @@ fn check(check: &CheckFigures) -> Value {
         "scenario": check.scenario,
         "step": check.step,
         "name": check.name,
+        "tags": tags::object(&check.tags),
         "passed": check.passed,
         "failed": check.failed,
         "samples": check.samples,
