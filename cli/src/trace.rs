@@ -2,12 +2,10 @@
 
 use engine::Exchange;
 use proto::{Framing, Piece, Text};
-use report::json::plan::is_secret;
 use scenario::Plan;
 use scenario::plan::Step;
+use scenario::secret::{MASK, Secrets, is_field};
 use std::fmt::Write as _;
-
-const MASK: &str = "***";
 
 /// One exchange: `>` before lines of the request, `<` before lines of the response, `*` before what is neither.
 pub fn render(core: usize, exchange: &Exchange, plan: &Plan) -> String {
@@ -19,28 +17,50 @@ pub fn render(core: usize, exchange: &Exchange, plan: &Plan) -> String {
         exchange.number + 1,
         exchange.connection
     );
-    if let Some((_, step)) = plan.steps().nth(exchange.step) {
-        request(&mut out, step, exchange);
+    let step = plan.steps().nth(exchange.step).map(|(_, step)| step);
+    let secrets = secrets(step, exchange);
+    if let Some(step) = step {
+        request(&mut out, step, exchange, &secrets);
     }
-    response(&mut out, exchange);
+    response(&mut out, exchange, &secrets);
     exchange.notes.iter().for_each(|note| {
-        let _ = writeln!(out, "* {}", printable(note.as_bytes()));
+        let _ = writeln!(out, "* {}", printable(secrets.mask_text(note).as_bytes()));
     });
     out.push('\n');
     out
 }
 
-fn request(out: &mut String, step: &Step, exchange: &Exchange) {
+/// What is known to be secret of it: the values of secret fields of both sides too, for servers send back what they were sent.
+fn secrets(step: Option<&Step>, exchange: &Exchange) -> Secrets {
+    let mut secrets = exchange.secrets.clone();
+    let fields = step.map_or(&[][..], |step| step.template.fields());
+    for field in fields.iter().filter(|field| field.secret || is_field(&field.name)) {
+        secrets.add_field(&field.name, &filled(&field.value, &exchange.values).unwrap_or_default());
+    }
+    for (name, value) in &exchange.fields {
+        let name = String::from_utf8_lossy(name);
+        if is_field(&name) {
+            secrets.add_field(&name, value);
+        }
+    }
+    secrets
+}
+
+fn request(out: &mut String, step: &Step, exchange: &Exchange, secrets: &Secrets) {
     let t = &step.template;
-    let shown = |text: &Text| shown(text, &exchange.values);
+    let shown = |text: &Text| match filled(text, &exchange.values) {
+        Some(value) => printable(&secrets.mask(&value, false)),
+        None => "(made for each request)".into(),
+    };
     let _ = match &exchange.redirected {
         None => writeln!(out, "> {} {}", t.method(), shown(t.path())),
-        Some(path) => writeln!(out, "> {}  (a redirect is followed)", printable(path)),
+        Some(path) => {
+            writeln!(out, "> {}  (a redirect is followed)", printable(&secrets.mask(path, false)))
+        }
     };
     let _ = writeln!(out, "> host: {}", shown(t.authority()));
     for field in t.fields() {
-        let value =
-            if field.secret || is_private(&field.name) { MASK.to_owned() } else { shown(&field.value) };
+        let value = if field.secret || is_field(&field.name) { MASK.to_owned() } else { shown(&field.value) };
         let _ = writeln!(out, "> {}: {value}", field.name);
     }
     match t.framing() {
@@ -53,26 +73,27 @@ fn request(out: &mut String, step: &Step, exchange: &Exchange) {
         }
         Framing::None => {}
     }
-    match &exchange.sent {
-        Some((bytes, len)) => body(out, '>', &bytes[..bytes.len().min(EXCERPT)], *len),
-        None => body(out, '>', &step.body[..step.body.len().min(EXCERPT)], step.body.len() as u64),
-    }
+    let (bytes, len) = match &exchange.sent {
+        Some((bytes, len)) => (&bytes[..], *len),
+        None => (&step.body[..], step.body.len() as u64),
+    };
+    body(out, '>', &bytes[..bytes.len().min(EXCERPT)], len, secrets);
 }
 
 /// As much of our own body as the engine keeps of the server's.
 const EXCERPT: usize = 1024;
 
-fn response(out: &mut String, exchange: &Exchange) {
+fn response(out: &mut String, exchange: &Exchange, secrets: &Secrets) {
     let ms = |d: Option<std::time::Duration>| d.map_or(0.0, |d| d.as_secs_f64() * 1e3);
     if let Some(status) = exchange.status {
         let _ = writeln!(out, "< {status}  (after {:.3} ms)", ms(exchange.first_byte));
     }
     for (name, value) in &exchange.fields {
         let name = printable(name);
-        let value = if is_private(&name) { MASK.to_owned() } else { printable(value) };
+        let value = if is_field(&name) { MASK.to_owned() } else { printable(&secrets.mask(value, false)) };
         let _ = writeln!(out, "< {name}: {value}");
     }
-    body(out, '<', &exchange.body, exchange.body_len);
+    body(out, '<', &exchange.body, exchange.body_len, secrets);
     let _ = match (&exchange.error, exchange.took) {
         (Some(error), _) => writeln!(out, "* failed after {:.3} ms: {error}", ms(exchange.took)),
         (None, Some(_)) => writeln!(out, "* complete after {:.3} ms", ms(exchange.took)),
@@ -80,7 +101,7 @@ fn response(out: &mut String, exchange: &Exchange) {
     };
 }
 
-fn body(out: &mut String, side: char, bytes: &[u8], len: u64) {
+fn body(out: &mut String, side: char, bytes: &[u8], len: u64, secrets: &Secrets) {
     if len == 0 {
         return;
     }
@@ -90,29 +111,25 @@ fn body(out: &mut String, side: char, bytes: &[u8], len: u64) {
         let _ = writeln!(out, "{side} ({len} bytes)");
         return;
     }
-    for line in String::from_utf8_lossy(bytes).lines() {
+    let cut = (bytes.len() as u64) < len;
+    for line in String::from_utf8_lossy(&secrets.mask(bytes, cut)).lines() {
         let _ = writeln!(out, "{side} {}", printable(line.as_bytes()));
     }
-    if (bytes.len() as u64) < len {
+    if cut {
         let _ = writeln!(out, "{side} ... ({len} bytes in all)");
     }
 }
 
-/// A text of the template with the values of its slots.
-fn shown(text: &Text, values: &[Vec<u8>]) -> String {
-    let piece = |piece: &Piece| match piece {
-        Piece::Literal(bytes) => printable(bytes),
-        Piece::Slot(slot) => {
-            values.get(usize::from(*slot)).map_or_else(|| "(made for each request)".into(), |v| printable(v))
-        }
-    };
-    text.pieces().iter().map(piece).collect()
-}
-
-/// What must not end up in a terminal's history or in a ticket.
-fn is_private(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    is_secret(&name) || ["set-cookie", "token", "secret", "api-key"].iter().any(|part| name.contains(part))
+/// A text of the template with the values of its slots, if they are known.
+fn filled(text: &Text, values: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    for piece in text.pieces() {
+        all.extend_from_slice(match piece {
+            Piece::Literal(bytes) => bytes,
+            Piece::Slot(slot) => values.get(usize::from(*slot))?,
+        });
+    }
+    Some(all)
 }
 
 /// A server's bytes must not move the cursor.
@@ -138,10 +155,10 @@ mod tests {
         let exchange = Exchange {
             status: Some(200),
             fields: vec![
-                (b"Set-Cookie".to_vec(), b"sid=secret".to_vec()),
+                (b"Set-Cookie".to_vec(), b"sid=secret; path=/".to_vec()),
                 (b"x-b".to_vec(), b"\x1b[2Jred".to_vec()),
             ],
-            body: b"line 1\nline 2".to_vec(),
+            body: b"line 1\nline 2: secret sesa".to_vec(),
             body_len: 4000,
             first_byte: Some(Duration::from_micros(1500)),
             took: Some(Duration::from_micros(2500)),
@@ -155,10 +172,16 @@ mod tests {
             "> x-a: b\n",
             "> content-length: 5\n>\n> hello\n",
             "< 200  (after 1.500 ms)\n< Set-Cookie: ***\n",
-            "< line 1\n< line 2\n< ... (4000 bytes in all)\n* complete after 2.500 ms\n",
+            "< line 1\n< line 2: *** ***\n< ... (4000 bytes in all)\n* complete after 2.500 ms\n",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
-        assert!(!text.contains("sesame") && !text.contains("sid=") && !text.contains('\x1b'), "{text}");
+        assert!(
+            !text.contains("sesa")
+                && !text.contains("secret")
+                && !text.contains("sid=")
+                && !text.contains('\x1b'),
+            "{text}"
+        );
     }
 }

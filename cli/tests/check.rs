@@ -3,7 +3,7 @@
 mod common;
 
 use common::plan::PlanFile;
-use common::{Server, loadgen};
+use common::{Server, command, loadgen, stderr, stdout};
 
 fn checked(text: &str, name: &str) -> (String, Option<i32>) {
     let plan = PlanFile::new(name, text);
@@ -64,4 +64,46 @@ fn trying_a_plan_says_how_it_went_by_its_code() {
     assert!(text.contains("the iteration failed: GET /: nothing for x"), "{text}");
     let (text, code) = checked(&plan("get: /").replace("builtin", "http://127.0.0.1:1"), "nobody");
     assert_eq!(code, Some(1), "{text}");
+}
+
+/// Secrets of the plan, of the environment and of fields: a server that sends them back, encoded or at the end of what is
+/// kept, does not bring them to a terminal or into a result.
+#[test]
+fn what_a_server_echoes_shows_no_secret() {
+    let server = Server::start();
+    let text = r#"version: 1
+target: TARGET
+defaults: { headers: { authorization: 'Bearer sesame-1', x-api-key: "{{ env('DEMO_API_KEY') }}" } }
+scenarios:
+  s:
+    variables: { password: 'sesame 2"', plain: visible }
+    steps:
+      - post: /echo
+        name: raw
+        headers: { cookie: 'sid=sesame-3' }
+        body: "{{plain}} sesame-1 {{ env('DEMO_API_KEY') }} sesame-3 {{ url_encode(password) }}"
+        check: { body_includes: nonsense }
+      - post: /echo?p={{ url_encode(password) }}
+        name: structured
+        json: { p: "{{password}}", q: "{{plain}}" }
+        check: { body_matches: nonsense }
+      - post: /echo
+        name: cut
+        body: "{{plain}} and so on and so on and so on and so on and so on and so on and so on and so on and so on and so on sesame-1"
+        check: { body_includes: nonsense }
+phases: [ { users: 1, iterations: 1 } ]
+"#
+    .replace("TARGET", &server.http);
+    let plan = PlanFile::new("echoes", &text);
+    let tried = ["check", plan.path(), "--run"];
+    let run = ["-f", plan.path(), "--trace", "3", "--format", "json"];
+    for args in [&tried[..], &run[..]] {
+        let output = command(args).env("DEMO_API_KEY", "sesame-env").output().expect("the binary starts");
+        let all = stdout(&output) + &stderr(&output);
+        assert!(!all.contains("sesam"), "{all}");
+        for part in ["< visible *** *** *** ***", r#"< {"p":"***","q":"visible"}"#, "> POST /echo?p=***"] {
+            assert!(all.contains(part), "{part}\n{all}");
+        }
+        assert!(all.contains("FAIL, found visible *** *** *** ***"), "{all}");
+    }
 }

@@ -5,6 +5,7 @@
 
 use crate::limits;
 use proto::{Fields, Time, Want};
+use scenario::secret::Secrets;
 use std::time::Duration;
 
 /// A request and what came of it.
@@ -40,6 +41,8 @@ pub struct Exchange {
     pub notes: Vec<String>,
     /// Why it failed, if it did.
     pub error: Option<String>,
+    /// What of all this nobody is to see.
+    pub secrets: Secrets,
 }
 
 /// The trace of a core.
@@ -126,6 +129,18 @@ impl Trace {
     pub(crate) fn note(&mut self, user: u32, notes: Vec<String>) {
         if let Some((_, exchange)) = self.of_user(user) {
             exchange.notes.extend(notes);
+        }
+    }
+
+    /// Whether the request of a user is traced.
+    pub(crate) fn follows(&self, user: u32) -> bool {
+        self.open.iter().any(|(u, ..)| *u == user)
+    }
+
+    /// What is not to be shown of the request of a user: it may have become more.
+    pub(crate) fn hide(&mut self, user: u32, secrets: Secrets) {
+        if let Some((_, exchange)) = self.of_user(user) {
+            exchange.secrets.merge(secrets);
         }
     }
 

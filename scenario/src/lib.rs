@@ -16,6 +16,7 @@ pub mod network;
 pub mod plan;
 pub mod program;
 pub mod search;
+pub mod secret;
 pub mod tags;
 
 mod describe;

@@ -152,6 +152,8 @@ pub const MAX_OPS_IN_A_ROW: u32 = 10_000;
 pub const MAX_TALLIES: usize = 1_000_000;
 /// Samples of failures kept for each check and core.
 pub const MAX_SAMPLES: usize = 3;
+/// Bytes of the shortest value that is masked wherever it appears: shorter ones are in any text.
+pub const MIN_SECRET: usize = 4;
 /// Characters of what was found that a sample shows.
 pub const MAX_SAMPLE: usize = 120;
 /// Nesting of `if`, `repeat` and the like.

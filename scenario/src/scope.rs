@@ -6,7 +6,8 @@ use crate::expr::value::Value;
 use crate::limits;
 use crate::place;
 use crate::plan::Meeting;
-use crate::program::BUILT_IN;
+use crate::program::{BUILT_IN, Veiled};
+use crate::secret;
 use crate::source::{Span, quote};
 
 /// A data source as far as names are concerned.
@@ -34,6 +35,8 @@ pub(crate) struct Scope {
     pub hidden: Option<u16>,
     /// Where users wait for each other, and where that is written.
     pub meetings: Vec<(Meeting, Span)>,
+    /// Values from the environment whose names say that they are secret.
+    pub secrets: Vec<Veiled>,
     /// Some names could not be read: nothing is said about unknown ones.
     pub partial: bool,
 }
@@ -91,7 +94,13 @@ impl Scope {
     pub fn meaning(&mut self, name: &str) -> Meaning {
         if let Some(variable) = name.strip_prefix("env.") {
             return match std::env::var(variable) {
-                Ok(value) => Meaning::Value(Value::Text(value)),
+                Ok(value) => {
+                    let veiled = Veiled(value.clone());
+                    if secret::is_name(variable) && !self.secrets.contains(&veiled) {
+                        self.secrets.push(veiled);
+                    }
+                    Meaning::Value(Value::Text(value))
+                }
                 Err(_) => Meaning::Unknown(
                     format!("the environment has no {}", quote(variable)),
                     format!("set it, or write `env('{variable}', 'default')`"),

@@ -39,7 +39,7 @@ impl Notes<'_> {
     pub(super) fn fail(&mut self, index: u32, error: Error, unseen: bool) {
         if let Some(script) = &self.steps[self.users[index as usize].step as usize].script {
             self.scripts.failed(index, script, error.detail);
-            self.scripts.tell_notes(&mut self.recorder.trace, index);
+            self.scripts.tell_notes(&mut self.recorder.trace, index, script);
         }
         self.end_badly(index, error, unseen);
     }
@@ -82,7 +82,7 @@ impl Sink for Notes<'_> {
         self.recorder.cell(phase, step).status(status);
         if let Some(script) = &self.steps[step as usize].script {
             self.scripts.head((token.0 as u32, phase), script, status, fields, self.now);
-            self.scripts.tell_notes(&mut self.recorder.trace, token.0 as u32);
+            self.scripts.tell_notes(&mut self.recorder.trace, token.0 as u32, script);
         }
         if let Some(trace) = &mut self.recorder.trace {
             trace.head(token.0 as u32, self.now, status, fields);
@@ -133,7 +133,7 @@ impl Sink for Notes<'_> {
             Some(script) => {
                 let response = self.now.nanos_since(user.due);
                 let verdict = self.scripts.done((index, user.phase), script, response, self.tidings.protocol);
-                self.scripts.tell_notes(&mut self.recorder.trace, index);
+                self.scripts.tell_notes(&mut self.recorder.trace, index, script);
                 (verdict.expected, (verdict.passed, verdict.failed))
             }
         };

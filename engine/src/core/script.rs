@@ -206,10 +206,19 @@ impl Scripts {
         self.world.notes = wanted.then(Vec::new);
     }
 
-    /// Gives the trace what checks and extractors just said of a request.
-    pub(super) fn tell_notes(&mut self, trace: &mut Option<Box<Trace>>, index: u32) {
-        if let (Some(trace), Some(notes)) = (trace, &mut self.world.notes) {
-            trace.note(index, std::mem::take(notes));
+    /// Gives the trace what checks and extractors just said of a request, and what must not be shown.
+    #[inline]
+    pub(super) fn tell_notes(&mut self, trace: &mut Option<Box<Trace>>, index: u32, script: &Script) {
+        if let Some(trace) = trace {
+            self.tell(trace, index, script);
+        }
+    }
+
+    #[cold]
+    fn tell(&mut self, trace: &mut Trace, index: u32, script: &Script) {
+        trace.note(index, self.world.notes.as_mut().map(std::mem::take).unwrap_or_default());
+        if trace.follows(index) {
+            trace.hide(index, self.with(index, |actor, world| actor.secrets(&script.program, world)));
         }
     }
 

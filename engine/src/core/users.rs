@@ -539,6 +539,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let submitted = match &step.script {
             None => http.submit(now, token, &step.prepared, &[], step.body.clone(), want),
             Some(script) => {
+                self.scripts.tell_notes(&mut self.recorder.trace, index, script);
                 let flight = self.scripts.flight(index);
                 let mut values: [&[u8]; MAX_SLOTS + 2] = [&[]; MAX_SLOTS + 2];
                 let count = values.iter_mut().zip(flight.values()).map(|(slot, value)| *slot = value).count();

@@ -6,13 +6,11 @@ use scenario::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
     ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
+use scenario::secret::{MASK, is_field};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 use proto::{Field, Piece, Text};
-
-/// What stands for a secret.
-pub const MASK: &str = "***";
 
 /// The whole plan.
 pub fn object(plan: &Plan) -> Value {
@@ -192,16 +190,9 @@ fn step(step: &Step, plan: &Plan) -> Value {
 }
 
 fn header(field: &Field) -> Value {
-    let secret = field.secret || is_secret(&field.name);
+    let secret = field.secret || is_field(&field.name);
     let value = if secret { MASK.to_owned() } else { text(&field.value) };
     json!({ "name": field.name, "value": value })
-}
-
-/// Whether a header field carries a credential whatever the plan says of it.
-pub fn is_secret(name: &str) -> bool {
-    ["authorization", "proxy-authorization", "cookie", "x-api-key"]
-        .iter()
-        .any(|s| name.eq_ignore_ascii_case(s))
 }
 
 /// Literal parts as they are, places for values as `{{n}}`.

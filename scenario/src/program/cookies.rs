@@ -152,6 +152,11 @@ impl Jar {
         self.0.iter().rev().find(|c| c.name == name).map(|c| c.value.as_str())
     }
 
+    /// The values of all.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|c| c.value.as_str())
+    }
+
     /// Heap bytes held.
     #[cfg(test)]
     fn footprint(&self) -> usize {

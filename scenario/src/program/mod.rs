@@ -257,6 +257,29 @@ pub struct Exchange {
     pub(crate) extracts: Vec<Extract>,
     pub(crate) body_limit: usize,
     pub(crate) want: Want,
+    /// Fields of the request whose values are secrets, by name.
+    pub(crate) credentials: Vec<(String, Text)>,
+    /// Likewise variables: those of all exchanges of the program.
+    pub(crate) hidden: Arc<Hidden>,
+}
+
+/// Values that are not shown, whoever sends them.
+#[derive(Debug, Default)]
+pub(crate) struct Hidden {
+    /// Places of variables.
+    pub places: Vec<u16>,
+    /// From the environment.
+    pub constants: Vec<Veiled>,
+}
+
+/// A secret that is known when the plan is read.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Veiled(pub String);
+
+impl fmt::Debug for Veiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(crate::secret::MASK)
+    }
 }
 
 impl Exchange {

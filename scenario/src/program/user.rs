@@ -18,6 +18,7 @@ use crate::expr::value::{Val, Value};
 use crate::expr::{Binary, Env, EvalError, HANDED};
 use crate::limits;
 use crate::plan::{CheckTally, Plan, Protocol};
+use crate::secret::{self, Secrets};
 use bytes::Bytes;
 use proto::{Fields, Scheme};
 use std::collections::HashMap;
@@ -733,7 +734,7 @@ impl User {
             if matches!(test, Test::Absent) {
                 outcome = Ok(!any);
             }
-            let secret = is_secret(name);
+            let secret = secret::is_field(name);
             self.count(exchange, world, i, outcome, to, |_| match (any, secret) {
                 (false, _) => "the header is not there".into(),
                 (true, true) => "***".into(),
@@ -985,22 +986,49 @@ impl User {
             Err(EvalError::Bad(reason)) => reason.into(),
         };
         let at = to.map(|first| first + exchange.first_check as usize + index);
-        let mut tally = at.map(|at| &mut world.checks[at]);
-        let sampled = !passed && tally.as_ref().is_some_and(|t| t.samples.len() < limits::MAX_SAMPLES);
-        let found = (!passed && (sampled || world.notes.is_some())).then(found);
-        if let Some(tally) = &mut tally {
-            tally.passed += u64::from(passed);
-            tally.failed += u64::from(!passed);
-        }
+        let sampled = !passed && at.is_some_and(|at| world.checks[at].samples.len() < limits::MAX_SAMPLES);
+        let found = (!passed && (sampled || world.notes.is_some()))
+            .then(|| self.secrets_of(exchange, world).mask_text(&found()));
         if let Some(notes) = &mut world.notes {
             notes.push(match &found {
                 None => format!("check {}: ok", check.name),
                 Some(found) => format!("check {}: FAIL, found {found}", check.name),
             });
         }
-        if let (true, Some(tally)) = (sampled, tally) {
-            tally.samples.extend(found);
+        if let Some(at) = at {
+            let tally = &mut world.checks[at];
+            tally.passed += u64::from(passed);
+            tally.failed += u64::from(!passed);
+            if sampled {
+                tally.samples.extend(found);
+            }
         }
+    }
+
+    /// What nobody is to see of the present request, its response and the user.
+    pub fn secrets(&self, program: &Program, world: &World) -> Secrets {
+        self.secrets_of(&program.exchanges[self.flight.step as usize], world)
+    }
+
+    fn secrets_of(&self, exchange: &Exchange, world: &World) -> Secrets {
+        let mut secrets = Secrets::default();
+        exchange.hidden.constants.iter().for_each(|value| secrets.add(value.0.as_bytes()));
+        for place in &exchange.hidden.places {
+            if let Some(Value::Text(text)) = self.env(world).value(*place) {
+                secrets.add(text.as_bytes());
+            }
+        }
+        self.jar.values().for_each(|cookie| secrets.add(cookie.as_bytes()));
+        // A value could not be worked out: nothing was sent then.
+        if self.flight.ends.len() >= exchange.values.len() {
+            let rendered = Rendered { values: &self.flight.rendered, ends: &self.flight.ends };
+            for (name, text) in &exchange.credentials {
+                let mut value = Vec::new();
+                rendered.write(text, &mut value);
+                secrets.add_field(name, &value);
+            }
+        }
+        secrets
     }
 
     /// What the extractors of a step have found, for whoever looks at single requests.
@@ -1009,8 +1037,8 @@ impl User {
         for extract in &exchange.extracts {
             let value = &self.vars[usize::from(extract.place)];
             let secret = matches!(extract.from, From::Cookie(_))
-                || matches!(&extract.from, From::Header(name) if is_secret(name))
-                || sounds_secret(&extract.name);
+                || matches!(&extract.from, From::Header(name) if secret::is_field(name))
+                || secret::is_name(&extract.name);
             let text = value.get().map(Val::into_text);
             notes.push(match (text, secret) {
                 (None, _) => format!("extract {}: nothing", extract.name),
@@ -1117,19 +1145,6 @@ fn find(
         }
         From::Header(_) | From::Cookie(_) => Ok(()),
     }
-}
-
-/// Fields whose values are not shown.
-fn is_secret(name: &str) -> bool {
-    ["set-cookie", "cookie", "authorization", "proxy-authorization", "www-authenticate", "x-api-key"]
-        .iter()
-        .any(|s| s.eq_ignore_ascii_case(name))
-}
-
-/// Variables whose values are not shown.
-fn sounds_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["token", "secret", "password", "session", "api_key", "csrf"].iter().any(|part| name.contains(part))
 }
 
 /// The start of something, harmless for a terminal.

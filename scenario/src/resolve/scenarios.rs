@@ -5,11 +5,13 @@ use super::flow::{Flow, source};
 use super::habits::Habits;
 use super::step::Made;
 use super::targets::Targets;
+use crate::expr::HANDED;
 use crate::limits;
 use crate::place;
 use crate::plan::{NamedCheck, Order, Scenario, Step};
-use crate::program::{Op, Program, RowUse, Source};
+use crate::program::{Exchange, From, Hidden, Op, Program, RowUse, Source};
 use crate::reader::{Fields, Reader};
+use crate::secret;
 use crate::source::{Span, quote};
 use crate::tree::Entry;
 use std::collections::{HashMap, HashSet};
@@ -156,7 +158,9 @@ impl Body {
         let scripted = always || self.scripted || self.made.iter().any(|m| !m.plain);
         let Body { made, ops, counters, initial, rows, names, .. } = self;
         let handed = reader.scope.handed.clone();
-        let (steps, exchanges) = unique(reader, made);
+        let (steps, mut exchanges) = unique(reader, made);
+        let hidden = Arc::new(hidden(&names, &exchanges, reader));
+        exchanges.iter_mut().for_each(|exchange| exchange.hidden = hidden.clone());
         let program = scripted.then(|| {
             Arc::new(Program {
                 ops,
@@ -172,6 +176,22 @@ impl Body {
         });
         (steps, program)
     }
+}
+
+/// What nobody is to see: variables with such a name, and those that a cookie or a secret field gives a value.
+fn hidden(names: &[String], exchanges: &[Exchange], reader: &Reader<'_>) -> Hidden {
+    let by_name = |names: &[String], from: u16| {
+        let secret = |(at, name): (usize, &String)| secret::is_name(name).then_some(from + at as u16);
+        names.iter().enumerate().filter_map(secret).collect::<Vec<_>>()
+    };
+    let mut places = by_name(names, 0);
+    places.extend(by_name(&reader.scope.handed, HANDED));
+    places.extend(exchanges.iter().flat_map(|e| &e.extracts).filter_map(|extract| match &extract.from {
+        From::Cookie(_) => Some(extract.place),
+        From::Header(name) if secret::is_field(name) => Some(extract.place),
+        _ => None,
+    }));
+    Hidden { places, constants: reader.scope.secrets.clone() }
 }
 
 /// Variables and what they begin with; later ones may use earlier ones.

@@ -14,6 +14,7 @@ use crate::plan::{Check, Step};
 use crate::program::aws::{self, Signer};
 use crate::program::{CheckKind, Exchange, Payload, Redirects};
 use crate::reader::{Fields, Reader};
+use crate::secret;
 use crate::source::{Span, quote};
 use crate::tree::{Entry, Kind, Node};
 use bytes::Bytes;
@@ -102,6 +103,13 @@ fn assemble(
         && extracts.is_empty()
         && check::is_plain(&checks);
     let path = request.template.path().clone();
+    let credentials = request
+        .template
+        .fields()
+        .iter()
+        .filter(|field| field.secret || secret::is_field(&field.name))
+        .map(|field| (field.name.clone(), field.value.clone()))
+        .collect();
     let step = Step {
         name: name.clone(),
         target: request.target,
@@ -127,6 +135,8 @@ fn assemble(
         extracts,
         body_limit: habits.body_limit,
         want,
+        credentials,
+        hidden: Default::default(),
     };
     Made { step, given, exchange, plain }
 }

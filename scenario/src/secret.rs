@@ -1,0 +1,189 @@
+//! What must not be shown: names that say so, and the values of one request that are masked wherever they appear, also where a server
+//! sends them back. Not a promise that nothing leaks: a value that a server changed is not recognised. Asked by
+//! `program::User` for samples and notes, by `cli` and `report` for what they print.
+
+use crate::expr::functions::url_encode;
+use crate::expr::value::write_json_text;
+use crate::limits;
+use base64::Engine as _;
+use std::borrow::Cow;
+use std::fmt;
+
+/// What stands for a secret.
+pub const MASK: &str = "***";
+
+/// Whether the value of a header field is a secret.
+pub fn is_field(name: &str) -> bool {
+    const NAMES: [&str; 5] =
+        ["authorization", "proxy-authorization", "cookie", "set-cookie", "www-authenticate"];
+    NAMES.iter().any(|s| name.eq_ignore_ascii_case(s)) || is_name(name)
+}
+
+/// Whether the name of a variable, of a column or of something in the environment says that the value is a secret.
+pub fn is_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    ["token", "secret", "passw", "session", "api_key", "csrf"].iter().any(|part| name.contains(part))
+}
+
+/// Values of which no copy is shown.
+#[derive(Clone, Default)]
+pub struct Secrets(Vec<Vec<u8>>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl Secrets {
+    /// Adds a value, as it is and as it stands in a URL, a form and JSON.
+    pub fn add(&mut self, value: &[u8]) {
+        self.add_form(value.to_vec());
+        let mut encoded = Vec::new();
+        url_encode(value, &mut encoded);
+        let form = String::from_utf8_lossy(&encoded).replace("%20", "+").into_bytes();
+        if let Ok(text) = std::str::from_utf8(value) {
+            let mut json = Vec::new();
+            write_json_text(text, &mut json);
+            self.add_form(json);
+        }
+        self.add_form(encoded);
+        self.add_form(form);
+    }
+
+    /// Adds what the value of a header field gives away: all of it, the credentials behind the scheme, and of cookies each.
+    pub fn add_field(&mut self, name: &str, value: &[u8]) {
+        self.add(value);
+        let text = String::from_utf8_lossy(value);
+        if name.to_ascii_lowercase().ends_with("cookie") {
+            // Attributes such as `path=/` are too short or too common to be secrets: only the first of `set-cookie` is a cookie.
+            let pairs = if name.eq_ignore_ascii_case("set-cookie") { 1 } else { usize::MAX };
+            for (_, cookie) in text.split(';').take(pairs).filter_map(|pair| pair.split_once('=')) {
+                self.add(cookie.trim().trim_matches('"').as_bytes());
+            }
+        } else if let Some((scheme, credentials)) = text.trim().split_once(' ') {
+            self.add(credentials.trim().as_bytes());
+            let decoded = base64::prelude::BASE64_STANDARD.decode(credentials.trim()).unwrap_or_default();
+            if let (true, Some(at)) =
+                (scheme.eq_ignore_ascii_case("basic"), decoded.iter().position(|b| *b == b':'))
+            {
+                self.add(&decoded);
+                self.add(&decoded[at + 1..]);
+            }
+        }
+    }
+
+    /// Adds those of another.
+    pub fn merge(&mut self, others: Secrets) {
+        others.0.into_iter().for_each(|value| self.add_form(value));
+    }
+
+    fn add_form(&mut self, value: Vec<u8>) {
+        if value.len() >= limits::MIN_SECRET && !self.0.contains(&value) {
+            // The longest first: a part of it must not be masked before.
+            let at = self.0.partition_point(|other| other.len() >= value.len());
+            self.0.insert(at, value);
+        }
+    }
+
+    /// Without the secrets. `cut`: the end is missing, so a secret may have begun there.
+    pub fn mask<'b>(&self, bytes: &'b [u8], cut: bool) -> Cow<'b, [u8]> {
+        let mut out = Cow::Borrowed(bytes);
+        for secret in &self.0 {
+            if let Some(masked) = without(&out, secret, cut) {
+                out = Cow::Owned(masked);
+            }
+        }
+        out
+    }
+
+    /// The same for a text that may have been cut, with `...` in the place of the rest.
+    pub fn mask_text(&self, text: &str) -> String {
+        let (start, rest) = match text.strip_suffix("...") {
+            Some(start) => (start, "..."),
+            None => (text, ""),
+        };
+        String::from_utf8_lossy(&self.mask(start.as_bytes(), true)).into_owned() + rest
+    }
+}
+
+fn without(bytes: &[u8], secret: &[u8], cut: bool) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        let begun = cut && rest.len() >= limits::MIN_SECRET && secret.starts_with(rest);
+        if rest.starts_with(secret) || begun {
+            out.extend_from_slice(&bytes[from..at]);
+            out.extend_from_slice(MASK.as_bytes());
+            at += secret.len().min(rest.len());
+            from = at;
+        } else {
+            at += 1;
+        }
+    }
+    (from > 0).then(|| {
+        out.extend_from_slice(&bytes[from..]);
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_say_so() {
+        for name in ["Authorization", "Set-Cookie", "X-Api-Key", "x-csrf-token", "X-Amz-Security-Token"] {
+            assert!(is_field(name), "{name}");
+        }
+        for name in ["users.password", "API_KEY", "_passwd", "client-secret", "SESSION_ID"] {
+            assert!(is_name(name), "{name}");
+        }
+        assert!(!is_field("content-type") && !is_name("user") && !is_name("HOME"));
+    }
+
+    #[test]
+    fn a_value_is_masked_as_it_is_and_encoded() {
+        let mut secrets = Secrets::default();
+        secrets.add("pa ss\"w/ö".as_bytes());
+        secrets.add(b"abc");
+        for (from, to) in [
+            ("a pa ss\"w/ö b", "a *** b"),
+            ("p=pa%20ss%22w%2F%C3%B6&q=1", "p=***&q=1"),
+            ("p=pa+ss%22w%2F%C3%B6&q=1", "p=***&q=1"),
+            (r#"{"p":"pa ss\"w/ö"}"#, r#"{"p":"***"}"#),
+            ("pa ss\"w/öpa ss\"w/ö", "******"),
+            ("abc is too short to be one", "abc is too short to be one"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&secrets.mask(from.as_bytes(), false)), to);
+        }
+    }
+
+    #[test]
+    fn what_fields_give_away() {
+        let masked = |name: &str, value: &str, text: &str| {
+            let mut secrets = Secrets::default();
+            secrets.add_field(name, value.as_bytes());
+            String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()
+        };
+        assert_eq!(masked("Authorization", "Bearer abcdef", "you sent abcdef"), "you sent ***");
+        assert_eq!(masked("authorization", "Basic bWU6c2VzYW1l", "bWU6c2VzYW1l me sesame"), "*** me ***");
+        assert_eq!(masked("cookie", "a=11111; b=2222", "11111 and 2222"), "*** and ***");
+        assert_eq!(masked("set-cookie", "a=11111; domain=test", "11111 of test"), "*** of test");
+    }
+
+    #[test]
+    fn one_that_was_cut_is_masked_and_the_longest_goes_first() {
+        let mut secrets = Secrets::default();
+        secrets.add(b"sesame");
+        secrets.add(b"open sesame now");
+        assert_eq!(secrets.mask_text("say open sesame now"), "say ***");
+        assert_eq!(secrets.mask_text("say sesame"), "say ***");
+        assert_eq!(secrets.mask_text("say open ses..."), "say ***...");
+        assert_eq!(secrets.mask_text("say sesam..."), "say ***...");
+        assert_eq!(&*secrets.mask(b"say open ses", false), b"say open ses");
+        assert_eq!(format!("{secrets:?}"), "***");
+    }
+}
