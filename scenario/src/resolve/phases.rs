@@ -214,9 +214,11 @@ impl Walk<'_> {
         }
         match weights.iter().any(|w| *w > 0) {
             true => Some(weights),
-            false => {
-                reader.fail(entry.key_span, "no scenario has a part in the phase", "leave the phase out")
-            }
+            false => reader.fail(
+                entry.key_span,
+                "no scenario has a part in the phase",
+                "give one a weight above 0, or leave the phase out",
+            ),
         }
     }
 }
