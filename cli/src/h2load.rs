@@ -38,6 +38,13 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
     };
     options.by_step = urls.len() <= urls::APART;
     let load = Amount::of(args, options.threads.get() as u64, script.as_ref())?;
+    if let (Some(n), Some(lines)) = (args.load.requests, script.as_ref().map(|s| s.at.len() as u64))
+        && n > lines
+    {
+        notes.push(format!(
+            "-n: {n} is more than the timing script has lines: each client makes {lines} requests"
+        ));
+    }
     notes.extend(warning);
     if args.load.warm_up_time.is_some_and(|t| !t.is_zero()) && load.duration.is_none() {
         notes.push("--warm-up-time: has no effect without -D".to_owned());
@@ -102,12 +109,12 @@ impl Amount {
         let load = &args.load;
         let duration = load.duration.filter(|d| !d.is_zero());
         let lines = script.map(|s| s.at.len() as u64);
-        // A script says how many, and -n can only shorten it.
-        let requests = match (load.requests, lines) {
-            (Some(n), Some(lines)) => n.min(lines),
-            (n, lines) => n.or(lines).unwrap_or(1),
-        };
         let clients = load.clients.unwrap_or(1);
+        // Each client goes through all of a script, and -n can only shorten it.
+        let requests = match lines {
+            Some(lines) => load.requests.unwrap_or(lines).min(lines).saturating_mul(clients),
+            None => load.requests.unwrap_or(1),
+        };
         let positive = |n: u64, what: &str| {
             let fits = u32::try_from(n).ok().and_then(NonZeroU32::new);
             fits.ok_or_else(|| Failure::new(what))
@@ -184,8 +191,13 @@ fn connection_rate(
     if period.is_zero() {
         return Err(Failure::new("--rate-period: must be longer than 0: give a time such as 1s"));
     }
-    let rate = u32::try_from(rate).unwrap_or(u32::MAX).min(clients.get());
-    Ok(NonZeroU32::new(rate).map(|rate| (rate, period)))
+    match u32::try_from(rate).ok().and_then(NonZeroU32::new).filter(|rate| *rate <= clients) {
+        Some(rate) => Ok(Some((rate, period))),
+        None => Err(Failure::new(format!(
+            "-r, -c: the connection rate must be smaller than or equal to the number of clients: give -r {clients} or less, \
+             or leave it out"
+        ))),
+    }
 }
 
 /// `--rps`, `--rate-total` or a script: what makes requests begin.
