@@ -157,6 +157,7 @@ pub fn figures() -> Figures {
         send_lag: series(&[0, 0, 0, 0, 0, 12]),
         first_byte: series(&[900, 1_900, 2_900, 3_900, 4_900, 149_000]),
         failed_time: series(&[700, 30_000_000, 900]),
+        abandoned_time: Duration::ZERO,
         bytes: Bytes { received: 3_196, sent: 1_000, headers: 561, headers_decoded: 2_178, data: 2_310 },
         handshakes: HandshakeFigures {
             opened: 2,
