@@ -734,8 +734,7 @@ impl User {
             if matches!(test, Test::Absent) {
                 outcome = Ok(!any);
             }
-            let secret = secret::is_field(name);
-            self.count(exchange, world, i, outcome, to, |_| match (any, secret) {
+            self.count(exchange, world, i, outcome, to, |_| match (any, secret::is_field(name)) {
                 (false, _) => "the header is not there".into(),
                 (true, true) => "***".into(),
                 (true, false) => show(&sample),
