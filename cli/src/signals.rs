@@ -18,8 +18,7 @@ pub fn control() -> Result<Arc<Control>, Failure> {
 
 fn interrupt(control: &Arc<Control>) -> std::io::Result<()> {
     // A file that grows beyond what `ulimit -f` permits is then an error of its write, and not the end of the process.
-    // SAFETY: the action does nothing.
-    unsafe { signal_hook::low_level::register(libc::SIGXFSZ, || {})? };
+    signal_hook::flag::register(libc::SIGXFSZ, Arc::default())?;
     for signal in [SIGINT, SIGTERM] {
         let control = Arc::clone(control);
         let action = move || {

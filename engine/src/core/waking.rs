@@ -1,7 +1,7 @@
 //! How late a core's wake-ups are, and so how early it must wake up before an arrival to be there in time.
 //!
-//! Pure: what is late comes in, a margin comes out. A virtual machine wakes up some tens of microseconds late as a rule and some hundreds
-//! once in a hundred times, so an average says nothing and the worst says too much.
+//! Pure: what is late comes in, a margin comes out. A virtual machine wakes up some tens of microseconds late as a rule and
+//! some hundreds once in a hundred times, so an average says nothing and the worst says too much.
 
 use crate::limits;
 

@@ -1,8 +1,8 @@
 //! Sockets whose receive found no memory left, waiting in line for it.
 //!
-//! Armed again all at once, the first of them would use up the memory that has come back and the others find none again: of 16
-//! sockets in the middle of large bodies most would be turned away several times for each response. So only as many are let in at a time as have been
-//! found to fit.
+//! Armed again all at once, the first of them would use up the memory that has come back and the others find none again: of
+//! 16 sockets in the middle of large bodies most would be turned away several times for each response. So only as many are
+//! let in at a time as have been found to fit.
 
 use std::collections::VecDeque;
 

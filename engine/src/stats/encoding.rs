@@ -1,10 +1,11 @@
 //! HdrHistogram's encoding "V2 deflate", which its tools in every language read, straight from counters.
 //!
-//! The library's own encoder wants the library's histogram, and takes three quarters of a megabyte of fresh memory for one that says three hundred
-//! bytes. A result has twenty. It is what the tests compare with.
+//! The library's own encoder wants the library's histogram, and takes three quarters of a megabyte of fresh memory for one
+//! that says three hundred bytes; a result has twenty. It is what the tests compare with.
 //!
-//! The format (`AbstractHistogram.encodeIntoByteBuffer`): a head of ten words, big endian; then each counter up to the last one in use as a
-//! zig-zag LEB128 of at most nine bytes, a run of empty ones as its length below zero; all of it in a zlib stream behind two words of its own.
+//! The format (`AbstractHistogram.encodeIntoByteBuffer`): a head of ten words, big endian; then each counter up to the last
+//! one in use as a zig-zag LEB128 of at most nine bytes, a run of empty ones as its length below zero; all of it in a zlib
+//! stream behind two words of its own.
 
 use super::counts;
 use super::series::DIGITS;
