@@ -760,7 +760,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         let Until::Sleep(wake) = until else {
             self.io.wait(before, plain(before, 0))?;
             let now = self.clock.now().max(before);
-            self.note_pause(before, now);
+            self.note_pause(before, before, now);
             if self.io.is_idle() {
                 self.spun += now.nanos_since(before);
             }
@@ -768,18 +768,22 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         };
         self.io.wait(before, plain(deadline.min(wake), 1))?;
         let now = self.clock.now().max(before);
-        self.note_pause(deadline.min(wake).max(before), now);
+        self.note_pause(before, deadline.min(wake).max(before), now);
         if wake <= deadline && now >= wake && self.io.is_idle() {
             self.waking.note(now.nanos_since(wake));
         }
         Ok(now)
     }
 
-    /// The wait was to end at `due` at the latest.
-    fn note_pause(&mut self, due: Time, now: Time) {
+    /// The turn that began at `before` was to end at `due` at the latest.
+    fn note_pause(&mut self, before: Time, due: Time, now: Time) {
         let late = now.since(due);
         if late > limits::PAUSE {
-            self.pauses.note(late);
+            let worked = Duration::from_nanos(self.clock.thread_cpu().saturating_sub(self.worked.1));
+            self.pauses.note_late(late, worked, before.since(self.worked.0));
+        }
+        if now.since(self.worked.0) > limits::PAUSE {
+            self.worked = (now, self.clock.thread_cpu());
         }
     }
 

@@ -1,6 +1,7 @@
 //! The result of a run, as `report` renders it.
 
 use super::{Books, QuicFigures, Series, Timeline};
+use crate::limits;
 use proto::{Fault, Kind};
 use scenario::tags::Tags;
 use std::collections::BTreeMap;
@@ -371,6 +372,15 @@ impl Pauses {
         self.merge(Pauses { count: 1, total: pause, longest: pause });
     }
 
+    /// A turn ended so much too late. The thread has `worked` since a time that lay by `earlier` before the turn: before it for
+    /// that long at most, so that the rest was its own work in the turn, and no pause.
+    pub(crate) fn note_late(&mut self, late: Duration, worked: Duration, earlier: Duration) {
+        let kept = late.saturating_sub(worked.saturating_sub(earlier));
+        if kept > limits::PAUSE {
+            self.note(kept);
+        }
+    }
+
     pub(crate) fn merge(&mut self, other: Pauses) {
         self.count += other.count;
         self.total += other.total;
@@ -529,6 +539,29 @@ fn merge_errors(mine: &mut Vec<ErrorCount>, theirs: &[ErrorCount]) {
         {
             Some(same) => same.count += error.count,
             None => mine.push(error.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_worked_for_long_was_not_paused() {
+        let us = Duration::from_micros;
+        for (late, worked, earlier, pause) in [
+            (3000, 10, 400, Some(3000)),   // it did nothing, and woke up late
+            (4000, 4200, 300, None),       // it worked all the time, before the turn as well
+            (4000, 1500, 500, Some(3000)), // a part of the time
+            (4000, 300, 500, Some(4000)),  // all of its work may have been before the turn
+            (400, 0, 0, None),             // too short to say
+        ] {
+            let mut pauses = Pauses::default();
+            pauses.note_late(us(late), us(worked), us(earlier));
+            let expected =
+                pause.map_or(Pauses::default(), |p| Pauses { count: 1, total: us(p), longest: us(p) });
+            assert_eq!(pauses, expected, "{late} us late, {worked} us of work");
         }
     }
 }
