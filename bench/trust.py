@@ -111,9 +111,10 @@ def verdicts(args):
     with server(args) as (_, clear, tls):
         easy = ["--h1", "-c", "16", "-D", "4s", "--rate-total", "1000", f"http://{clear}/"]
         judged("idle client", run(args, *easy), ("VALID",))
-        # Work for the client and little for the server: a search through a body at a rate that is too high.
-        heavy = (f"target: http://{clear}\nprotocol: h1\nconnections: {{ max: 16 }}\nscenarios: {{ s: {{ steps: [ {{ get: \"/?s=512k\", "
-                 "extract: { x: { regex: \"(a|b)+[^a-z]{3}(c|d)+z$\", default: none } } } ] } }\n"
+        # Work for the client and little for the server, whichever machine: searches that look at every byte, at a rate that is too high.
+        search = ", ".join(f"x{n}: {{ regex: '[^ -~]{{{n}}}', default: none }}" for n in range(3, 7))
+        heavy = (f"target: http://{clear}\nprotocol: h1\nconnections: {{ max: 16 }}\nscenarios: {{ s: {{ steps: [ {{ get: \"/?s=64k\", "
+                 f"extract: {{ {search} }} }} ] }} }}\n"
                  "phases: [ { rate: 20k/s, for: 4s, backlog: { time: 100ms, number: 10000 } } ]\n")
         judged("client with too much to do", run(args, "-f", plan(heavy)), doubted, "% busy")
         with contextlib.ExitStack() as loops:
