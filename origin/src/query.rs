@@ -93,8 +93,7 @@ fn size(value: &str, random: &Random) -> Option<u64> {
         "g" | "G" => 30,
         _ => return None,
     };
-    let size = digits.parse::<u64>().ok()?.checked_mul(1 << shift)?;
-    let size = if share < 1.0 { (size as f64 * share) as u64 } else { size };
+    let size = part(digits.parse::<u64>().ok()?.checked_mul(1 << shift)?, share);
     (size <= MAX_BODY).then_some(size)
 }
 
@@ -108,7 +107,8 @@ fn time(value: &str, random: &Random) -> Option<Duration> {
         _ => return None,
     };
     // Only digits and points get here: neither an exponent nor "inf" or "nan".
-    let time = Duration::try_from_secs_f64(digits.parse::<f64>().ok()? * second * share).ok()?;
+    let time = Duration::try_from_secs_f64(digits.parse::<f64>().ok()? * second).ok()?;
+    let time = Duration::from_nanos(part(u64::try_from(time.as_nanos()).ok()?, share));
     (time <= MAX_DELAY).then_some(time)
 }
 
@@ -125,6 +125,11 @@ fn flag(value: &str, random: &Random) -> Result<bool, &'static str> {
 fn split(value: &str) -> (&str, &str) {
     let end = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
     value.split_at(end)
+}
+
+/// A share of a whole: less than it, unless it is all of it.
+fn part(whole: u64, share: f64) -> u64 {
+    if share < 1.0 { (whole as f64 * share) as u64 } else { whole }
 }
 
 /// Takes the `r` off a unit, and tells how much of the number to use.
@@ -182,6 +187,14 @@ mod tests {
         for _ in 0..1000 {
             assert!(Ask::parse("s=10kr", &random).unwrap().size.unwrap() < 10 * 1024);
             assert!(Ask::parse("t=10r", &random).unwrap().delay.unwrap() < Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn the_largest_random_value_stays_below_as_well() {
+        let largest = 1.0 - f64::EPSILON / 2.0;
+        for whole in [1, 1000, 1024, 10_000_000, 3_600_000_000_000] {
+            assert_eq!((part(whole, largest), part(whole, 1.0)), (whole - 1, whole));
         }
     }
 
