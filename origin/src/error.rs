@@ -100,10 +100,10 @@ impl fmt::Display for CertError {
             }
             Self::Pem { path, source } => write!(f, "{} is not a PEM file: {source}", path.display()),
             Self::NoCertificate(path) => {
-                write!(f, "{} has no certificate (no BEGIN CERTIFICATE section)", path.display())
+                write!(f, "{} has no certificate (no PEM section labelled CERTIFICATE)", path.display())
             }
             Self::NoKey(path) => {
-                write!(f, "{} has no private key (no BEGIN PRIVATE KEY section)", path.display())
+                write!(f, "{} has no private key (no PEM section labelled PRIVATE KEY)", path.display())
             }
             Self::Rejected { path: Some(path), source } => {
                 write!(f, "certificate and key of {} cannot be used: {source}", path.display())
