@@ -74,7 +74,7 @@ mod tests {
 
     fn rtt(micros: u64) -> Rtt {
         let mut rtt = Rtt::new(Duration::from_micros(micros));
-        rtt.update(Duration::from_micros(micros), Duration::ZERO);
+        rtt.update(Time::ZERO, Duration::from_micros(micros), Duration::ZERO);
         rtt
     }
 
@@ -91,7 +91,7 @@ mod tests {
         }
         // The server is slow, the path is not.
         let mut slow = rtt(999);
-        (0..20).for_each(|_| slow.update(Duration::from_millis(50), Duration::ZERO));
+        (0..20).for_each(|_| slow.update(Time::ZERO, Duration::from_millis(50), Duration::ZERO));
         assert_eq!(pacer.next(us(1), 1200, 12_000, &slow, 1200), None);
     }
 

@@ -1,5 +1,6 @@
 //! The round-trip time (RFC 9002 section 5).
 
+use proto::Time;
 use std::time::Duration;
 
 /// kGranularity (RFC 9002 section 6.1.2).
@@ -12,19 +13,20 @@ pub(crate) struct Rtt {
     pub(crate) smoothed: Duration,
     pub(crate) var: Duration,
     pub(crate) min: Duration,
-    pub(crate) measured: bool,
+    /// When it was first measured.
+    pub(crate) measured: Option<Time>,
 }
 
 impl Rtt {
     pub(crate) fn new(initial: Duration) -> Rtt {
-        Rtt { latest: initial, smoothed: initial, var: initial / 2, min: initial, measured: false }
+        Rtt { latest: initial, smoothed: initial, var: initial / 2, min: initial, measured: None }
     }
 
-    /// A sample; `ack_delay` is bounded by the peer's promise already (section 5.3).
-    pub(crate) fn update(&mut self, latest: Duration, ack_delay: Duration) {
+    /// A sample taken now; `ack_delay` is bounded by the peer's promise already (section 5.3).
+    pub(crate) fn update(&mut self, now: Time, latest: Duration, ack_delay: Duration) {
         self.latest = latest;
-        if !self.measured {
-            *self = Rtt { latest, smoothed: latest, var: latest / 2, min: latest, measured: true };
+        if self.measured.is_none() {
+            *self = Rtt { latest, smoothed: latest, var: latest / 2, min: latest, measured: Some(now) };
             return;
         }
         self.min = self.min.min(latest);
@@ -55,15 +57,15 @@ mod tests {
         let mut rtt = Rtt::new(ms(333));
         assert_eq!(rtt.pto(), ms(999));
         // The first sample takes no delay off.
-        rtt.update(ms(80), ms(20));
+        rtt.update(Time::ZERO, ms(80), ms(20));
         assert_eq!((rtt.smoothed, rtt.var, rtt.min), (ms(80), ms(40), ms(80)));
-        rtt.update(ms(100), ms(20));
+        rtt.update(Time::ZERO, ms(100), ms(20));
         assert_eq!((rtt.smoothed, rtt.var, rtt.min), (ms(80), ms(30), ms(80)));
         // A delay that would take it below the least is not believed.
-        rtt.update(ms(88), ms(20));
+        rtt.update(Time::ZERO, ms(88), ms(20));
         assert_eq!((rtt.smoothed, rtt.min), (ms(81), ms(80)));
         assert_eq!(rtt.loss_delay(), ms(99));
-        rtt.update(ms(1), ms(0));
+        rtt.update(Time::ZERO, ms(1), ms(0));
         assert_eq!(Rtt::new(Duration::ZERO).loss_delay(), GRANULARITY);
     }
 
@@ -77,7 +79,7 @@ mod tests {
             for (latest, delay) in samples {
                 let latest = Duration::from_micros(latest);
                 (least, most) = (least.min(latest), most.max(latest));
-                rtt.update(latest, Duration::from_micros(delay));
+                rtt.update(Time::ZERO, latest, Duration::from_micros(delay));
                 prop_assert_eq!((rtt.min, rtt.latest), (least, latest));
                 prop_assert!(rtt.smoothed <= most && rtt.var <= most);
                 // Divisions cut a few nanoseconds off.

@@ -68,10 +68,8 @@ impl Space {
     }
 
     /// The keys are gone: nothing of it matters any more (RFC 9002 section 6.4).
-    pub(crate) fn discard(&mut self) -> Forgotten {
-        let forgotten = self.forget_sent();
+    pub(crate) fn discard(&mut self) {
         *self = Space { sent: std::mem::take(&mut self.sent), ..Space::new() };
-        forgotten
     }
 
     /// The counts for an ACK frame, if anything came with a mark.

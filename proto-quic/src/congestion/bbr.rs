@@ -111,7 +111,7 @@ impl Bbr {
         self.round.app_limited |= app_limited;
         let expired = now.since(self.min_rtt.1) > MIN_RTT_LIFE;
         // What the configuration assumed before anything was measured is none.
-        if rtt.measured && (rtt.latest <= self.min_rtt.0 || expired) {
+        if rtt.measured.is_some() && (rtt.latest <= self.min_rtt.0 || expired) {
             self.min_rtt = (rtt.latest, now);
         }
         if expired && !matches!(self.mode, Mode::ProbeRtt(_) | Mode::Startup) && !app_limited {
@@ -225,7 +225,7 @@ mod tests {
                 waiting.pop_front();
                 in_flight -= 1000;
                 let mut rtt = Rtt::new(Duration::from_millis(333));
-                rtt.update(Duration::from_millis(now - sent), Duration::ZERO);
+                rtt.update(ms(now), Duration::from_millis(now - sent), Duration::ZERO);
                 bbr.on_ack(ms(now), ms(sent), 1000, false, &rtt);
                 if now > millis * 3 / 4 {
                     longest = longest.max(now - sent);
@@ -267,7 +267,7 @@ mod tests {
         let mut rtt = Rtt::new(Duration::from_micros(1));
         bbr.on_sent(1000);
         bbr.on_ack(ms(100), ms(0), 1000, false, &rtt);
-        rtt.update(Duration::from_millis(100), Duration::ZERO);
+        rtt.update(ms(100), Duration::from_millis(100), Duration::ZERO);
         bbr.on_ack(ms(101), ms(1), 1000, false, &rtt);
         assert_eq!(bbr.min_rtt.0, Duration::from_millis(100));
     }

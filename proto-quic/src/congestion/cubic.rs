@@ -55,9 +55,10 @@ impl Cubic {
         Cubic { window: Window::new(mtu), peak: 0.0, before: 0.0, epoch: None }
     }
 
+    /// `bytes`: of those that used the window; none did where there are none.
     #[inline]
-    pub(super) fn on_ack(&mut self, now: Time, sent: Time, bytes: u64, app_limited: bool, rtt: &Rtt) {
-        if app_limited {
+    pub(super) fn on_ack(&mut self, now: Time, sent: Time, bytes: u64, rtt: &Rtt) {
+        if bytes == 0 {
             if let Some(epoch) = &mut self.epoch {
                 epoch.idle.get_or_insert(now);
             }
@@ -144,7 +145,7 @@ mod tests {
         while now < until {
             // Each ms a 100th of the window arrives.
             let bytes = cubic.window.bytes / 100;
-            cubic.on_ack(ms(now), ms(now), bytes, false, &rtt(100));
+            cubic.on_ack(ms(now), ms(now), bytes, &rtt(100));
             now += 1;
         }
         cubic.window.bytes as f64 / 1000.0
@@ -175,7 +176,7 @@ mod tests {
         for round in 1..=10_u64 {
             let bytes = cubic.window.bytes;
             reno += if reno < 10.0 { ALPHA } else { 1.0 };
-            cubic.on_ack(ms(round * 10), ms(round * 10 - 9), bytes, false, &rtt(10));
+            cubic.on_ack(ms(round * 10), ms(round * 10 - 9), bytes, &rtt(10));
         }
         assert!((cubic.window.bytes as f64 / 1000.0 - reno).abs() < 0.6, "{} {reno}", cubic.window.bytes);
     }
@@ -198,7 +199,7 @@ mod tests {
                 let now = Time::from_nanos(step * trip * 50_000);
                 t = now.as_nanos() as f64 / 1e9;
                 let bytes = cubic.window.bytes / 20;
-                cubic.on_ack(now, now, bytes, false, &rtt);
+                cubic.on_ack(now, now, bytes, &rtt);
             }
             let seen = cubic.window.bytes as f64 / 1200.0;
             let rounds = t / (trip as f64 / 1000.0);
@@ -217,7 +218,7 @@ mod tests {
             cubic.on_congestion(ms(0), ms(0), false);
             for (n, bytes) in pieces.into_iter().enumerate() {
                 let before = cubic.window.bytes;
-                cubic.on_ack(ms(1 + n as u64 / 50), ms(1), bytes, false, &rtt(1));
+                cubic.on_ack(ms(1 + n as u64 / 50), ms(1), bytes, &rtt(1));
                 prop_assert!(cubic.window.bytes >= before && cubic.window.bytes <= before + bytes);
             }
         }
@@ -234,12 +235,12 @@ mod tests {
         let mut now = 20;
         while cubic.window.bytes < 70_000 {
             let (before, bytes) = (cubic.window.bytes, cubic.window.bytes);
-            cubic.on_ack(ms(now), ms(now), bytes, false, &rtt(10));
+            cubic.on_ack(ms(now), ms(now), bytes, &rtt(10));
             assert_eq!(cubic.window.bytes, 2 * before);
             now += 10;
         }
         let before = cubic.window.bytes;
-        cubic.on_ack(ms(now), ms(now), before, false, &rtt(10));
+        cubic.on_ack(ms(now), ms(now), before, &rtt(10));
         assert!(cubic.window.bytes > before && cubic.window.bytes < before + 5000);
     }
 
@@ -258,9 +259,9 @@ mod tests {
             let mut cubic = Cubic::new(1000);
             cubic.window.bytes = 100_000;
             cubic.on_congestion(ms(0), ms(0), false);
-            cubic.on_ack(ms(1), ms(1), 1000, false, &rtt(100));
-            cubic.on_ack(ms(2), ms(1), 1000, true, &rtt(100));
-            cubic.on_ack(ms(2 + pause), ms(1 + pause), 1000, false, &rtt(100));
+            cubic.on_ack(ms(1), ms(1), 1000, &rtt(100));
+            cubic.on_ack(ms(2), ms(1), 0, &rtt(100));
+            cubic.on_ack(ms(2 + pause), ms(1 + pause), 1000, &rtt(100));
             cubic.window.bytes
         };
         assert_eq!(run(0), run(60_000));

@@ -118,10 +118,10 @@ impl Controller {
     /// Once for an ACK, whose round trip `rtt` knows and whose losses are known (RFC 9002 section A.7).
     #[inline]
     pub(crate) fn on_ack(&mut self, now: Time, acked: &Acked, rtt: &Rtt) {
-        let (sent, unused) = (acked.newest, acked.full == 0);
+        let sent = acked.newest;
         match self {
-            Controller::NewReno(newreno) => newreno.on_ack(sent, acked.full, unused),
-            Controller::Cubic(cubic) => cubic.on_ack(now, sent, acked.full, unused, rtt),
+            Controller::NewReno(newreno) => newreno.on_ack(sent, acked.full),
+            Controller::Cubic(cubic) => cubic.on_ack(now, sent, acked.full, rtt),
             // It measures what the path delivered, and that is all of it.
             Controller::Bbr(bbr) => bbr.on_ack(now, sent, acked.bytes, acked.full < acked.bytes, rtt),
         }
@@ -170,7 +170,7 @@ mod tests {
 
     pub(super) fn rtt(n: u64) -> Rtt {
         let mut rtt = Rtt::new(Duration::from_millis(n));
-        rtt.update(Duration::from_millis(n), Duration::ZERO);
+        rtt.update(ms(0), Duration::from_millis(n), Duration::ZERO);
         rtt
     }
 

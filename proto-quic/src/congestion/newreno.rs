@@ -19,10 +19,11 @@ impl NewReno {
         NewReno { window: Window::new(mtu), acked: 0 }
     }
 
+    /// `bytes`: of those that used the window; none did where there are none.
     #[inline]
-    pub(super) fn on_ack(&mut self, sent: Time, bytes: u64, app_limited: bool) {
+    pub(super) fn on_ack(&mut self, sent: Time, bytes: u64) {
         let window = &mut self.window;
-        if app_limited || window.is_old(sent) {
+        if bytes == 0 || window.is_old(sent) {
             return;
         }
         if window.is_slow_start() {
@@ -56,17 +57,17 @@ mod tests {
     #[test]
     fn it_doubles_then_halves_then_adds_a_packet_a_round() {
         let mut reno = NewReno::new(1000);
-        reno.on_ack(ms(0), 10_000, false);
+        reno.on_ack(ms(0), 10_000);
         assert_eq!(reno.window.bytes, 20_000);
         reno.on_congestion(ms(10), ms(5), false);
         assert_eq!(reno.window.bytes, 10_000);
         // Sent before the recovery period began: neither less nor more for it.
         reno.on_congestion(ms(11), ms(10), false);
-        reno.on_ack(ms(10), 10_000, false);
+        reno.on_ack(ms(10), 10_000);
         assert_eq!(reno.window.bytes, 10_000);
         for n in 0..10 {
             assert_eq!(reno.window.bytes, 10_000);
-            reno.on_ack(ms(11 + n), 1000, false);
+            reno.on_ack(ms(11 + n), 1000);
         }
         assert_eq!(reno.window.bytes, 11_000);
     }

@@ -162,8 +162,7 @@ impl Connection {
         } else {
             Duration::ZERO
         };
-        self.rtt.update(now.since(sent), delay);
-        self.measured_at.get_or_insert(now);
+        self.rtt.update(now, now.since(sent), delay);
     }
 
     /// The server must know our address by now (RFC 9002 section A.8). That it acknowledges early data is no sign of it.

@@ -111,8 +111,7 @@ impl Connection {
         self.check_ids(&params)?;
         if self.early && !self.session.early_data_accepted() {
             // RFC 9001 section 4.6.2: as if it had never been sent.
-            let forgotten = self.spaces[DATA].forget_sent();
-            self.forget(forgotten);
+            self.forget_sent(DATA);
             self.streams.forget_all();
         } else if self.early && params.shrank(&self.peer) {
             return Err(Violation::new(code::PROTOCOL_VIOLATION, "less allowed than early data relied on"));
@@ -159,8 +158,7 @@ impl Connection {
         self.token = token.to_vec();
         self.cids.replace_first(scid);
         self.keys.initial = Some(self.session.initial_keys(scid.as_slice()));
-        let forgotten = self.spaces[INITIAL].forget_sent();
-        self.forget(forgotten);
+        self.forget_sent(INITIAL);
         self.spaces[INITIAL].crypto_out.rewind();
         // Early data was thrown away with it.
         self.requeue_all(DATA);
@@ -192,8 +190,8 @@ impl Connection {
     pub(super) fn discard(&mut self, space: usize) {
         let keys = if space == INITIAL { &mut self.keys.initial } else { &mut self.keys.handshake };
         if keys.take().is_some() {
-            let forgotten = self.spaces[space].discard();
-            self.forget(forgotten);
+            self.forget_sent(space);
+            self.spaces[space].discard();
             // RFC 9002 section 6.2.2.
             self.pto_count = 0;
         }

@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::qlog::Trigger;
-use crate::sent::{Fate, Forgotten, Packet, Sent};
+use crate::sent::{Fate, Packet, Sent};
 use crate::space::DATA;
 use proto::Time;
 use std::time::Duration;
@@ -92,7 +92,7 @@ impl Connection {
     /// RFC 9002 section 7.6: all that was sent for so long was lost. What was sent before the first round trip was measured does not
     /// count, since nobody knows what is long then.
     fn is_persistent(&self, lost: &[(u64, Packet)]) -> bool {
-        let Some(measured) = self.measured_at else { return false };
+        let Some(measured) = self.rtt.measured else { return false };
         let duration = self.peer_pto() * PERSISTENT;
         let (mut begin, mut before): (Option<Time>, u64) = (None, 0);
         for (number, packet) in lost {
@@ -138,12 +138,12 @@ impl Connection {
     pub(super) fn requeue_all(&mut self, space: usize) {
         let (first, next) = (self.spaces[space].sent.first(), self.spaces[space].sent.next());
         self.requeue(space, first..next);
-        let forgotten = self.spaces[space].forget_sent();
-        self.forget(forgotten);
+        self.forget_sent(space);
     }
 
-    /// It neither is in flight any more nor was it any trial of the path.
-    pub(super) fn forget(&mut self, forgotten: Forgotten) {
+    /// Nothing of what was sent is waited for any more: it neither is in flight nor was it any trial of the path.
+    pub(super) fn forget_sent(&mut self, space: usize) {
+        let forgotten = self.spaces[space].forget_sent();
         self.in_flight -= forgotten.in_flight;
         self.ecn.on_forgotten(forgotten.marked);
     }

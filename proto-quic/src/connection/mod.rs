@@ -79,8 +79,6 @@ pub struct Connection {
     streams: Streams,
     cids: Cids,
     rtt: Rtt,
-    /// When the first round trip was measured.
-    measured_at: Option<Time>,
     congestion: Controller,
     pacer: Pacer,
     mtu: Mtu,
@@ -168,7 +166,6 @@ impl Connection {
             streams: Streams::new(&config),
             spaces: [Space::new(), Space::new(), Space::new()],
             rtt: Rtt::new(config.initial_rtt),
-            measured_at: None,
             congestion: Controller::new(config.congestion, config.known_udp_payload, now),
             pacer: Pacer::new(now),
             mtu: Mtu::new(config.known_udp_payload, config.max_udp_payload),
