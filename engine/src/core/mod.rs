@@ -776,28 +776,27 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
     }
 
     /// The turn that began at `before` was to end at `due` at the latest.
+    #[inline]
     fn note_pause(&mut self, before: Time, due: Time, now: Time) {
-        let late = now.since(due);
-        if late > limits::PAUSE {
-            let worked = Duration::from_nanos(self.clock.thread_cpu().saturating_sub(self.worked.1));
-            self.pauses.note_late(late, worked, before.since(self.worked.0));
-        }
-        if now.since(self.worked.0) > limits::PAUSE {
-            self.worked = (now, self.clock.thread_cpu());
-        }
+        self.note_late(due, now, before.since(self.worked.0), limits::PAUSE, limits::PAUSE);
     }
 
-    /// The same where nothing is due, but for the tick: less what the thread has worked meanwhile.
+    /// The same where nothing is due, but for the tick.
     #[inline]
     fn note_standstill(&mut self, due: Time, now: Time) {
+        self.note_late(due, now, Duration::ZERO, limits::STANDSTILL, limits::TICK);
+    }
+
+    /// Notes a pause that was longer than `least`. What the thread has worked is looked at `every` so often: `earlier` is how
+    /// much of that may have been before the turn.
+    #[inline]
+    fn note_late(&mut self, due: Time, now: Time, earlier: Duration, least: Duration, every: Duration) {
         let late = now.since(due);
-        if late > limits::STANDSTILL {
+        if late > least {
             let worked = Duration::from_nanos(self.clock.thread_cpu().saturating_sub(self.worked.1));
-            if late > worked + limits::STANDSTILL {
-                self.pauses.note(late - worked);
-            }
+            self.pauses.note_late(late, worked, earlier, least);
         }
-        if now.since(self.worked.0) > limits::TICK {
+        if now.since(self.worked.0) > every {
             self.worked = (now, self.clock.thread_cpu());
         }
     }

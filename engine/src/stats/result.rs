@@ -1,7 +1,6 @@
 //! The result of a run, as `report` renders it.
 
 use super::{Books, QuicFigures, Series, Timeline};
-use crate::limits;
 use proto::{Fault, Kind};
 use scenario::tags::Tags;
 use std::collections::BTreeMap;
@@ -373,10 +372,10 @@ impl Pauses {
     }
 
     /// A turn ended so much too late. The thread has `worked` since a time that lay by `earlier` before the turn: before it for
-    /// that long at most, so that the rest was its own work in the turn, and no pause.
-    pub(crate) fn note_late(&mut self, late: Duration, worked: Duration, earlier: Duration) {
+    /// that long at most, so that the rest was its own work in the turn, and no pause. Nor is what is not more than `least`.
+    pub(crate) fn note_late(&mut self, late: Duration, worked: Duration, earlier: Duration, least: Duration) {
         let kept = late.saturating_sub(worked.saturating_sub(earlier));
-        if kept > limits::PAUSE {
+        if kept > least {
             self.note(kept);
         }
     }
@@ -558,7 +557,7 @@ mod tests {
             (400, 0, 0, None),             // too short to say
         ] {
             let mut pauses = Pauses::default();
-            pauses.note_late(us(late), us(worked), us(earlier));
+            pauses.note_late(us(late), us(worked), us(earlier), us(500));
             let expected =
                 pause.map_or(Pauses::default(), |p| Pauses { count: 1, total: us(p), longest: us(p) });
             assert_eq!(pauses, expected, "{late} us late, {worked} us of work");
