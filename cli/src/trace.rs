@@ -4,7 +4,7 @@ use engine::Exchange;
 use proto::{Framing, Piece, Text};
 use scenario::Plan;
 use scenario::plan::Step;
-use scenario::secret::{MASK, Secrets, is_field};
+use scenario::secret::{MASK, Secrets, is_credential, is_field};
 use std::fmt::Write as _;
 
 /// One exchange: `>` before lines of the request, `<` before lines of the response, `*` before what is neither.
@@ -34,7 +34,7 @@ pub fn render(core: usize, exchange: &Exchange, plan: &Plan) -> String {
 fn secrets(step: Option<&Step>, exchange: &Exchange) -> Secrets {
     let mut secrets = exchange.secrets.clone();
     let fields = step.map_or(&[][..], |step| step.template.fields());
-    for field in fields.iter().filter(|field| field.secret || is_field(&field.name)) {
+    for field in fields.iter().filter(|field| is_credential(field)) {
         secrets.add_field(&field.name, &filled(&field.value, &exchange.values).unwrap_or_default());
     }
     for (name, value) in &exchange.fields {
@@ -60,7 +60,7 @@ fn request(out: &mut String, step: &Step, exchange: &Exchange, secrets: &Secrets
     };
     let _ = writeln!(out, "> host: {}", shown(t.authority()));
     for field in t.fields() {
-        let value = if field.secret || is_field(&field.name) { MASK.to_owned() } else { shown(&field.value) };
+        let value = if is_credential(field) { MASK.to_owned() } else { shown(&field.value) };
         let _ = writeln!(out, "> {}: {value}", field.name);
     }
     match t.framing() {

@@ -9,7 +9,7 @@ use crate::plan::{
 use crate::program::Exchange;
 use crate::rate::show_rate;
 use crate::search::{Quantity, Search};
-use crate::secret::{MASK, is_field};
+use crate::secret::{MASK, is_credential};
 use proto::{Field, Framing, Piece, Text};
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -365,7 +365,7 @@ fn write_step(out: &mut String, plan: &Plan, step: &Step) -> fmt::Result {
 }
 
 fn value(field: &Field) -> String {
-    match field.secret || is_field(&field.name) {
+    match is_credential(field) {
         true => MASK.to_owned(),
         false => plain(&text(&field.value)),
     }

@@ -6,6 +6,7 @@
 use crate::program::data::Source;
 use crate::program::{Handed, Program};
 use crate::search::Search;
+use crate::secret::MASK;
 use crate::tags::Tags;
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
@@ -619,7 +620,7 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str(MASK)
     }
 }
 

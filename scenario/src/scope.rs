@@ -5,8 +5,8 @@ use crate::expr::parse::Meaning;
 use crate::expr::value::Value;
 use crate::limits;
 use crate::place;
-use crate::plan::Meeting;
-use crate::program::{BUILT_IN, Veiled};
+use crate::plan::{Meeting, Secret};
+use crate::program::BUILT_IN;
 use crate::secret;
 use crate::source::{Span, quote};
 
@@ -36,7 +36,7 @@ pub(crate) struct Scope {
     /// Where users wait for each other, and where that is written.
     pub meetings: Vec<(Meeting, Span)>,
     /// Values from the environment whose names say that they are secret.
-    pub secrets: Vec<Veiled>,
+    pub secrets: Vec<Secret>,
     /// Some names could not be read: nothing is said about unknown ones.
     pub partial: bool,
 }
@@ -95,9 +95,9 @@ impl Scope {
         if let Some(variable) = name.strip_prefix("env.") {
             return match std::env::var(variable) {
                 Ok(value) => {
-                    let veiled = Veiled(value.clone());
-                    if secret::is_name(variable) && !self.secrets.contains(&veiled) {
-                        self.secrets.push(veiled);
+                    let hidden = Secret::new(value.as_str());
+                    if secret::is_name(variable) && !self.secrets.contains(&hidden) {
+                        self.secrets.push(hidden);
                     }
                     Meaning::Value(Value::Text(value))
                 }

@@ -6,6 +6,7 @@ use crate::expr::functions::url_encode;
 use crate::expr::value::write_json_text;
 use crate::limits;
 use base64::Engine as _;
+use proto::Field;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -17,6 +18,11 @@ pub fn is_field(name: &str) -> bool {
     const NAMES: [&str; 5] =
         ["authorization", "proxy-authorization", "cookie", "set-cookie", "www-authenticate"];
     NAMES.iter().any(|s| name.eq_ignore_ascii_case(s)) || is_name(name)
+}
+
+/// Whether the value of a field of a request is a secret: by what the plan says of it, or by its name.
+pub fn is_credential(field: &Field) -> bool {
+    field.secret || is_field(&field.name)
 }
 
 /// Whether the name of a variable, of a column or of something in the environment says that the value is a secret.

@@ -6,7 +6,7 @@ use scenario::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
     ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
-use scenario::secret::{MASK, is_field};
+use scenario::secret::{MASK, is_credential};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -190,8 +190,7 @@ fn step(step: &Step, plan: &Plan) -> Value {
 }
 
 fn header(field: &Field) -> Value {
-    let secret = field.secret || is_field(&field.name);
-    let value = if secret { MASK.to_owned() } else { text(&field.value) };
+    let value = if is_credential(field) { MASK.to_owned() } else { text(&field.value) };
     json!({ "name": field.name, "value": value })
 }
 

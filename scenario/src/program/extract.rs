@@ -5,6 +5,7 @@ use super::json::Path;
 use crate::expr::random::Random;
 use crate::expr::value::{Val, Value};
 use crate::limits;
+use crate::secret;
 
 /// One extractor.
 #[derive(Clone, Debug)]
@@ -17,6 +18,17 @@ pub(crate) struct Extract {
     /// What the variable holds where nothing is found; without it the iteration fails, unless it is not required.
     pub default: Option<Value>,
     pub required: bool,
+}
+
+impl Extract {
+    /// Whether nobody is to see what it finds: by where that comes from, or by the variable's name.
+    pub fn is_secret(&self) -> bool {
+        match &self.from {
+            From::Cookie(_) => true,
+            From::Header(name) if secret::is_field(name) => true,
+            _ => secret::is_name(&self.name),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ use crate::expr::Expr;
 use crate::expr::random::Random;
 use crate::expr::text::Phrase;
 use crate::expr::value::Value;
-use crate::plan::StatusSet;
+use crate::plan::{Secret, StatusSet};
 use bytes::Bytes;
 use proto::{Piece, Text, Want};
 use std::fmt;
@@ -269,17 +269,7 @@ pub(crate) struct Hidden {
     /// Places of variables.
     pub places: Vec<u16>,
     /// From the environment.
-    pub constants: Vec<Veiled>,
-}
-
-/// A secret that is known when the plan is read.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Veiled(pub String);
-
-impl fmt::Debug for Veiled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(crate::secret::MASK)
-    }
+    pub constants: Vec<Secret>,
 }
 
 impl Exchange {

@@ -713,7 +713,7 @@ impl User {
                 CheckKind::Cookie(name, test) => {
                     let found = self.jar.get(name);
                     let outcome = one(test, found.map(str::as_bytes), self.env(world));
-                    self.count(exchange, world, i, outcome, to, |_| "***".into());
+                    self.count(exchange, world, i, outcome, to, |_| secret::MASK.into());
                     continue;
                 }
                 _ => continue,
@@ -736,7 +736,7 @@ impl User {
             }
             self.count(exchange, world, i, outcome, to, |_| match (any, secret::is_field(name)) {
                 (false, _) => "the header is not there".into(),
-                (true, true) => "***".into(),
+                (true, true) => secret::MASK.into(),
                 (true, false) => show(&sample),
             });
         }
@@ -1011,7 +1011,7 @@ impl User {
 
     fn secrets_of(&self, exchange: &Exchange, world: &World) -> Secrets {
         let mut secrets = Secrets::default();
-        exchange.hidden.constants.iter().for_each(|value| secrets.add(value.0.as_bytes()));
+        exchange.hidden.constants.iter().for_each(|value| secrets.add(value.reveal().as_bytes()));
         for place in &exchange.hidden.places {
             if let Some(Value::Text(text)) = self.env(world).value(*place) {
                 secrets.add(text.as_bytes());
@@ -1035,13 +1035,12 @@ impl User {
         let Some(notes) = &mut world.notes else { return };
         for extract in &exchange.extracts {
             let value = &self.vars[usize::from(extract.place)];
-            let secret = matches!(extract.from, From::Cookie(_))
-                || matches!(&extract.from, From::Header(name) if secret::is_field(name))
-                || secret::is_name(&extract.name);
             let text = value.get().map(Val::into_text);
-            notes.push(match (text, secret) {
+            notes.push(match (text, extract.is_secret()) {
                 (None, _) => format!("extract {}: nothing", extract.name),
-                (Some(text), true) => format!("extract {}: *** ({} bytes)", extract.name, text.len()),
+                (Some(text), true) => {
+                    format!("extract {}: {} ({} bytes)", extract.name, secret::MASK, text.len())
+                }
                 (Some(text), false) => format!("extract {}: {}", extract.name, show(text.as_bytes())),
             });
         }

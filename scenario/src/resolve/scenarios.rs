@@ -9,7 +9,7 @@ use crate::expr::HANDED;
 use crate::limits;
 use crate::place;
 use crate::plan::{NamedCheck, Order, Scenario, Step};
-use crate::program::{Exchange, From, Hidden, Op, Program, RowUse, Source};
+use crate::program::{Exchange, Hidden, Op, Program, RowUse, Source};
 use crate::reader::{Fields, Reader};
 use crate::secret;
 use crate::source::{Span, quote};
@@ -186,11 +186,8 @@ fn hidden(names: &[String], exchanges: &[Exchange], reader: &Reader<'_>) -> Hidd
     };
     let mut places = by_name(names, 0);
     places.extend(by_name(&reader.scope.handed, HANDED));
-    places.extend(exchanges.iter().flat_map(|e| &e.extracts).filter_map(|extract| match &extract.from {
-        From::Cookie(_) => Some(extract.place),
-        From::Header(name) if secret::is_field(name) => Some(extract.place),
-        _ => None,
-    }));
+    let extracts = exchanges.iter().flat_map(|e| &e.extracts);
+    places.extend(extracts.filter(|extract| extract.is_secret()).map(|extract| extract.place));
     Hidden { places, constants: reader.scope.secrets.clone() }
 }
 

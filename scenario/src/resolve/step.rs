@@ -107,7 +107,7 @@ fn assemble(
         .template
         .fields()
         .iter()
-        .filter(|field| field.secret || secret::is_field(&field.name))
+        .filter(|field| secret::is_credential(field))
         .map(|field| (field.name.clone(), field.value.clone()))
         .collect();
     let step = Step {
