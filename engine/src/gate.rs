@@ -86,6 +86,11 @@ impl Place<'_> {
         state.met(meeting).then(|| state.latest[meeting])
     }
 
+    /// This core cannot start, and without it none is to: a part of the load is not what was asked for.
+    pub(crate) fn call_off(&self) {
+        self.gate.cancel();
+    }
+
     /// Comes to the start and waits for the others. False: the run was called off.
     pub(crate) fn wait_for_start(&self) -> bool {
         let mut state = self.gate.lock();
@@ -134,6 +139,18 @@ mod tests {
         assert_eq!(c.all_came(end_of(1)), None);
         drop(a);
         assert_eq!(c.all_came(end_of(1)), Some(Time::from_nanos(9)));
+    }
+
+    #[test]
+    fn who_cannot_start_calls_the_run_off_for_those_who_wait() {
+        let gate = Gate::new(2, 1);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| gate.place(0).wait_for_start());
+            let other = gate.place(1);
+            other.call_off();
+            drop(other); // counts as come to every meeting, also to the start
+            assert!(!waits.join().unwrap());
+        });
     }
 
     #[test]

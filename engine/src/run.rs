@@ -278,8 +278,11 @@ fn run_core(
         tell(Told::NotPinned(cpu));
     }
     let links = share.links * setup.targets.len() as u32 + share.handshakes.iter().sum::<u32>();
-    // The driver belongs to the thread that made it. All threads reach the gate, also those that have none.
-    let chosen = choice::choose(setup.options.io, links, setup.in_clear());
+    // The driver belongs to the thread that made it.
+    let (io, refusal) = choice::choose(setup.options.io, links, setup.in_clear()).map_err(|error| {
+        place.call_off();
+        prepare::explain_ring(&error)
+    })?;
     // The others are waited for at the gate, and they wait there for this one.
     if let Some(before_load) = seat.before_load {
         before_load();
@@ -287,7 +290,6 @@ fn run_core(
     if !place.wait_for_start() {
         return Err(CALLED_OFF.into());
     }
-    let (io, refusal) = chosen.map_err(|e| prepare::explain_ring(&e))?;
     if let Some(refusal) = refusal {
         tell(Told::NoRing(prepare::explain_fallback(&refusal)));
     }
