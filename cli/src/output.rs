@@ -173,7 +173,10 @@ impl Machine {
             return Ok(vec![Machine { format, place: Place::Stdout }]);
         }
         let machine = |path: &PathBuf| {
-            let format = args.format.unwrap_or_else(|| by_extension(path));
+            let format = match args.format {
+                Some(format) => format,
+                None => by_extension(path)?,
+            };
             Ok(Machine { format, place: Place::of(path, "-o")? })
         };
         let all: Vec<Machine> = args.output.iter().map(machine).collect::<Result<_, Failure>>()?;
@@ -201,12 +204,21 @@ impl Machine {
     }
 }
 
-fn by_extension(path: &Path) -> MachineFormat {
-    match path.extension().and_then(|e| e.to_str()) {
+/// What the ending of a file says; one without an ending is JSON, as standard output is.
+fn by_extension(path: &Path) -> Result<MachineFormat, Failure> {
+    let Some(ending) = path.extension() else { return Ok(MachineFormat::Json) };
+    Ok(match ending.to_ascii_lowercase().to_str() {
+        Some("json") => MachineFormat::Json,
         Some("jsonl") => MachineFormat::Jsonl,
         Some("csv") => MachineFormat::Csv,
         Some("hlog") => MachineFormat::Hlog,
         Some("xml") => MachineFormat::Junit,
-        _ => MachineFormat::Json,
-    }
+        _ => {
+            return Err(Failure::new(format!(
+                "-o {}: no format is known by the ending .{}: end it in .json, .jsonl, .csv, .hlog or .xml, or say which with --format",
+                path.display(),
+                ending.display()
+            )));
+        }
+    })
 }

@@ -155,6 +155,10 @@ fn an_output_that_cannot_be_written() {
 fn outputs_that_contradict_each_other() {
     refused(&["-o", "a.json", "-o", "b.csv", "--format", "json", "builtin"], &["--format", "-o"]);
     refused(&["-o", "-", "-o", "-", "builtin"], &["-o -", "twice"]);
+    refused(
+        &["--h1", "-n", "1", "-o", "result.txt", "builtin"],
+        &["-o result.txt", ".txt", ".jsonl", "--format"],
+    );
     refused(&["--timeline", "-", "--format", "json", "builtin"], &["--timeline -", "file"]);
     refused(&["--json-timeline", "--format", "csv", "builtin"], &["--json-timeline", "--format json"]);
     refused(&["--timeline", "/no/such/place", "builtin"], &["--timeline", "/no/such/place"]);
