@@ -27,7 +27,10 @@ pub fn job(path: &str, args: &RunArgs) -> Result<Job, Failure> {
 
 /// Reads a plan with settings applied.
 pub fn load(path: &Path, set: &[String]) -> Result<Plan, Failure> {
-    Ok(scenario::load(path, &Overrides { set: set.to_vec() })?)
+    let plan = scenario::load(path, &Overrides { set: set.to_vec() })?;
+    // Which names there are the engine knows, and not the language.
+    engine::check_names(&plan.tls).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+    Ok(plan)
 }
 
 /// What a plan says itself must not be typed beside it: one of the two would be silently ignored.

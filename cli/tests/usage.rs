@@ -86,8 +86,13 @@ fn a_cipher_or_group_that_is_unknown() {
         ("ciphers: [TLS_AES_128_GCM_SHA256, NOPE]", &["tls: ciphers", "\"NOPE\"", known][..]),
         ("groups: \"X25519:NOPE\"", &["tls: groups", "\"NOPE\"", "P-256"]),
     ] {
-        std::fs::write(&path, plan.replace("CIPHERS", tls)).unwrap();
-        refused(&["-f", path.to_str().unwrap()], parts);
+        // Also where nothing will be encrypted, and without a run.
+        for target in ["builtin+tls", "builtin"] {
+            std::fs::write(&path, plan.replace("builtin+tls", target).replace("CIPHERS", tls)).unwrap();
+            let parts = [&["unknown-cipher.yaml"], parts].concat();
+            refused(&["-f", path.to_str().unwrap()], &parts);
+            refused(&["check", path.to_str().unwrap()], &parts);
+        }
     }
     std::fs::remove_file(path).unwrap();
 }

@@ -38,5 +38,5 @@ pub use recycle::Recycler;
 pub use request_log::{Ended, RequestLog};
 pub use run::{Control, Event, StartError, run};
 pub use stock::Snapshot;
-pub use tls::{knows_cipher, knows_group};
+pub use tls::{check_names, knows_cipher, knows_group};
 pub use trace::Exchange;

@@ -296,6 +296,12 @@ fn provider(tls: &Tls) -> Result<CryptoProvider, String> {
     Ok(provider)
 }
 
+/// Whether the cipher suites, groups and versions that a plan names are there and leave something to offer; the error says
+/// which are. Where nothing is encrypted they are not used, and are a mistake all the same.
+pub fn check_names(tls: &Tls) -> Result<(), String> {
+    versions(tls, &provider(tls)?).map(|_| ())
+}
+
 /// Whether the library has a cipher suite of this name, in OpenSSL's words or IANA's.
 pub fn knows_cipher(name: &str) -> bool {
     suite(name).is_some()
