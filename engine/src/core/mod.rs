@@ -21,10 +21,12 @@ macro_rules! notes {
 
 mod alternative;
 mod arrivals;
+mod closing;
 mod handshakes;
 mod link;
 mod meet;
 mod notes;
+mod opening;
 mod parallel;
 mod prelude;
 mod quic;
