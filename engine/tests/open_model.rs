@@ -212,6 +212,31 @@ fn an_interrupt_ends_arrivals_and_waits_for_what_is_in_flight() {
     assert!(result.totals.books.abandoned == 0 && result.elapsed < ms(10_000), "{:?}", result.elapsed);
 }
 
+#[test]
+fn no_arrival_comes_due_and_no_phase_goes_on_while_the_rest_is_waited_for_after_an_interrupt() {
+    let server = Hostile::new(|visit| {
+        loop {
+            visit.request()?;
+            std::thread::sleep(if visit.number % 4 == 0 { ms(1500) } else { ms(2) });
+            visit.say(OK)?;
+        }
+    });
+    for load in [open(200.0, Stop::After(ms(60_000))), phase("closed", 4, Stop::After(ms(60_000)))] {
+        let control = Arc::new(engine::Control::default());
+        let interrupt = control.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(ms(400));
+            interrupt.interrupt();
+        });
+        let result = run_with(plan(&server, Share::Pool, vec![load]), 1, control).unwrap();
+        assert!(result.interrupted);
+        let t = &result.totals;
+        assert_eq!((t.dropped, t.books.succeeded), (0, t.books.started), "{:?} {:?}", t.books, t.errors);
+        assert!(t.response_time.max_ns() > 1_400_000_000, "the slow one is in the figures");
+        assert!((ms(300)..ms(1200)).contains(&result.elapsed), "{:?} without the wait", result.elapsed);
+    }
+}
+
 /// What is in flight when the schedule ends is waited for: the slowest requests are in the figures.
 #[test]
 fn the_last_requests_are_waited_for() {

@@ -587,11 +587,8 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
 
     /// Whether the run ends before its time.
     fn is_to_leave(&mut self, run: &mut Progress<'_>) -> bool {
-        if run.interrupts.count() > 0 && !self.stopping {
-            (self.stopping, run.interrupted) = (true, true);
-            run.drain_until = run.now.after(self.setup.options.drain);
-        }
-        if self.stopping && self.is_drained(run) {
+        if run.interrupts.count() > 0 {
+            run.interrupted = true;
             return true;
         }
         if self.server_gone(run.now) {
@@ -610,9 +607,10 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             || self.nothing_moves()
     }
 
-    /// What was begun in the open model is waited for: without its slowest requests the figures would be too good.
+    /// What was begun in the open model is waited for: without its slowest requests the figures would be too good. So is what is
+    /// in flight at an interrupt. Phases are over by then, so that neither adds to what they took and no arrival comes due.
     fn drain(&mut self, run: &mut Progress<'_>, tell: &mut dyn FnMut(Told)) -> io::Result<()> {
-        if self.stopping || run.gave_up.is_some() || !self.waits_for_iterations() {
+        if run.gave_up.is_some() || !(run.interrupted || self.waits_for_iterations()) {
             return Ok(());
         }
         (0..self.tracks.len()).for_each(|t| self.close_open_model(t));
