@@ -237,6 +237,19 @@ fn no_arrival_comes_due_and_no_phase_goes_on_while_the_rest_is_waited_for_after_
     }
 }
 
+/// The pause grows as for attempts that fail: a client that opens connections as fast as it can is an attack.
+#[test]
+fn a_server_that_closes_what_it_accepts_is_called_less_and_less_often() {
+    let server = Hostile::new(|_| Ok(()));
+    let result =
+        run_with(plan(&server, Share::Pool, vec![open(50.0, Stop::After(ms(1000)))]), 1, Arc::default());
+    let books = result.unwrap().totals.books;
+    assert_eq!(books.succeeded, 0, "{books:?}");
+    // Four connections, each after 1, 2, 4 and so on up to 250 ms.
+    let opened = server.connections();
+    assert!((8..100).contains(&opened), "{opened} connections for {} requests", books.started);
+}
+
 /// What is in flight when the schedule ends is waited for: the slowest requests are in the figures.
 #[test]
 fn the_last_requests_are_waited_for() {

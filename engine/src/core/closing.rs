@@ -5,6 +5,7 @@ use super::tracks::Track;
 use super::{Core, backoff};
 use crate::clock::Clock;
 use crate::io::{Driver, Farewell};
+use crate::limits;
 use crate::stats::recorder::note_connection_error;
 use crate::timers::Owner;
 use proto::{CloseReason, Error, Kind, Time};
@@ -33,8 +34,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             self.shun_elsewhere(index, now);
         }
         let link = &mut self.links[index as usize];
+        // One that stood a while was no attempt that failed: a server may close what is idle.
+        if !barren || now.since(link.since) > limits::BACKOFF_MAX {
+            link.failures = 0;
+        }
         let pause = if barren { backoff(link.failures) } else { Duration::ZERO };
-        link.failures = if barren { link.failures + 1 } else { 0 };
+        link.failures += u32::from(barren);
         let farewell = match (graceful, by_us) {
             (false, _) if !said => Farewell::Abort,
             (false, _) => Farewell::Finish,

@@ -244,7 +244,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         self.handshake_over(index);
         let budget = self.budget_of(index);
         let link = &mut self.links[index as usize];
-        (link.tidings.early, link.failures) = (false, 0);
+        link.tidings.early = false;
         let Some(http) = &link.http else { return };
         let opened_at = link.tidings.opened_at;
         if let Http::H3(quic) = http {
