@@ -382,6 +382,8 @@ pub(crate) struct Core<'a, D, C> {
     /// QUIC handshakes under way: links that are `shaking`.
     shaking: u64,
     stopping: bool,
+    /// Links on which a send failed in this turn, with the time their connection was opened, which tells it from the next one.
+    unsent: Vec<(u32, Time, io::Error)>,
     /// It waits for the other cores, whose news comes by no completion.
     meeting: bool,
     /// Since when no connection could be opened.
@@ -471,6 +473,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             up: vec![0; targets],
             shaking: 0,
             stopping: false,
+            unsent: Vec::new(),
             meeting: false,
             down_since: None,
             bytes: Bytes::default(),
@@ -692,10 +695,11 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 What::ReceiveFailed(error) => self.broken(link, &error, now),
                 What::SendFailed(error, buffer) => {
                     self.io.recycle(buffer);
-                    self.broken(link, &error, now);
+                    self.unsent.push((link, self.links[link as usize].tidings.opened_at, error));
                 }
             }
         }
+        self.end_unsent(now);
         // What came while the batch was handled is not read yet: its timers can wait.
         while let Some(owner) = self.timers.expired(began) {
             match owner {
@@ -713,6 +717,22 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             self.batch.after_turn(now, ended, in_flight, || clock.thread_cpu());
         }
         Ok(now)
+    }
+
+    /// Ends links on which a send failed, after what had come before the failure was taken: a server may answer an upload without
+    /// reading it, and close (RFC 9112 section 9.5).
+    fn end_unsent(&mut self, now: Time) {
+        if self.unsent.is_empty() {
+            return;
+        }
+        let mut unsent = std::mem::take(&mut self.unsent);
+        for (link, opened_at, error) in unsent.drain(..) {
+            let now_there = &self.links[link as usize];
+            if now_there.sock.is_some() && now_there.tidings.opened_at == opened_at {
+                self.broken(link, &error, now);
+            }
+        }
+        self.unsent = unsent;
     }
 
     /// Tells what was traced to its end; at the end of the run also the rest.
