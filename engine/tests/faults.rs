@@ -397,6 +397,7 @@ fn a_reset_does_not_complete_a_body_that_lasts_until_the_close() {
         let books = result.totals.books;
         let expected = if reset { (0, 12) } else { (12, 0) };
         assert_eq!((books.succeeded, books.failed), expected, "reset {reset}: {:?}", result.totals.errors);
+        assert_eq!(result.connections.lost, expected.1, "reset {reset}");
         assert_eq!(server.requests(), left(&books));
         assert!(result.totals.errors.iter().all(|e| e.kind == Kind::Reset), "{:?}", result.totals.errors);
     }

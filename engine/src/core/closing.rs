@@ -22,9 +22,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     pub(super) fn closed(&mut self, index: u32, by_us: bool, now: Time) {
         let tidings = &self.links[index as usize].tidings;
         let graceful = tidings.closed == Some(CloseReason::Graceful);
+        // To HTTP/1.1 the end of an idle connection is in order, also where it was a reset.
+        let reset = tidings.cut.is_some_and(|cut| cut.kind == Kind::Reset);
         match tidings.closed {
             Some(CloseReason::Error(error)) if tidings.early => self.early_failed(index, error),
-            _ => self.recorder.connections.lost += u64::from(!graceful),
+            _ => self.recorder.connections.lost += u64::from(!graceful || reset),
         }
         let said = self.say_goodbye(index, graceful, now);
         // A connection lost before it served anything is like a failed attempt: without a pause it would be opened in a

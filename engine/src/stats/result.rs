@@ -247,7 +247,7 @@ pub struct ConnectionFigures {
     pub opened: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Of the opened: closed by the peer or the network before the end.
+    /// Of the opened: ended by the peer or the network before the end of the run, and not in order.
     pub lost: u64,
     /// TCP connect time.
     pub connect: Series,
