@@ -139,7 +139,7 @@ pub(crate) static ACKS_PENDING: Breach = Breach::connection(
 pub(crate) static CONTINUATIONS: Breach =
     Breach::connection(Code::ENHANCE_YOUR_CALM, "too many CONTINUATION frames");
 pub(crate) static HEADERS_IDLE: Breach =
-    Breach::connection(Code::PROTOCOL_ERROR, "HEADERS on a stream never opened (RFC 9113 section 5.1.1)");
+    Breach::connection(Code::PROTOCOL_ERROR, "HEADERS on a stream never opened (RFC 9113 section 5.1)");
 pub(crate) static NO_STATUS: Breach = Breach::malformed("response without :status (RFC 9113 section 8.3.2)");
 pub(crate) static INFORMATIONAL_END: Breach =
     Breach::malformed("1xx that ends the stream (RFC 9113 section 8.1)");

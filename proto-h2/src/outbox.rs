@@ -69,6 +69,13 @@ impl Outbox {
         self.marks.pop_front()
     }
 
+    /// The stream of the request frame that has been handed out in part.
+    #[inline]
+    pub(crate) fn cut(&self) -> Option<u32> {
+        let handed = self.before + self.taken as u64;
+        self.marks.front().filter(|m| m.start < handed).map(|m| m.stream)
+    }
+
     /// Drops every frame from the first request frame on of which nothing was handed out, and returns the streams so
     /// dropped. Only for a connection that is over.
     pub(crate) fn drop_unsent(&mut self, mut dropped: impl FnMut(u32)) {
@@ -223,11 +230,13 @@ mod tests {
             o.bytes().push(0x82);
             o.end_headers(at, stream, true, 16_384);
         }
+        assert!(o.cut().is_none());
         o.hand_out(9, &mut out);
         assert!(o.next_handed_out().is_none());
+        assert_eq!(o.cut(), Some(1));
         o.hand_out(1, &mut out);
         assert_eq!(o.next_handed_out().map(|m| m.stream), Some(1));
-        assert!(o.next_handed_out().is_none());
+        assert!(o.next_handed_out().is_none() && o.cut().is_none());
         let mut dropped = Vec::new();
         o.drop_unsent(|s| dropped.push(s));
         assert_eq!(dropped, [3]);

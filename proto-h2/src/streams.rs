@@ -75,7 +75,7 @@ pub(crate) enum Found {
     Ended,
     /// Closed otherwise, or too long ago to say.
     Gone,
-    /// Not opened by us.
+    /// Not opened by us, or nothing of its request has left yet.
     Idle,
 }
 
@@ -85,11 +85,13 @@ pub(crate) struct Streams {
     slots: Vec<Stream>,
     live: u32,
     next_id: u32,
+    /// Above the last id that the peer can know of: requests leave in the order of their ids.
+    idle_from: u32,
 }
 
 impl Streams {
     pub(crate) const fn new() -> Streams {
-        Streams { slots: Vec::new(), live: 0, next_id: 1 }
+        Streams { slots: Vec::new(), live: 0, next_id: 1, idle_from: 1 }
     }
 
     /// In flight.
@@ -145,11 +147,22 @@ impl Streams {
         self.slots = slots;
     }
 
-    /// What an id stands for.
+    /// The first bytes of a stream's request were handed out.
+    #[inline]
+    pub(crate) fn begun(&mut self, id: u32) {
+        self.idle_from = self.idle_from.max(id + 1);
+    }
+
+    /// What an id that the peer names stands for. A request that has not left is not there to be answered.
     #[inline]
     pub(crate) fn find(&self, id: u32) -> Found {
-        if id & 1 == 0 || id >= self.next_id || self.slots.is_empty() {
-            return Found::Idle;
+        if id & 1 == 0 || id >= self.idle_from { Found::Idle } else { self.look_up(id) }
+    }
+
+    #[inline]
+    fn look_up(&self, id: u32) -> Found {
+        if self.slots.is_empty() {
+            return Found::Gone;
         }
         let slot = self.slot_of(id);
         let s = &self.slots[slot];
@@ -161,10 +174,10 @@ impl Streams {
         }
     }
 
-    /// The slot of a stream in flight.
+    /// The slot of a stream in flight, whether its request has left or not: for ids that we name.
     #[inline]
     pub(crate) fn find_live(&self, id: u32) -> Option<usize> {
-        match self.find(id) {
+        match self.look_up(id) {
             Found::Live(slot) => Some(slot),
             _ => None,
         }
@@ -227,6 +240,8 @@ mod tests {
             let slot = s.open(Token(n), Want::default());
             assert_ne!(slot, slow);
             let id = s.at(slot).id;
+            assert_eq!((s.find(id), s.find_live(id)), (Found::Idle, Some(slot)));
+            s.begun(id);
             assert_eq!(s.find(id), Found::Live(slot));
             s.retire(slot, Life::Ended);
             assert_eq!(s.find(id), Found::Ended);
@@ -248,6 +263,7 @@ mod tests {
         for n in 0..1000 {
             let slot = s.find_token(Token(n)).unwrap();
             let id = s.at(slot).id;
+            s.begun(id);
             assert_eq!(s.find(id), Found::Live(slot));
         }
     }
@@ -259,6 +275,7 @@ mod tests {
         while !s.exhausted() {
             let slot = s.open(Token(1), Want::default());
             let id = s.at(slot).id;
+            s.begun(id);
             assert!(id <= limits::LAST_STREAM_ID && s.find(id) == Found::Live(slot));
         }
     }

@@ -112,9 +112,11 @@ fn requests_made_in_the_middle_of_a_data_frame_do_not_lose_it() {
     let (mut c, prepared) = (Client::ready(config(), &[(3, 100)]), get("/"));
     for stream in [1, 3, 5, 7] {
         c.submit(u64::from(stream), &prepared).unwrap();
+        c.flush();
         c.input(&headers(stream, &[(":status", "204")], END));
     }
     c.submit(9, &prepared).unwrap();
+    c.flush();
     let answer = cat(&[headers(9, &[(":status", "200")], 0), data(9, b"hello", true)]);
     let (first, rest) = answer.split_at(answer.len() - 2);
     c.input(first);
@@ -294,6 +296,7 @@ fn the_peers_stream_limit_moves() {
     assert_eq!(c.conn.capacity(), 900, "no limit but ours");
     c.input(&settings(&[(3, 50)]));
     assert_eq!(c.conn.capacity(), 0);
+    c.flush();
     for n in 0..51 {
         c.input(&headers(2 * n + 1, &[(":status", "204")], END));
     }

@@ -402,6 +402,72 @@ fn a_server_that_does_not_begin_with_settings() {
 }
 
 #[test]
+fn an_answer_to_a_request_that_has_not_left_ends_the_connection() {
+    let answers = [
+        ok(),
+        frame(kind::HEADERS, 0, 1, b"\x88"),
+        data(1, b"x", true),
+        rst(1, Code::REFUSED_STREAM),
+        window_update(1, 1),
+    ];
+    for answer in &answers {
+        let mut c = Client::ready(config(), &[]);
+        c.submit(0, &get("/")).unwrap();
+        c.input(answer);
+        let events = c.events();
+        // Nobody can have seen the request.
+        assert!(
+            matches!(events[..], [Event::Failed(0, e, true), Event::Closed(_)] if e.fault == Fault::Peer),
+            "{events:?}"
+        );
+        let sent = c.sent();
+        assert_eq!(
+            sent.iter().map(|f| (f.kind, f.code())).collect::<Vec<_>>(),
+            [(kind::GOAWAY, Code::PROTOCOL_ERROR)]
+        );
+    }
+    // Nor does it help that one before it has left, or that it was given up.
+    for answer in &answers {
+        let mut c = Client::ready(config(), &[]);
+        c.submit(7, &get("/")).unwrap();
+        c.flush();
+        c.input(&ok());
+        c.submit(0, &get("/")).unwrap();
+        c.conn.cancel(c.now, proto::Token(0), &mut c.log);
+        let mut answer = answer.clone();
+        answer[8] = 3;
+        c.input(&answer);
+        assert!(matches!(c.events().last(), Some(Event::Closed(CloseReason::Error(_)))));
+        assert_eq!(c.sent().last().map(Seen::code), Some(Code::PROTOCOL_ERROR));
+    }
+}
+
+/// How much of a request a server waits for is its own affair.
+#[test]
+fn a_request_can_be_answered_from_its_first_byte_on() {
+    let mut c = Client::ready(config(), &[]);
+    c.submit(0, &get("/")).unwrap();
+    c.submit(1, &get("/")).unwrap();
+    c.conn.poll_transmit(c.now, 1, &mut c.wire, &mut c.log).unwrap();
+    c.input(&headers(1, &[(":status", "431")], END));
+    assert!(matches!(c.events()[..], [Event::Head(0, 431, _), Event::Done(0)]));
+    // The next one has not begun.
+    c.input(&headers(3, OK, END));
+    assert!(matches!(c.events()[..], [Event::Failed(1, _, true), Event::Closed(CloseReason::Error(_))]));
+}
+
+/// Waiting for `100 Continue` begins when the request is made, so the wait may be over before anything has left.
+#[test]
+fn a_body_may_be_released_before_its_request_has_left() {
+    let mut c = Client::ready(config(), &[]);
+    c.submit_with(0, &post_expecting(), &[], Bytes::from_static(b"body"), Want::default()).unwrap();
+    c.later(std::time::Duration::from_secs(2));
+    assert_eq!(c.sent().iter().map(|f| f.kind).collect::<Vec<_>>(), [kind::HEADERS, kind::DATA]);
+    c.input(&ok());
+    assert_eq!(c.events().last(), Some(&Event::Done(0)));
+}
+
+#[test]
 fn data_beyond_the_windows() {
     let config = Config { stream_window_bits: 15, connection_window_bits: 30, ..config() };
     let mut c = Client::ready(config, &[]);

@@ -207,7 +207,10 @@ impl Connection {
                 // Only PRIORITY breaks a stream alone, and its payload is passed over.
                 self.input.phase = Phase::Skip;
                 self.input.skip = header.len;
-                let slot = self.streams.find_live(header.stream);
+                let slot = match self.streams.find(header.stream) {
+                    Found::Live(slot) => Some(slot),
+                    _ => None,
+                };
                 self.spend(now)?;
                 self.breach(breach, slot, sink);
                 Ok(())

@@ -26,9 +26,10 @@ impl Connection {
         (out.len() > start).then_some(())
     }
 
-    /// Tells of requests that have left whole.
+    /// Tells of requests that have left whole. From its first byte on, a request can be answered.
     fn note_handed_out(&mut self, sink: &mut impl Sink) {
         while let Some(Mark { stream, last, .. }) = self.outbox.next_handed_out() {
+            self.streams.begun(stream);
             // A stream that failed meanwhile is not spoken of again; a closed connection has none.
             let Some(slot) = self.streams.find_live(stream) else { continue };
             let stream = self.streams.at(slot);
@@ -36,6 +37,9 @@ impl Connection {
             if last {
                 sink.sent(stream.token);
             }
+        }
+        if let Some(stream) = self.outbox.cut() {
+            self.streams.begun(stream);
         }
     }
 
