@@ -21,24 +21,34 @@ impl ReceiveWindow {
         (ReceiveWindow { left, full }, (extra > 0).then_some(extra))
     }
 
-    /// Counts a frame. `Ok(n)`, n > 0: give back so many bytes.
+    /// Counts a frame. True: with it, it became time to give back.
     #[inline]
-    pub(crate) fn receive(&mut self, len: u32) -> Result<u32, &'static Breach> {
+    pub(crate) fn receive(&mut self, len: u32) -> Result<bool, &'static Breach> {
         let left = self.left.checked_sub(len).ok_or(&fault::CONNECTION_WINDOW)?;
+        let before = self.full.saturating_sub(self.left);
         self.left = left;
-        let due = self.full.saturating_sub(left);
-        if due < step_of(self.full) {
-            return Ok(0);
-        }
-        self.left = self.full;
-        Ok(due)
+        Ok(reaches_step(before, self.full.saturating_sub(left), self.full))
+    }
+
+    /// Fills the window up, and says with how much.
+    pub(crate) fn give_back(&mut self) -> u32 {
+        let due = self.full.saturating_sub(self.left);
+        self.left += due;
+        due
     }
 }
 
 /// The step in which a window of `full` bytes is given back: half of it, so that the peer never waits for it.
 #[inline]
-pub(crate) fn step_of(full: u32) -> u32 {
+fn step_of(full: u32) -> u32 {
     (full / 2).max(1)
+}
+
+/// Whether a window of `full` bytes becomes due when what was not given back grows like this: once each time.
+#[inline]
+pub(crate) fn reaches_step(before: u32, after: u32, full: u32) -> bool {
+    let step = step_of(full);
+    before < step && step <= after
 }
 
 /// A send window. Settings may make it negative (section 6.9.2).
@@ -80,11 +90,16 @@ mod tests {
     fn a_window_is_given_back_by_halves() {
         let (mut w, extra) = ReceiveWindow::new((1 << 20) - 1);
         assert_eq!(extra, Some((1 << 20) - 1 - 65_535));
-        assert_eq!(w.receive((1 << 19) - 2), Ok(0));
-        assert_eq!(w.receive(1), Ok((1 << 19) - 1));
+        assert_eq!(w.receive((1 << 19) - 2), Ok(false));
+        assert_eq!(w.receive(1), Ok(true));
+        // It is due already, and what comes until it is given back goes with it.
+        assert_eq!((w.receive(10), w.give_back(), w.give_back()), (Ok(false), (1 << 19) + 9, 0));
         // A window below the default: nothing is given back until it is reached.
         let (mut w, extra) = ReceiveWindow::new(1023);
-        assert_eq!((extra, w.receive(64_512), w.receive(510), w.receive(1)), (None, Ok(0), Ok(0), Ok(511)));
+        assert_eq!(extra, None);
+        assert_eq!([w.receive(64_512), w.receive(510), w.receive(1)], [Ok(false), Ok(false), Ok(true)]);
+        assert!(w.receive(513).is_err());
+        assert_eq!(w.give_back(), 511);
         assert!(w.receive(1024).is_err());
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Outbox {
     before: u64,
     marks: VecDeque<Mark>,
     acks: u32,
+    /// Where the last WINDOW_UPDATE ends.
+    updates_end: u64,
 }
 
 impl Outbox {
@@ -174,6 +176,11 @@ impl Outbox {
     }
     pub(crate) fn window_update(&mut self, stream: u32, increment: u32) {
         self.words(kind::WINDOW_UPDATE, stream, &[increment]);
+        self.updates_end = self.end();
+    }
+    /// Whether one waits. Where frames before it were dropped it may be said of one that has left, until all have.
+    pub(crate) fn holds_window_update(&self) -> bool {
+        !self.is_empty() && self.before + (self.taken as u64) < self.updates_end
     }
     /// No stream of the peer's was ever accepted, so the last one is 0.
     pub(crate) fn go_away(&mut self, code: Code) {

@@ -514,6 +514,65 @@ fn data_beyond_the_windows() {
     assert!(matches!(c.events().last(), Some(Event::Failed(0, e, false)) if e.kind == Kind::FlowControl));
 }
 
+/// With windows of a few bytes, each DATA frame is answered by two frames larger than itself.
+#[test]
+fn a_server_that_sends_and_does_not_read_cannot_fill_memory_with_window_updates() {
+    let config = Config { stream_window_bits: 1, connection_window_bits: 1, ..config() };
+    for (read, most) in [(0, 10), (1, 10), (13, 66_000)] {
+        let mut c = Client::ready(config, &[]);
+        c.submit(0, &get("/")).unwrap();
+        c.sent();
+        c.input(&ok_open());
+        let mut sent = 0;
+        while c.conn.capacity() > 0 && c.conn.in_flight() > 0 && sent < 100_000 {
+            c.input(&data(1, b"x", false));
+            c.conn.poll_transmit(c.now, read, &mut c.wire, &mut c.log);
+            assert!(c.conn.footprint() < 20_000, "{} bytes held", c.conn.footprint());
+            sent += 1;
+        }
+        // It had a window of one byte, and then what it read. With the last one it reads one update for each byte until the
+        // connection's first window is used up, and then would need two.
+        assert!(sent < most, "{sent} bytes taken");
+        let events = c.events();
+        let failed = |e: &Event| matches!(e, Event::Failed(0, e, false) if e.kind == Kind::FlowControl);
+        assert!(events.iter().any(failed), "{events:?}");
+    }
+}
+
+/// What is given back waits in one frame for each window, however long the peer takes to read.
+#[test]
+fn a_server_that_reads_late_loses_no_credit() {
+    let config = Config { stream_window_bits: 10, connection_window_bits: 17, ..config() };
+    let mut c = Client::ready(config, &[]);
+    for n in 0..3 {
+        c.submit(n, &get("/")).unwrap();
+    }
+    c.sent();
+    c.input(&cat(&[ok_open(), headers(3, OK, 0), headers(5, OK, 0)]));
+    for _ in 0..1023 {
+        c.input(&cat(&[data(1, b"x", false), data(3, b"x", false)]));
+    }
+    // What ended is given nothing.
+    c.input(&data(3, b"", true));
+    // The last request is longer than what the server reads at once: credit goes in the order of the queue.
+    let long = [b'a'; 40_000];
+    c.submit_with(3, &get_slot(), &[&long], Bytes::new(), Want::default()).unwrap();
+    let updates = |c: &mut Client| {
+        let all = c.sent();
+        let updates = all.into_iter().filter(|f| f.kind == kind::WINDOW_UPDATE);
+        updates.map(|f| (f.stream, f.code().0)).collect::<Vec<_>>()
+    };
+    c.conn.poll_transmit(c.now, 100, &mut c.wire, &mut c.log);
+    assert!(c.conn.wants_transmit());
+    assert_eq!(updates(&mut c), [(1, 1023)]);
+    // All of it can be used, also in one frame, and is given back again.
+    for _ in 0..64 {
+        c.input(&data(1, &[0; 1023], false));
+        assert_eq!(updates(&mut c).iter().filter(|u| u.0 == 1).collect::<Vec<_>>(), [&(1, 1023)]);
+    }
+    assert!(c.events().iter().all(|e| !matches!(e, Event::Failed(..) | Event::Closed(_))));
+}
+
 #[test]
 fn content_for_head_is_refused() {
     let mut c = Client::ready(config(), &[]);

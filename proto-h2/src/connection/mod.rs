@@ -53,6 +53,9 @@ pub struct Connection {
     uploads: Uploads,
     input: Input,
     receive_window: ReceiveWindow,
+    /// Whose receive windows are to be filled up: streams, each at most once, and 0 for the connection. That is done when
+    /// the next bytes leave and not before, so a peer that does not read is given nothing back and soon has to stop.
+    owed: Vec<u32>,
     send_window: SendWindow,
     budget: Budget,
     stats: ConnStats,
@@ -84,6 +87,7 @@ impl Connection {
             uploads: Uploads::default(),
             input: Input::default(),
             receive_window,
+            owed: Vec::new(),
             send_window: SendWindow::new(DEFAULT_WINDOW),
             budget: Budget::new(),
             stats: ConnStats::default(),
@@ -98,6 +102,7 @@ impl Connection {
             + self.writer.footprint()
             + self.outbox.footprint()
             + self.uploads.footprint()
+            + self.owed.capacity() * size_of::<u32>()
             + self.input.footprint()
     }
 
@@ -174,6 +179,7 @@ impl Connection {
             sink.failed(stream.token, ending.in_flight, unprocessed);
         }
         self.uploads.clear();
+        self.owed = Vec::new();
         self.input = Input::default();
         self.outbox.go_away(code);
         self.state = State::Closed;
@@ -204,6 +210,7 @@ impl Connection {
             sink.failed(stream.token, error, !stream.out);
         }
         self.uploads.clear();
+        self.owed = Vec::new();
         self.input = Input::default();
         self.outbox = Outbox::default();
         self.state = State::Closed;
@@ -332,7 +339,9 @@ impl ClientConn for Connection {
     }
 
     fn wants_transmit(&self) -> bool {
-        !self.outbox.is_empty() || (self.send_window.available() > 0 && self.uploads.front().is_some())
+        !self.outbox.is_empty()
+            || self.owes()
+            || (self.send_window.available() > 0 && self.uploads.front().is_some())
     }
 
     fn stats(&self) -> ConnStats {

@@ -3,7 +3,7 @@
 use super::{Connection, GoneAway};
 use crate::code::Code;
 use crate::fault::{self, Breach};
-use crate::flow::step_of;
+use crate::flow::reaches_step;
 use crate::frame::{Frame, FrameHeader, flag, kind};
 use crate::head::Head;
 use crate::limits;
@@ -511,7 +511,7 @@ impl Connection {
         sink: &mut impl Sink,
     ) -> Result<(), &'static Breach> {
         let end_stream = header.has(flag::END_STREAM);
-        let give_back = self.receive_window.receive(header.len)?;
+        let due = self.receive_window.receive(header.len)?;
         let found = self.streams.find(header.stream);
         let slot = match found {
             Found::Live(slot) => Some(slot),
@@ -521,8 +521,8 @@ impl Connection {
                 return Err(&fault::DATA_IDLE);
             }
         };
-        if give_back > 0 {
-            self.outbox.window_update(0, give_back);
+        if due {
+            self.owed.push(0);
         }
         if header.len == 0 && !(end_stream && slot.is_some()) {
             self.spend(now)?;
@@ -566,10 +566,9 @@ impl Connection {
         if unreturned > window {
             return Err(&fault::STREAM_WINDOW);
         }
-        stream.unreturned = unreturned;
-        if unreturned >= step_of(window) && !end_stream {
-            stream.unreturned = 0;
-            self.outbox.window_update(header.stream, unreturned);
+        let before = std::mem::replace(&mut stream.unreturned, unreturned);
+        if reaches_step(before, unreturned, window) && !end_stream {
+            self.owed.push(header.stream);
         }
         if header.has(flag::PADDED) { Ok(()) } else { self.admit_content(slot, header.len, end_stream) }
     }

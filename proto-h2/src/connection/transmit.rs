@@ -17,6 +17,10 @@ impl Connection {
         if limit == 0 {
             return None;
         }
+        // Those queued last have to leave first, so that the outbox holds no more than one for each.
+        if !self.owed.is_empty() && !self.outbox.holds_window_update() {
+            self.give_back();
+        }
         self.outbox.hand_out(limit, out);
         self.note_handed_out(sink);
         while self.outbox.is_empty()
@@ -24,6 +28,23 @@ impl Connection {
             && self.send_data(room(out), out.len() > start, out, sink)
         {}
         (out.len() > start).then_some(())
+    }
+
+    /// Whether any receive window is to be filled up: streams that ended meanwhile need none.
+    pub(super) fn owes(&self) -> bool {
+        self.owed.iter().any(|&id| id == 0 || self.streams.find_live(id).is_some())
+    }
+
+    /// Queues the WINDOW_UPDATEs that are owed.
+    fn give_back(&mut self) {
+        for id in self.owed.drain(..) {
+            let increment = match self.streams.find_live(id) {
+                _ if id == 0 => self.receive_window.give_back(),
+                Some(slot) => std::mem::take(&mut self.streams.at(slot).unreturned),
+                None => continue,
+            };
+            self.outbox.window_update(id, increment);
+        }
     }
 
     /// Tells of requests that have left whole. From its first byte on, a request can be answered.
