@@ -376,6 +376,12 @@ fn what_goes_wrong_has_a_name_and_ends_the_iteration() {
 }
 
 #[test]
+fn a_text_that_grows_by_addition_has_the_bound_of_every_text() {
+    let steps = "\n      - set: { x: a }\n      - repeat: 21\n        steps: [ { set: { x: '{{ x + x }}' } } ]\n      - get: /";
+    assert_eq!(actor("", steps).reason(), "a text became too long");
+}
+
+#[test]
 fn a_loop_that_does_nothing_ends() {
     let mut a = actor(
         "",

@@ -92,7 +92,7 @@ const WHOLE: EvalError = EvalError::Bad("an argument is not a whole number");
 const NUMBER: EvalError = EvalError::Bad("an argument is not a number");
 const TOO_LONG: EvalError = EvalError::Bad("a text became too long");
 
-fn text<'a>(text: impl Into<Cow<'a, str>>) -> Result<Val<'a>, EvalError> {
+pub(super) fn text<'a>(text: impl Into<Cow<'a, str>>) -> Result<Val<'a>, EvalError> {
     let text = text.into();
     match text.len() <= limits::MAX_TEXT {
         true => Ok(Val::Text(text)),

@@ -12,7 +12,6 @@ pub(crate) mod value;
 
 use functions::Function;
 use random::Random;
-use std::borrow::Cow;
 use value::{Val, Value};
 
 /// An expression, ready to be worked out.
@@ -150,7 +149,7 @@ pub(crate) fn binary(op: Binary, a: &Val<'_>, b: &Val<'_>) -> Result<Val<'static
         Binary::Plus if a.number().is_none() || b.number().is_none() => {
             let mut text = a.clone().into_text();
             text.push_str(&b.clone().into_text());
-            Ok(Val::Text(Cow::Owned(text)))
+            functions::text(text)
         }
         Binary::Plus | Binary::Minus | Binary::Times | Binary::Over | Binary::Modulo => calculate(op, a, b),
     }
