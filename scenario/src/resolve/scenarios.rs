@@ -9,7 +9,7 @@ use crate::expr::HANDED;
 use crate::limits;
 use crate::place;
 use crate::plan::{NamedCheck, Order, Scenario, Step};
-use crate::program::{Exchange, Hidden, Op, Program, RowUse, Source};
+use crate::program::{Exchange, Hidden, OnError, Op, Program, RowUse, Source};
 use crate::reader::{Fields, Reader};
 use crate::secret;
 use crate::source::{Span, quote};
@@ -155,7 +155,9 @@ impl Body {
         habits: &Habits,
         always: bool,
     ) -> (Vec<Step>, Option<Arc<Program>>) {
-        let scripted = always || self.scripted || self.made.iter().any(|m| !m.plain);
+        // That an iteration ends at an error is what a program does, also where all its requests are constant.
+        let ends_early = habits.on_error == OnError::EndIteration;
+        let scripted = always || self.scripted || ends_early || self.made.iter().any(|m| !m.plain);
         let Body { made, ops, counters, initial, rows, names, .. } = self;
         let handed = reader.scope.handed.clone();
         let (steps, mut exchanges) = unique(reader, made);
