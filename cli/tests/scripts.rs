@@ -253,6 +253,7 @@ fn rows_go_to_users_once_over_all_threads() {
     let result = run(&server, Http::H1, "unique", &top, steps, "users: 8, for: 60s", &["-t", "2"]);
     let stats = server.stats();
     assert_eq!(number(&result["iterations"]), 50, "the run ends when the rows do");
+    assert!(result["elapsed_s"].as_f64().unwrap() < 30.0, "and so does its time: {}", result["elapsed_s"]);
     for n in 0..50 {
         assert_eq!(seen(&stats, &format!("/any/u{n}")), 1, "{stats}");
     }
@@ -584,4 +585,51 @@ fn requests_are_signed_for_aws() {
         assert_eq!(number(&result["checks"]["failed"]), 0, "{http:?} {}", result["checks_by_name"]);
         assert_eq!(number(&server.stats()["requests"]), 12);
     }
+}
+
+/// Also where every request is constant, so that there would be nothing to interpret.
+#[test]
+fn an_error_ends_an_iteration_that_is_to_end_with_it() {
+    let server = Server::start();
+    let top = "defaults: { on_error: end_iteration }";
+    let steps = "      - get: /any/a?r=500\n      - get: /any/never";
+    let result = run(&server, Http::H1, "ends", top, steps, "users: 2, iterations: 10", &[]);
+    assert_eq!((number(&result["failed"]), number(&result["iterations_failed"])), (10, 10), "{result}");
+    assert_eq!(seen(&server.stats(), "/any/never"), 0);
+}
+
+#[test]
+fn phases_after_one_whose_rows_ran_out_go_on() {
+    let server = Server::start();
+    let text = format!(
+        "{}data: {{ d: {{ values: [1, 2, 3], order: unique }} }}\nscenarios:\n  a: {{ steps: [ get: \"/any/a{{{{d}}}}\" ] }}\n  \
+         b: {{ steps: [ get: /any/b ] }}\nphases:\n  - {{ users: 2, for: 20s, scenarios: {{ a: 1 }} }}\n  \
+         - {{ rate: 100/s, for: 300ms, scenarios: {{ b: 1 }} }}\n",
+        common::plan::head(&server, Http::H1)
+    );
+    let result = common::plan::run_text("rows-then-rate", &text, &[], &[0]);
+    assert_eq!(seen(&server.stats(), "/any/b"), 30, "{}", result["phases"]);
+    let took: Vec<f64> = (0..2).map(|i| result["phases"][i]["elapsed_s"].as_f64().unwrap()).collect();
+    assert!(took[0] < 10.0 && (took[1] - 0.3).abs() < 0.001, "{took:?}");
+}
+
+/// Bytes before a recorded track begins beside one that is not are not its, and no row takes any back.
+#[test]
+fn bytes_belong_to_the_phase_that_counted_them() {
+    let server = Server::start();
+    let text = format!(
+        "{}scenarios:\n  a: {{ steps: [ get: \"/any/a?t=1ms&s=5k\" ] }}\n  h: {{ start_after: 350ms, phases: [ {{ name: hh, rate: \
+         100/s, for: 300ms }} ], steps: [ get: /any/c ] }}\nphases:\n  - {{ name: w, users: 3, for: 400ms, record: false }}\n",
+        common::plan::head(&server, Http::H1)
+    );
+    let result =
+        common::plan::run_text("bytes-beside", &text, &["--interval", "70ms", "--json-timeline"], &[0]);
+    let received = |of: &Value| of["bytes"]["received"].as_u64().unwrap();
+    let phase = |name: &str| {
+        let all = result["phases"].as_array().unwrap();
+        all.iter().find(|p| p["name"] == name).map(received).unwrap()
+    };
+    // Those that overlap count with the recorded one.
+    assert_eq!(phase("hh"), received(&result), "{result}");
+    assert!(phase("w") > 2 * phase("hh"), "{} {}", phase("w"), phase("hh"));
 }

@@ -158,7 +158,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                     self.close_track(t, now);
                     break;
                 }
-                track.stage = Stage::Running;
+                // It may be the one that counts bytes from now on: those so far are not its.
+                self.harvest_all();
+                self.file_bytes();
+                self.tracks[t].stage = Stage::Running;
                 self.begin_phase(t, next, begins, now);
                 began = true;
             }
@@ -275,19 +278,24 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         match self.tracks[t].phase.ends {
             Time::NEVER => self.meet_cores(t, place, now),
-            ends => Some(ends),
+            // Earlier where the data have run out.
+            ends => Some(ends.min(now)),
         }
     }
 
     pub(super) fn end_phase(&mut self, t: usize, ended: Time) {
         let index = self.tracks[t].phase.index;
         // What is still to be counted of open connections belongs to this phase, or to that of the track that counts bytes.
-        (0..self.links.len() as u32).for_each(|link| self.harvest(link));
+        self.harvest_all();
         if self.phase_of_bytes() == index {
             self.file_bytes();
         }
         self.phases[index] = Some((self.tracks[t].phase.began, ended));
         self.told.push(Told::PhaseEnded(index));
+    }
+
+    fn harvest_all(&mut self) {
+        (0..self.links.len() as u32).for_each(|link| self.harvest(link));
     }
 
     /// The bytes moved so far belong to the phase that counts them.

@@ -229,6 +229,8 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let track = &mut self.tracks[t];
         let active = track.first + users;
         track.phase = PhaseRun { index, began, ends, budget: share.iterations, per_user, active, ramp };
+        // Another phase may run scenarios that need other data, or none.
+        track.used_up = false;
         if let Some(wheel) = wheel {
             track.wheel = wheel;
         }
