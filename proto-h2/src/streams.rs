@@ -79,6 +79,17 @@ pub(crate) enum Found {
     Idle,
 }
 
+impl Found {
+    /// The slot of a stream in flight.
+    #[inline]
+    pub(crate) fn live(self) -> Option<usize> {
+        match self {
+            Found::Live(slot) => Some(slot),
+            Found::Ended | Found::Gone | Found::Idle => None,
+        }
+    }
+}
+
 /// See the file's header.
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -177,10 +188,7 @@ impl Streams {
     /// The slot of a stream in flight, whether its request has left or not: for ids that we name.
     #[inline]
     pub(crate) fn find_live(&self, id: u32) -> Option<usize> {
-        match self.look_up(id) {
-            Found::Live(slot) => Some(slot),
-            _ => None,
-        }
+        self.look_up(id).live()
     }
 
     /// The slot of a token in flight. Linear: cancels are rare.

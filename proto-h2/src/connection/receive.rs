@@ -207,10 +207,7 @@ impl Connection {
                 // Only PRIORITY breaks a stream alone, and its payload is passed over.
                 self.input.phase = Phase::Skip;
                 self.input.skip = header.len;
-                let slot = match self.streams.find(header.stream) {
-                    Found::Live(slot) => Some(slot),
-                    _ => None,
-                };
+                let slot = self.streams.find(header.stream).live();
                 self.spend(now)?;
                 self.breach(breach, slot, sink);
                 Ok(())
