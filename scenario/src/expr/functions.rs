@@ -90,7 +90,7 @@ impl Function {
 
 const WHOLE: EvalError = EvalError::Bad("an argument is not a whole number");
 const NUMBER: EvalError = EvalError::Bad("an argument is not a number");
-const TOO_LONG: EvalError = EvalError::Bad("a text became too long");
+pub(crate) const TOO_LONG: EvalError = EvalError::Bad("a text became too long");
 
 pub(super) fn text<'a>(text: impl Into<Cow<'a, str>>) -> Result<Val<'a>, EvalError> {
     let text = text.into();

@@ -129,7 +129,9 @@ impl Test {
             (Test::Equals(Operand::Value(expected)), _) => {
                 Ok(value.equals(&expected.get().unwrap_or(Val::Null)))
             }
-            (Test::Compare(op, expr), _) => super::user::compare(*op, value, &expr.eval(env)?),
+            (Test::Compare(op, expr), _) => {
+                crate::expr::binary(*op, value, &expr.eval(env)?).map(|holds| holds.truth())
+            }
             (Test::Includes(operand), Val::List(list)) => {
                 let wanted = operand.bytes(env)?;
                 let wanted = Val::Text(String::from_utf8_lossy(&wanted));

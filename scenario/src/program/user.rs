@@ -9,6 +9,7 @@ use super::data::{AtEnd, Cursor, Shard, Taken};
 use super::decode::Coding;
 use super::{BUILT_IN, Exchange, ITERATION, Lifetime, OK, Op, Payload, Program, RESPONSE_MS};
 use super::{Rendered, STATUS, Source, USER};
+use crate::expr::functions::TOO_LONG;
 use crate::expr::random::Random;
 use crate::expr::value::Value;
 use crate::expr::{Env, EvalError, HANDED};
@@ -22,7 +23,6 @@ use std::time::Duration;
 mod response;
 
 use response::Locations;
-pub(super) use response::compare;
 
 /// Why an iteration failed, for people; equal causes read the same.
 pub type Reason = String;
@@ -455,7 +455,7 @@ impl User {
                 let mut out = Vec::new();
                 phrase.render(self.env(world), &mut out)?;
                 if out.len() > limits::MAX_TEXT {
-                    return Err(EvalError::Bad("a text became too long"));
+                    return Err(TOO_LONG);
                 }
                 self.vars[place] = Value::Text(String::from_utf8_lossy(&out).into_owned());
             }

@@ -2,7 +2,7 @@
 
 use super::{Done, Hop, Origin, Tally, User, Verdict, World, place};
 use crate::expr::value::{Val, Value};
-use crate::expr::{Binary, Env, EvalError};
+use crate::expr::{Env, EvalError};
 use crate::limits;
 use crate::program::check::{self, Check, CheckKind, Test};
 use crate::program::cookies::Bomb;
@@ -473,11 +473,6 @@ fn one(test: &Test, found: Option<&[u8]>, env: Env<'_>) -> Result<bool, EvalErro
         (None, test) => Ok(matches!(test, Test::Absent)),
         (Some(value), test) => test.holds_for_bytes(value, env),
     }
-}
-
-/// Two values compared by size, or for being equal.
-pub(in crate::program) fn compare(op: Binary, a: &Val<'_>, b: &Val<'_>) -> Result<bool, EvalError> {
-    crate::expr::binary(op, a, b).map(|v| v.truth())
 }
 
 /// Where the groups of a pattern matched: kept by pattern (by its address; programs outlive worlds), since to make one
