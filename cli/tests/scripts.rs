@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::plan::{ALL, Going, Http, PlanFile, checks, number, plan, reasons, run, seen};
+use common::plan::{ALL, Going, Http, PlanFile, checks, head, number, plan, reasons, run, run_text, seen};
 use common::{Server, assert_balanced, json, loadgen, scratch, stderr, with_peak};
 use serde_json::Value;
 
@@ -605,9 +605,9 @@ fn phases_after_one_whose_rows_ran_out_go_on() {
         "{}data: {{ d: {{ values: [1, 2, 3], order: unique }} }}\nscenarios:\n  a: {{ steps: [ get: \"/any/a{{{{d}}}}\" ] }}\n  \
          b: {{ steps: [ get: /any/b ] }}\nphases:\n  - {{ users: 2, for: 20s, scenarios: {{ a: 1 }} }}\n  \
          - {{ rate: 100/s, for: 300ms, scenarios: {{ b: 1 }} }}\n",
-        common::plan::head(&server, Http::H1)
+        head(&server, Http::H1)
     );
-    let result = common::plan::run_text("rows-then-rate", &text, &[], &[0]);
+    let result = run_text("rows-then-rate", &text, &[], &[0]);
     assert_eq!(seen(&server.stats(), "/any/b"), 30, "{}", result["phases"]);
     let took: Vec<f64> = (0..2).map(|i| result["phases"][i]["elapsed_s"].as_f64().unwrap()).collect();
     assert!(took[0] < 10.0 && (took[1] - 0.3).abs() < 0.001, "{took:?}");
@@ -620,10 +620,9 @@ fn bytes_belong_to_the_phase_that_counted_them() {
     let text = format!(
         "{}scenarios:\n  a: {{ steps: [ get: \"/any/a?t=1ms&s=5k\" ] }}\n  h: {{ start_after: 350ms, phases: [ {{ name: hh, rate: \
          100/s, for: 300ms }} ], steps: [ get: /any/c ] }}\nphases:\n  - {{ name: w, users: 3, for: 400ms, record: false }}\n",
-        common::plan::head(&server, Http::H1)
+        head(&server, Http::H1)
     );
-    let result =
-        common::plan::run_text("bytes-beside", &text, &["--interval", "70ms", "--json-timeline"], &[0]);
+    let result = run_text("bytes-beside", &text, &["--interval", "70ms", "--json-timeline"], &[0]);
     let received = |of: &Value| of["bytes"]["received"].as_u64().unwrap();
     let phase = |name: &str| {
         let all = result["phases"].as_array().unwrap();
@@ -631,5 +630,10 @@ fn bytes_belong_to_the_phase_that_counted_them() {
     };
     // Those that overlap count with the recorded one.
     assert_eq!(phase("hh"), received(&result), "{result}");
+    for name in ["w", "hh"] {
+        let rows = result["timeline"]["rows"].as_array().unwrap().iter().filter(|row| row["phase"] == name);
+        let sum: u128 = rows.map(|row| u128::from(row["received_bytes"].as_u64().unwrap())).sum();
+        assert_eq!(sum, u128::from(phase(name)), "{name} {}", result["timeline"]);
+    }
     assert!(phase("w") > 2 * phase("hh"), "{} {}", phase("w"), phase("hh"));
 }

@@ -43,6 +43,17 @@ fn plan(server: &Hostile, share: Share, phases: Vec<Phase>) -> Plan {
     Plan { phases, ..load.plan() }
 }
 
+/// The control of a run that is interrupted some time from now.
+fn interrupted_after(time: Duration) -> Arc<engine::Control> {
+    let control = Arc::new(engine::Control::default());
+    let interrupt = control.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(time);
+        interrupt.interrupt();
+    });
+    control
+}
+
 /// Every arrival has begun an iteration or was dropped, and every request was seen and has ended.
 fn assert_complete(result: &RunResult, server: &Hostile) {
     let t = &result.totals;
@@ -199,14 +210,8 @@ fn users_come_one_after_the_other_in_a_ramp_and_go_likewise() {
 #[test]
 fn an_interrupt_ends_arrivals_and_waits_for_what_is_in_flight() {
     let server = answering(ms(100));
-    let control = Arc::new(engine::Control::default());
-    let interrupt = control.clone();
-    std::thread::spawn(move || {
-        std::thread::sleep(ms(250));
-        interrupt.interrupt();
-    });
-    let result =
-        run_with(plan(&server, Share::Pool, vec![open(40.0, Stop::After(ms(60_000)))]), 1, control).unwrap();
+    let endless = plan(&server, Share::Pool, vec![open(40.0, Stop::After(ms(60_000)))]);
+    let result = run_with(endless, 1, interrupted_after(ms(250))).unwrap();
     assert!(result.interrupted);
     assert_complete(&result, &server);
     assert!(result.totals.books.abandoned == 0 && result.elapsed < ms(10_000), "{:?}", result.elapsed);
@@ -222,13 +227,7 @@ fn no_arrival_comes_due_and_no_phase_goes_on_while_the_rest_is_waited_for_after_
         }
     });
     for load in [open(200.0, Stop::After(ms(60_000))), phase("closed", 4, Stop::After(ms(60_000)))] {
-        let control = Arc::new(engine::Control::default());
-        let interrupt = control.clone();
-        std::thread::spawn(move || {
-            std::thread::sleep(ms(400));
-            interrupt.interrupt();
-        });
-        let result = run_with(plan(&server, Share::Pool, vec![load]), 1, control).unwrap();
+        let result = run_with(plan(&server, Share::Pool, vec![load]), 1, interrupted_after(ms(400))).unwrap();
         assert!(result.interrupted);
         let t = &result.totals;
         assert_eq!((t.dropped, t.books.succeeded), (0, t.books.started), "{:?} {:?}", t.books, t.errors);

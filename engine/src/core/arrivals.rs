@@ -168,10 +168,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         while let Some(arrival) = open.schedule.take(until) {
             self.recorder.arrived[phase] += 1;
             let lane = arrival.lane as usize;
-            if self.stopping {
-                self.recorder.dropped[phase] += 1;
-                continue;
-            }
             let user = if self.pooling() { open.idle.pop() } else { self.idle_of(t, arrival.lane) };
             match user {
                 Some(user) if open.of_handshakes => self.begin_handshake(user, arrival.due, now),
@@ -212,7 +208,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         let lane = if pooling { 0 } else { (user % self.share.links) as usize };
         self.recorder.dropped[track.phase.index] += open.expire(lane, now);
-        if self.stopping || track.stage.is_closing() {
+        if track.stage.is_closing() {
             return;
         }
         match open.backlog[lane].pop_front() {

@@ -637,7 +637,6 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.leave_quic(now);
         self.tell_traced(true);
         // Of what was waited for, and of farewells: they came after the end of their phase.
-        (0..self.links.len() as u32).for_each(|link| self.harvest(link));
         self.file_bytes();
         let log_waits = self.recorder.log.take().map_or(0, CoreLog::end);
         let end = self.snapshot(now, run.grid.number());
@@ -727,8 +726,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         }
         let mut unsent = std::mem::take(&mut self.unsent);
         for (link, opened_at, error) in unsent.drain(..) {
-            let now_there = &self.links[link as usize];
-            if now_there.sock.is_some() && now_there.tidings.opened_at == opened_at {
+            if self.links[link as usize].tidings.opened_at == opened_at {
                 self.broken(link, &error, now);
             }
         }

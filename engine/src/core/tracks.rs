@@ -159,7 +159,6 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                     break;
                 }
                 // It may be the one that counts bytes from now on: those so far are not its.
-                self.harvest_all();
                 self.file_bytes();
                 self.tracks[t].stage = Stage::Running;
                 self.begin_phase(t, next, begins, now);
@@ -285,21 +284,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
 
     pub(super) fn end_phase(&mut self, t: usize, ended: Time) {
         let index = self.tracks[t].phase.index;
-        // What is still to be counted of open connections belongs to this phase, or to that of the track that counts bytes.
-        self.harvest_all();
-        if self.phase_of_bytes() == index {
-            self.file_bytes();
-        }
+        self.file_bytes();
         self.phases[index] = Some((self.tracks[t].phase.began, ended));
         self.told.push(Told::PhaseEnded(index));
     }
 
-    fn harvest_all(&mut self) {
-        (0..self.links.len() as u32).for_each(|link| self.harvest(link));
-    }
-
-    /// The bytes moved so far belong to the phase that counts them.
+    /// The bytes moved so far belong to the phase that counts them, also what open connections have not told yet.
     pub(super) fn file_bytes(&mut self) {
+        (0..self.links.len() as u32).for_each(|link| self.harvest(link));
         let phase = self.phase_of_bytes();
         self.recorder.bytes[phase].merge(&std::mem::take(&mut self.bytes));
     }
