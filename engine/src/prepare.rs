@@ -71,7 +71,7 @@ pub(crate) fn setup(
         scenarios,
         targets,
         lingering,
-        h1: proto_h1::Config { depth: pipelining(plan), ..proto_h1::Config::default() },
+        h1: proto_h1::Config { depth: pipelining(plan), first_alone: true, ..proto_h1::Config::default() },
         h2: h2_config(plan),
         discard,
         keep: Keep::of(plan, options),

@@ -167,22 +167,28 @@ fn what_is_pipelined_beside_a_late_request_is_late_or_cancelled_by_its_own_time(
         let errors = result.totals.errors.iter().map(|e| (e.kind, e.count)).collect::<Vec<_>>();
         (result.totals.books, errors, result)
     };
-    // All were sent at once: all are late, and not only the first whose timer fires.
-    let silent = Hostile::new(|visit| visit.stall());
-    let (books, errors, _) = pipelined(&silent, 4, 4, ms(60));
-    assert_eq!((books.failed, books.failed_timeout), (4, 4), "{books:?} {errors:?}");
+    // All were sent at once, behind an answer: all are late, and not only the first whose timer fires.
+    let silent = Hostile::new(|visit| {
+        visit.request()?;
+        visit.answer()?;
+        visit.stall()
+    });
+    let (books, errors, _) = pipelined(&silent, 4, 5, ms(60));
+    assert_eq!((books.succeeded, books.failed, books.failed_timeout), (1, 4, 4), "{books:?} {errors:?}");
     assert_eq!(errors, [(Kind::Timeout, 4)]);
-    // The third was sent a second after the second.
+    // The last was sent a second after the one before.
     let slow = Hostile::new(|visit| {
+        visit.request()?;
+        visit.answer()?;
         visit.request()?;
         visit.request()?;
         std::thread::sleep(ms(1000));
         visit.answer()?;
         visit.stall()
     });
-    let (books, mut errors, result) = pipelined(&slow, 2, 3, ms(2000));
+    let (books, mut errors, result) = pipelined(&slow, 2, 4, ms(2000));
     errors.sort_by_key(|(kind, _)| *kind != Kind::Timeout);
-    assert_eq!((books.succeeded, books.failed, books.failed_timeout), (1, 2, 1), "{books:?} {errors:?}");
+    assert_eq!((books.succeeded, books.failed, books.failed_timeout), (2, 2, 1), "{books:?} {errors:?}");
     assert_eq!(errors, [(Kind::Timeout, 1), (Kind::Cancelled, 1)]);
     let cancelled = result.totals.errors.iter().find(|e| e.kind == Kind::Cancelled).unwrap();
     assert_eq!(cancelled.fault, Fault::Local);
@@ -241,6 +247,42 @@ fn a_server_that_closes_after_each_response_without_a_word_costs_one_request_eac
     assert_eq!(books.succeeded, server.requests(), "{books:?} {:?}", result.totals.errors);
     assert!(books.failed <= books.succeeded, "{books:?}");
     assert!(result.totals.errors.iter().all(|e| e.fault == Fault::Network), "{:?}", result.totals.errors);
+}
+
+/// Pipelined behind a response that closes, a request is thrown away by the server; whoever does that each time would
+/// fail most of them (RFC 9112 section 9.3.2).
+#[test]
+fn a_server_that_says_close_with_each_response_is_not_pipelined_to() {
+    let server = Hostile::new(|visit| {
+        visit.request()?;
+        visit.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    });
+    let load = Load { streams: 8, users: 32, ..Load::on(server.address(), iterations(300)) };
+    let result = run(load.plan());
+    server.settle();
+    let books = result.totals.books;
+    assert_eq!((books.succeeded, books.failed, books.retried), (300, 0, 0), "{:?}", result.totals.errors);
+    assert_eq!((server.requests(), server.connections()), (300, 300));
+}
+
+/// The last request that a server takes on a connection says so; those pipelined behind it go elsewhere.
+#[test]
+fn what_is_pipelined_behind_the_last_of_a_connection_is_sent_again() {
+    let server = Hostile::new(|visit| {
+        for _ in 0..9 {
+            visit.request()?;
+            visit.answer()?;
+        }
+        visit.request()?;
+        visit.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+        visit.stall()
+    });
+    let load = Load { streams: 8, users: 32, ..Load::on(server.address(), iterations(1000)) };
+    let result = run(load.plan());
+    server.settle();
+    let books = result.totals.books;
+    assert_eq!((books.succeeded, books.failed), (1000, 0), "{:?}", result.totals.errors);
+    assert!(books.retried > 100, "{books:?}");
 }
 
 /// A server whose every response ends its connection, without a word, in the same segment: whatever is sent next on it

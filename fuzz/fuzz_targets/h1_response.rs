@@ -92,6 +92,7 @@ fuzz_target!(|data: &[u8]| {
     let Some(setup) = program.next() else { return };
     let config = Config {
         depth: NonZeroU32::new(1 + u32::from(setup & 3)).expect("at least one"),
+        first_alone: setup & 8 != 0,
         max_head: if setup & 4 == 0 { 64 * 1024 } else { 100 },
         expect_timeout: Duration::from_millis(10),
     };

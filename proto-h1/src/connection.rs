@@ -20,6 +20,9 @@ use std::time::Duration;
 pub struct Config {
     /// Most requests in flight: 1 is plain keep-alive, more is pipelining.
     pub depth: NonZeroU32,
+    /// Pipeline only once a response has come and the peer goes on, as RFC 9112 section 9.3.2 asks: one that closes after
+    /// each response is then not sent requests to throw away.
+    pub first_alone: bool,
     /// Largest response head, in bytes.
     pub max_head: usize,
     /// How long a body waits for `100 (Continue)` where its template asks for it.
@@ -28,7 +31,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { depth: NonZeroU32::MIN, max_head: limits::MAX_HEAD, expect_timeout: limits::EXPECT_TIMEOUT }
+        Config {
+            depth: NonZeroU32::MIN,
+            first_alone: false,
+            max_head: limits::MAX_HEAD,
+            expect_timeout: limits::EXPECT_TIMEOUT,
+        }
     }
 }
 
@@ -49,6 +57,15 @@ enum Phase {
     Early,
     /// Nothing any more.
     Closed,
+}
+
+/// What became of the requests behind a response that ends the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    /// The peer said that it will not look at them (`Connection: close`, RFC 9112 section 9.6).
+    Unprocessed,
+    /// It may have processed them.
+    Unknown,
 }
 
 /// A request in flight.
@@ -93,20 +110,20 @@ pub struct Connection {
     depth: u32,
     max_head: u32,
     phase: Phase,
+    /// Requests may be sent before the one in front is answered.
+    pipelining: bool,
     /// 1xx responses to the front request.
     front_informational: u8,
     /// The request being handed out waits for `100 (Continue)`.
     waiting: bool,
     /// The front request is not handed out any further.
     aborted: bool,
-    /// The connection ends after the front response.
-    closing: bool,
+    /// The connection ends after the front response; what then becomes of the requests behind it.
+    closing: Option<Behind>,
     /// `submit` refuses.
     refusing: bool,
     /// `Sink::draining` was called.
     draining: bool,
-    /// The peer said that it will not look at what follows the front request.
-    rest_unprocessed: bool,
 }
 
 const CLOSED: Error = Error::network(Kind::Closed, "the peer closed the connection before it answered");
@@ -144,13 +161,13 @@ impl Connection {
             depth: config.depth.get(),
             max_head: u32::try_from(config.max_head).unwrap_or(u32::MAX),
             phase: Phase::Head,
+            pipelining: !config.first_alone,
             front_informational: 0,
             waiting: false,
             aborted: false,
-            closing: false,
+            closing: None,
             refusing: false,
             draining: false,
-            rest_unprocessed: false,
         }
     }
 
@@ -300,7 +317,6 @@ impl Connection {
             BodyLength::Unsaid => Some(Phase::UntilEof),
         };
         let unsent = self.handed == 0;
-        self.rest_unprocessed = facts.close;
         let mut closing = facts.close || traits.last || tunnel || next == Some(Phase::UntilEof);
         if unsent && (closing || facts.status >= 400 || self.waiting) {
             self.abort();
@@ -312,7 +328,7 @@ impl Connection {
             sink.head(token, facts.status, &());
         }
         if closing {
-            self.closing = true;
+            self.closing = Some(if facts.close { Behind::Unprocessed } else { Behind::Unknown });
             self.drain(sink);
         }
         match next {
@@ -388,7 +404,7 @@ impl Connection {
             Phase::UntilEof => self.response_over(sink),
             // The response is complete and final; that the peer did not read on is its right.
             Phase::Early => {
-                self.closing = true;
+                self.closing.get_or_insert(Behind::Unknown);
                 self.front_over(sink);
             }
             Phase::Head if self.carried() == 0 && self.front_informational == 0 => {
@@ -426,10 +442,11 @@ impl Connection {
         self.front_informational = 0;
         self.phase = Phase::Head;
         sink.done(front.token);
-        if self.closing {
-            let unprocessed = self.rest_unprocessed;
-            self.fail_all(NOT_ANSWERED, unprocessed, sink);
+        if let Some(behind) = self.closing {
+            self.fail_all(NOT_ANSWERED, behind == Behind::Unprocessed, sink);
             self.end(CloseReason::Graceful, sink);
+        } else {
+            self.pipelining = true;
         }
     }
 
@@ -493,7 +510,7 @@ impl ClientConn for Connection {
         if self.refusing {
             return Err(Refused::Closed);
         }
-        if self.count() >= self.depth {
+        if self.capacity() == 0 {
             return Err(Refused::Full);
         }
         let prepared = request.prepared;
@@ -655,7 +672,8 @@ impl ClientConn for Connection {
     }
 
     fn capacity(&self) -> u32 {
-        if self.refusing { 0 } else { self.depth - self.count() }
+        let depth = if self.pipelining { self.depth } else { 1 };
+        if self.refusing { 0 } else { depth - self.count() }
     }
 
     fn due_bytes(&self) -> Option<u64> {

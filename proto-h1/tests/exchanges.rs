@@ -4,7 +4,7 @@ mod support;
 
 use bytes::Bytes;
 use proto::{ClientConn, Framing, Piece, Refused, Request, Scheme, Template, Text, Time, Token, Want};
-use proto_h1::Connection;
+use proto_h1::{Config, Connection};
 use support::{ALL, Case, config, field, prepare, template};
 
 const OK: &[u8] = b"HTTP/1.1 204 N\r\n\r\n";
@@ -94,6 +94,33 @@ fn pipelining_keeps_the_order_and_the_depth() {
     let done: Vec<String> = case.told().into_iter().filter(|e| e.starts_with("done")).collect();
     assert_eq!(done, ["done 0", "done 1", "done 2", "done 3"]);
     assert_eq!(case.conn.capacity(), 3);
+}
+
+#[test]
+fn the_first_request_may_be_kept_alone() {
+    let mut case = Case::new(Config { first_alone: true, ..config(3) });
+    case.ask("GET");
+    assert_eq!(case.conn.capacity(), 0);
+    assert_eq!(case.submit(&prepare(&template("GET")), b"", ALL), Err(Refused::Full));
+    case.say(b"HTTP/1.1 103 Early Hints\r\n\r\n");
+    assert_eq!(case.conn.capacity(), 0, "an interim response shows nothing");
+    case.say(OK);
+    assert_eq!(case.conn.capacity(), 3);
+    for _ in 0..3 {
+        case.ask("GET");
+    }
+    assert_eq!(case.conn.in_flight(), 3);
+}
+
+#[test]
+fn a_request_taken_back_leaves_its_place_to_one() {
+    let mut case = Case::new(Config { first_alone: true, ..config(3) });
+    let token = case.submit(&prepare(&template("GET")), b"", ALL).expect("room");
+    case.cancel(token);
+    assert_eq!(case.conn.capacity(), 1);
+    case.ask("GET");
+    case.say(CLOSE);
+    assert_eq!(case.told().last().map(String::as_str), Some("closed"), "nobody stood behind it");
 }
 
 #[test]
