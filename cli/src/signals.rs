@@ -1,9 +1,9 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM, and the end of the terminal.
 
 use crate::error::Failure;
 use crate::exit;
 use engine::Control;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub fn control() -> Result<Arc<Control>, Failure> {
 fn interrupt(control: &Arc<Control>) -> std::io::Result<()> {
     // A file that grows beyond what `ulimit -f` permits is then an error of its write, and not the end of the process.
     signal_hook::flag::register(libc::SIGXFSZ, Arc::default())?;
-    for signal in [SIGINT, SIGTERM] {
+    for signal in caught() {
         let control = Arc::clone(control);
         let action = move || {
             control.interrupt();
@@ -34,6 +34,21 @@ fn interrupt(control: &Arc<Control>) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The signals that end a run. A lost terminal (SIGHUP) must not lose the results, but under `nohup` it ends nothing.
+fn caught() -> impl Iterator<Item = i32> {
+    [Some(SIGINT), Some(SIGTERM), (!is_ignored(SIGHUP)).then_some(SIGHUP)].into_iter().flatten()
+}
+
+fn is_ignored(signal: i32) -> bool {
+    let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action the call only fills what `now` points to, which lives long enough; it is read where the
+    // call says that it did.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr()) == 0
+            && now.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
 /// Waits for the next signal.
 pub struct Waiter(UnixStream);
 
@@ -41,7 +56,7 @@ impl Waiter {
     /// From now on signals are caught.
     pub fn new() -> std::io::Result<Waiter> {
         let (reader, writer) = UnixStream::pair()?;
-        for signal in [SIGINT, SIGTERM] {
+        for signal in caught() {
             signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
         }
         Ok(Waiter(reader))

@@ -6,7 +6,8 @@ mod common;
 use common::{Server, assert_balanced, command, json, loadgen, number, scratch, signal, stderr, stdout};
 use serde_json::Value;
 use std::io::BufRead as _;
-use std::process::Stdio;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 common::drivers::over_all_drivers!();
@@ -209,21 +210,43 @@ fn quiet_and_no_human() {
     assert!(silent.stdout.is_empty() && silent.stderr.is_empty());
 }
 
-#[test]
-fn an_interrupt_reports_and_exits_130() {
+/// What a run of `seconds` says that gets this signal, and how long it then took. It begins with SIGHUP handled as given.
+fn signalled(sent: i32, hangup: libc::sighandler_t, seconds: &str) -> (Output, Duration) {
     let server = Server::start();
-    let args = ["--h1", "-D", "60s", "-c", "2", "--format", "json", &server.http];
-    let child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let args = ["--h1", "-D", seconds, "-c", "2", "--format", "json", &server.http];
+    let mut command = command(&args);
+    // SAFETY: signal(2) may be called between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            libc::signal(libc::SIGHUP, hangup);
+            Ok(())
+        });
+    }
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(800));
     let begin = Instant::now();
-    signal(child.id(), libc::SIGINT);
-    let output = child.wait_with_output().unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(5));
-    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
-    let result = json(&output);
-    assert_balanced(&result);
-    assert_eq!((result["interrupted"].as_bool(), number(&result["exit_code"])), (Some(true), 130));
-    assert!(number(&result["succeeded"]) > 0);
+    signal(child.id(), sent);
+    (child.wait_with_output().unwrap(), begin.elapsed())
+}
+
+#[test]
+fn an_interrupt_reports_and_exits_130() {
+    for sent in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        let (output, took) = signalled(sent, libc::SIG_DFL, "60s");
+        assert!(took < Duration::from_secs(5), "signal {sent}");
+        assert_eq!(output.status.code(), Some(130), "signal {sent}: {}", stderr(&output));
+        let result = json(&output);
+        assert_balanced(&result);
+        assert_eq!((result["interrupted"].as_bool(), number(&result["exit_code"])), (Some(true), 130));
+        assert!(number(&result["succeeded"]) > 0);
+    }
+}
+
+#[test]
+fn under_nohup_the_end_of_the_terminal_ends_nothing() {
+    let (output, _) = signalled(libc::SIGHUP, libc::SIG_IGN, "1500ms");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(json(&output)["interrupted"], false);
 }
 
 /// Stopped, frozen with its container or its machine: what was in flight looks slow, and that is not the server's doing.
