@@ -51,14 +51,21 @@ impl Outbox {
         out.extend_from_slice(&self.bytes[self.taken..self.taken + n]);
         self.taken += n;
         if self.is_empty() {
-            self.before += self.taken as u64;
-            self.taken = 0;
+            self.forget_taken();
             self.acks = 0;
-            self.bytes.clear();
             if self.bytes.capacity() > limits::KEPT_CAPACITY {
                 self.bytes.shrink_to(limits::KEPT_CAPACITY);
             }
+        } else if self.taken >= limits::KEPT_CAPACITY.max(self.bytes.len() / 2) {
+            // A slow peer may never leave it empty. What moves is no more than what has left.
+            self.forget_taken();
         }
+    }
+
+    fn forget_taken(&mut self) {
+        self.bytes.drain(..self.taken);
+        self.before += self.taken as u64;
+        self.taken = 0;
     }
 
     /// The next request frame that has been handed out whole.
@@ -227,6 +234,30 @@ mod tests {
             assert!(kinds[1..].iter().all(|k| k.0 == kind::CONTINUATION && k.1 & flag::END_STREAM == 0));
             assert!(kinds.iter().enumerate().all(|(i, k)| (k.1 & 4 != 0) == (i + 1 == kinds.len())));
         }
+    }
+
+    /// Requests follow each other as fast as a slow peer takes them.
+    #[test]
+    fn what_was_handed_out_does_not_pile_up() {
+        let (mut o, mut out, mut told) = (Outbox::default(), Vec::new(), Vec::new());
+        let request = |o: &mut Outbox, stream: u32| {
+            let at = o.begin_headers();
+            o.bytes().extend_from_slice(&[stream as u8; 1000]);
+            o.end_headers(at, stream, true, 16_384);
+        };
+        (0..100).for_each(|i| request(&mut o, 2 * i + 1));
+        for i in 100..5000 {
+            request(&mut o, 2 * i + 1);
+            out.clear();
+            o.hand_out(1009, &mut out);
+            assert_eq!(FrameHeader::parse(out.first_chunk().expect("a header")).stream, 2 * (i - 100) + 1);
+            told.extend(std::iter::from_fn(|| o.next_handed_out()).map(|m| m.stream));
+            assert!(o.footprint() < 1 << 20, "{} bytes at {i}", o.footprint());
+        }
+        assert!(told.iter().copied().eq((0..4900).map(|i| 2 * i + 1)));
+        let mut dropped = 0;
+        o.drop_unsent(|_| dropped += 1);
+        assert!(o.is_empty() && dropped == 100);
     }
 
     #[test]
