@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""How exactly a schedule is kept: bench/pacing.py [-c CONNECTIONS] [-m STREAMS] [--cpu N] LOADGEN URL
+"""How exactly a schedule is kept: bench/pacing.py [-c CONNECTIONS] [-m DEPTH] [--h2] [--cpu N] LOADGEN URL
 
 Start a server first and pin it to another CPU (`loadgen serve --cpus 0`, or haterm). Runs at 1,000, 10,000 and 100,000 requests
-a second, of HTTP/1.1 or with -m of HTTP/2 (where a pause of the server does not make every connection busy), and prints the send lag, how far the achieved rate is off, how many windows of 10 ms have their number
-of requests within two, and how far gaps of Poisson arrivals are from the exponential distribution (Kolmogorov-Smirnov; below
-the bound at 1 % it passes). What a machine that does other work meanwhile adds is in these figures too.
+a second, and prints the send lag, how far the achieved rate is off, how many windows of 10 ms have their number of requests
+within two, and how far gaps of Poisson arrivals are from the exponential distribution (Kolmogorov-Smirnov; below the bound at
+1 % it passes). With -m a connection takes so many requests at once (pipelined, or streams with --h2), so that a pause of the
+server does not make every connection busy: then the lag is the client's own. What a machine that does other work meanwhile
+adds is in these figures too; the verdict tells of pauses.
 """
 import argparse, json, math, pathlib, subprocess, sys, tempfile
 
@@ -36,14 +38,15 @@ def kolmogorov_smirnov(gaps, rate):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-c", "--connections", type=int, default=64)
-    parser.add_argument("-m", "--streams", type=int, help="requests at once on a connection, over HTTP/2")
+    parser.add_argument("-m", "--depth", type=int, default=1, help="requests at once on a connection")
+    parser.add_argument("--h2", action="store_true", help="HTTP/2 instead of HTTP/1.1")
     parser.add_argument("--cpu", type=int, default=1, help="the client's CPU")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("loadgen")
     parser.add_argument("url")
     args = parser.parse_args()
     c, seconds = str(args.connections), args.seconds
-    protocol = ["-m", str(args.streams)] if args.streams else ["--h1"]
+    protocol = ["-m", str(args.depth)] + ([] if args.h2 else ["--h1"])
     print(f"{'rate':>8} {'lag p50':>10} {'lag p99':>10} {'rate off':>9}   verdict")
     for rate in (1000, 10_000, 100_000):
         r = run(args, *protocol, "-c", c, "-D", str(seconds), "--rate-total", str(rate), args.url)
@@ -63,7 +66,8 @@ def main():
         print(f"windows of 10 ms at 10,000/s with 98 to 102 requests: {near:.2f} % ({min(full)} to {max(full)})")
         plan = folder / "poisson.yaml"
         base, _, path = args.url.partition("://")[2].partition("/")
-        plan.write_text(f"version: 1\ntarget: http://{base}\nprotocol: {'h2c' if args.streams else 'h1'}\nconnections: {{ max: {c}, streams: {args.streams or 1} }}\nscenarios: {{ s: {{ steps: [ get: \"/{path}\" ] }} }}\n"
+        plan.write_text(f"version: 1\ntarget: http://{base}\nprotocol: {'h2c' if args.h2 else 'h1'}\n"
+                        f"connections: {{ max: {c}, streams: {args.depth} }}\nscenarios: {{ s: {{ steps: [ get: \"/{path}\" ] }} }}\n"
                         f"phases: [ {{ rate: 500/s, arrivals: poisson, for: {seconds}s }} ]\n")
         log2 = folder / "log2"
         run(args, "-f", str(plan), "--log-file", str(log2))
