@@ -9,7 +9,7 @@ use engine::Control;
 use engine::stats::VerdictLevel;
 use proto::{Fault, Kind};
 use scenario::plan::{Share, Stop};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -265,9 +265,10 @@ fn a_server_that_says_close_with_each_response_is_not_pipelined_to() {
     assert_eq!((server.requests(), server.connections()), (300, 300));
 }
 
-/// The last request that a server takes on a connection says so; those pipelined behind it go elsewhere.
+/// The last answer on a connection says so; what is pipelined behind it goes to the next one, the oldest first: four
+/// connections serve each of them.
 #[test]
-fn what_is_pipelined_behind_the_last_of_a_connection_is_sent_again() {
+fn what_is_pipelined_behind_the_last_of_a_connection_is_sent_again_in_its_order() {
     let server = Hostile::new(|visit| {
         for _ in 0..9 {
             visit.request()?;
@@ -275,14 +276,16 @@ fn what_is_pipelined_behind_the_last_of_a_connection_is_sent_again() {
         }
         visit.request()?;
         visit.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+        visit.stream.shutdown(Shutdown::Write)?;
         visit.stall()
     });
-    let load = Load { streams: 8, users: 32, ..Load::on(server.address(), iterations(1000)) };
+    let load = Load { streams: 24, users: 96, ..Load::on(server.address(), iterations(2000)) };
     let result = run(load.plan());
     server.settle();
     let books = result.totals.books;
-    assert_eq!((books.succeeded, books.failed), (1000, 0), "{:?}", result.totals.errors);
-    assert!(books.retried > 100, "{books:?}");
+    assert_eq!((books.succeeded, books.failed), (2000, 0), "{:?}", result.totals.errors);
+    assert_eq!(server.requests(), 2000);
+    assert!(books.retried > 1000, "{books:?}");
 }
 
 /// A server whose every response ends its connection, without a word, in the same segment: whatever is sent next on it

@@ -141,6 +141,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         (link.http, link.tls, link.prelude, link.elsewhere) = (None, None, None, None);
         (link.state, link.since, link.reopen_at) = (LinkState::Down, now, reopen_at);
         (link.sending, link.unarmed, link.held, link.fresh) = (false, false, false, 0);
+        // Whoever was not served before is served first, or those would be who come after the last.
+        if let Some(user) = link.tidings.left_over.take() {
+            link.turn = user / self.share.links;
+        }
         // What was armed for the connection must not open the next one.
         (link.stuck_since, link.timer_at) = (Time::NEVER, Time::NEVER);
         if self.is_apart(index) {

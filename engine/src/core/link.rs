@@ -49,6 +49,8 @@ pub(super) struct Tidings {
     pub(super) served: bool,
     /// When it last did.
     pub(super) last_end: Time,
+    /// The first user whose request this connection leaves to the next one: HTTP/1.1 tells of the oldest first.
+    pub(super) left_over: Option<u32>,
     /// Requests that ended well on this link in the recorded phases, over all its connections.
     pub(super) succeeded: u64,
 }

@@ -198,6 +198,7 @@ impl Sink for Notes<'_> {
         } else if user.attempts < allowed {
             user.attempts += 1;
             user.state = State::Again;
+            self.tidings.left_over.get_or_insert(index);
             let (phase, step) = (user.phase, user.step);
             let books = &mut self.recorder.cell(phase, step).books;
             books.retried += 1;
