@@ -40,9 +40,11 @@ fn a_silent_server_is_a_timeout_for_what_is_in_flight() {
         let books = result.totals.books;
         assert_eq!((books.started, books.failed, books.failed_timeout), (12, 12, 12), "{share:?} {books:?}");
         assert_eq!((server.requests(), left(&books)), (12, 12), "{share:?}");
-        assert_eq!((result.connections.opened, result.connections.lost), (12, 0), "{share:?}");
+        let c = &result.connections;
+        assert_eq!((c.opened, c.lost, c.timed_out), (12, 0, 12), "{share:?}");
+        assert!(c.errors.is_empty(), "every attempt went well: {:?}", c.errors);
         assert!(result.totals.failed_time.min_ns() >= 60_000_000, "{share:?}");
-        let causes = &result.connections.errors;
+        let causes = &result.totals.errors;
         assert!(causes.len() == 1 && causes[0].kind == Kind::Timeout && causes[0].count == 12, "{causes:?}");
     }
 }
@@ -77,6 +79,8 @@ fn a_connection_ends_at_its_age_limit_and_another_goes_on() {
         assert!((12..=28).contains(&opened), "{share:?}: {opened} connections");
         assert!(books.failed == books.failed_timeout && books.failed <= opened, "{share:?}: {books:?}");
         assert!(books.failed > 0 && books.succeeded > 100, "{share:?}: {books:?}");
+        let c = &result.connections;
+        assert!(c.lost == 0 && c.timed_out >= opened - 4 && c.errors.is_empty(), "{share:?}: {c:?}");
     }
 }
 
@@ -111,7 +115,7 @@ fn over_h2_every_stream_of_a_silent_connection_has_timed_out() {
     server.settle();
     let books = result.totals.books;
     assert_eq!((books.started, books.failed_timeout, server.requests()), (64, 64, 64), "{books:?}");
-    assert_eq!(result.connections.opened, 8);
+    assert_eq!((result.connections.opened, result.connections.lost, result.connections.timed_out), (8, 0, 8));
 }
 
 /// Unlike the age limit: what is in flight ends well.

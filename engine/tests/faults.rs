@@ -211,6 +211,7 @@ fn a_server_that_stalls_now_and_then_costs_those_requests_only() {
     server.settle();
     let books = result.totals.books;
     assert_eq!((books.started, books.failed_timeout, server.requests()), (400, 8, 400), "{books:?}");
+    assert_eq!((result.connections.lost, result.connections.timed_out), (0, 8), "we closed them");
 }
 
 /// A listener whose queue is full: the kernel answers no further SYN.

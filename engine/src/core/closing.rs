@@ -8,7 +8,7 @@ use crate::io::{Driver, Farewell};
 use crate::limits;
 use crate::stats::recorder::note_connection_error;
 use crate::timers::Owner;
-use proto::{CloseReason, Error, Kind, Time};
+use proto::{CloseReason, Error, Fault, Kind, Time};
 use std::time::Duration;
 
 const STUCK: Error = Error::peer(Kind::Timeout, "the server allowed no request on the connection");
@@ -26,6 +26,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let reset = tidings.cut.is_some_and(|cut| cut.kind == Kind::Reset);
         match tidings.closed {
             Some(CloseReason::Error(error)) if tidings.early => self.early_failed(index, error),
+            // Over HTTP/1.1 the connection goes with a request that takes too long.
+            Some(CloseReason::Error(error)) if error.fault == Fault::Local => {
+                self.recorder.connections.timed_out += 1;
+            }
             _ => self.recorder.connections.lost += u64::from(!graceful || reset),
         }
         let said = self.say_goodbye(index, graceful, now);
@@ -99,8 +103,11 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if self.links[index as usize].tidings.early {
             self.count_failed(index);
             self.shun_elsewhere(index, now);
+            let detail = format!("{} ({limit:?})", error.detail);
+            note_connection_error(&mut self.recorder.connections, error, detail);
+        } else {
+            self.recorder.connections.timed_out += 1;
         }
-        note_connection_error(&mut self.recorder.connections, error, format!("{} ({limit:?})", error.detail));
         self.say_goodbye(index, true, now);
         self.reset(index, now, now, Farewell::Finish);
         if self.is_waited_for(index) {

@@ -249,6 +249,8 @@ pub struct ConnectionFigures {
     pub failed: u64,
     /// Of the opened: ended by the peer or the network before the end of the run, and not in order.
     pub lost: u64,
+    /// Of the opened: ended by us because a time limit ran out, that of the connection or of a request on it.
+    pub timed_out: u64,
     /// TCP connect time.
     pub connect: Series,
     /// TLS handshake time.
@@ -501,6 +503,7 @@ impl ConnectionFigures {
         self.opened += other.opened;
         self.failed += other.failed;
         self.lost += other.lost;
+        self.timed_out += other.timed_out;
         self.connect.merge(&other.connect);
         self.handshake.merge(&other.handshake);
         self.ready.merge(&other.ready);

@@ -205,6 +205,7 @@ fn connection_object(c: &ConnectionFigures) -> Value {
         "opened": c.opened,
         "failed": c.failed,
         "lost": c.lost,
+        "timed_out": c.timed_out,
         "fresh": c.fresh,
         "resumed": c.resumed,
         "early_accepted": c.early_accepted,

@@ -7,7 +7,7 @@ use engine::stats::{AltSvcFigures, Batching, ConnectionFigures, RunResult};
 pub(super) fn connections(result: &RunResult) -> String {
     let c = &result.connections;
     let mut out = format!("connections   {} opened", c.opened);
-    for (n, what) in [(c.failed, "failed"), (c.lost, "lost")] {
+    for (n, what) in [(c.failed, "failed"), (c.lost, "lost"), (c.timed_out, "timed out")] {
         if n > 0 {
             out += &format!(", {n} {what}");
         }

@@ -180,6 +180,7 @@ fn connections() -> ConnectionFigures {
         opened: 4,
         failed: 1,
         lost: 1,
+        timed_out: 0,
         connect: series(&[37, 38, 39, 40]),
         handshake: series(&[500, 510, 520, 530]),
         connection_first_byte: series(&[1_500, 1_600, 1_700, 1_800]),
