@@ -81,7 +81,8 @@ pub fn run(mut job: Job, args: &RunArgs, human: Human, format: Format) -> Result
             break;
         }
     }
-    let interrupted = control.interrupts() > 0;
+    // What was over by itself was not interrupted.
+    let interrupted = control.interrupts() > 0 && hunt.next().is_some();
     let searched = Searched { probes, found: hunt.found(), interrupted };
     let run = runs.of(searched.found.highest).expect("the first probe has a result");
     let rules =

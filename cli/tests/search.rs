@@ -3,8 +3,10 @@
 mod common;
 
 use common::plan::{Going, PlanFile};
-use common::{Server, json, loadgen, signal, stderr, stdout};
+use common::{Server, command, json, loadgen, scratch, signal, stderr, stdout};
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 /// Searches on a path with probes so short that the test is, too.
 fn plan(target: &str, path: &str, search: &str) -> String {
@@ -98,8 +100,37 @@ fn an_interrupt_ends_it_with_what_is_known() {
     signal(run.pid(), libc::SIGINT);
     let output = run.end();
     assert_eq!(output.status.code(), Some(130));
-    let search = json(&output)["search"].clone();
+    let result = json(&output);
+    let search = &result["search"];
     assert_eq!((search["limited_by"].as_str(), search["highest"].as_f64()), (Some("unfinished"), Some(50.0)));
+    // The probe that is shown came to its end, the search did not.
+    assert_eq!((&result["interrupted"], &result["exit_code"]), (&true.into(), &130.into()));
+}
+
+#[test]
+fn an_interrupt_between_two_probes_is_one_in_every_output() {
+    let plan = plan("builtin", "/", RATE).replace("700ms", "300ms").replace("settle: 50ms", "settle: 60s");
+    let (file, result) = (PlanFile::new("between", &plan), scratch("between.json"));
+    let mut child = command(&["-f", file.path(), "-o", result.to_str().expect("UTF-8")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let said = BufReader::new(child.stderr.take().expect("piped"));
+    let mut lines = said.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("probe 1 ")), "it ended early");
+    signal(child.id(), libc::SIGINT);
+    let drain = std::thread::spawn(move || lines.count());
+    let output = child.wait_with_output().expect("it ends");
+    drain.join().expect("a thread");
+    assert_eq!(output.status.code(), Some(130));
+    let text = stdout(&output);
+    assert!(text.contains("(not confirmed: interrupted)"), "{text}");
+    assert!(text.contains("interrupted: the search is not finished"), "{text}");
+    let json: Value = serde_json::from_slice(&std::fs::read(&result).expect("a result")).expect("JSON");
+    let _ = std::fs::remove_file(&result);
+    assert_eq!((&json["interrupted"], &json["exit_code"]), (&true.into(), &130.into()));
+    assert_eq!(json["search"]["limited_by"], "unfinished");
 }
 
 #[test]

@@ -53,7 +53,9 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     let since = result.began.duration_since(UNIX_EPOCH).unwrap_or_default();
     out.insert("began_unix_s".into(), json!(since.as_secs_f64()));
     let aborted = thresholds::aborted(context.outcomes);
-    out.insert("interrupted".into(), json!(result.interrupted && !aborted));
+    // A search that was interrupted may show a probe that was not.
+    let interrupted = context.search.map_or(result.interrupted, |search| search.interrupted);
+    out.insert("interrupted".into(), json!(interrupted && !aborted));
     out.insert("aborted".into(), json!(aborted));
     out.insert("exit_code".into(), json!(context.exit_code));
     out.insert("bodies_discarded".into(), json!(context.bodies_discarded));

@@ -50,7 +50,10 @@ fn conclusion(search: &Search, searched: &Searched, ink: Ink) -> String {
             ))
         ),
         Limit::Range => format!("`to` was reached: the limit is not below {}\n", search.show(search.to)),
-        Limit::Unfinished => format!("{}\n", ink.doubtful("the search is not finished")),
+        Limit::Unfinished => {
+            let why = if searched.interrupted { "interrupted: " } else { "" };
+            format!("{}\n", ink.doubtful(&format!("{why}the search is not finished")))
+        }
     };
     if let Some(interval) = found.interval {
         let show = |load: f64| search.show(rounded(load));
