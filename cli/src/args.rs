@@ -25,7 +25,8 @@ use std::time::Duration;
         Over TLS the server chooses HTTP/2 or HTTP/1.1; http:// means HTTP/2 in clear, as in h2load, unless --h1 is given.\n\
         SIZE is an integer and K, M or G (powers of 1024). DUR is a number and h, m, s, ms or us; seconds without a unit.\n\
         Exit codes: 0 ran and thresholds held; 1 usage, plan or start-up error; 2 no request succeeded; 3 the verdict is\n\
-        INVALID and --require-valid was given; 99 a threshold failed; 130 interrupted (results so far are reported).",
+        INVALID and --require-valid was given; 99 a threshold failed, or a search found too little; 130 interrupted\n\
+        (results so far are reported).",
     args_conflicts_with_subcommands = true,
     args_override_self = true,
     infer_long_args = true

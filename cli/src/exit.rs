@@ -13,7 +13,7 @@ pub const USAGE: u8 = 1;
 pub const NOTHING_SUCCEEDED: u8 = 2;
 /// The verdict is INVALID and `--require-valid` was given.
 pub const INVALID: u8 = 3;
-/// A threshold failed: k6's code, which CI scripts know.
+/// A threshold failed, or a search found too little: k6's code, which CI scripts know.
 pub const THRESHOLD: u8 = 99;
 /// Interrupted; the results so far were reported.
 pub const INTERRUPTED: u8 = 130;
@@ -52,11 +52,12 @@ pub fn code(plan: &Plan, result: &RunResult, outcomes: &[Outcome], rules: Rules)
     of(facts, rules)
 }
 
-/// The code of a search: as its final run, but what it found must be enough.
+/// The code of a search: as its final run, but what it found must be enough. Where nothing held, no request of that run may
+/// have succeeded; the search has failed all the same.
 pub fn of_search(run: u8, interrupted: bool, enough: bool) -> u8 {
     match run {
         _ if interrupted => INTERRUPTED,
-        OK | INVALID if !enough => THRESHOLD,
+        OK | INVALID | NOTHING_SUCCEEDED if !enough => THRESHOLD,
         other => other,
     }
 }
@@ -129,7 +130,7 @@ mod tests {
     fn a_search_must_find_enough() {
         assert_eq!((of_search(OK, false, true), of_search(OK, false, false)), (0, 99));
         assert_eq!((of_search(INVALID, false, true), of_search(INVALID, false, false)), (3, 99));
-        assert_eq!((of_search(NOTHING_SUCCEEDED, false, false), of_search(OK, true, true)), (2, 130));
+        assert_eq!((of_search(NOTHING_SUCCEEDED, false, false), of_search(OK, true, true)), (99, 130));
     }
 
     #[test]

@@ -75,7 +75,8 @@ fn a_load_that_never_holds() {
     let probes = search["probes"].as_array().expect("a list");
     // Twice, and again where other work kept the client from its CPU.
     assert!((2..=5).contains(&probes.len()) && probes.iter().all(|p| p["load"] == 1.0), "{search:#}");
-    assert_eq!(output.status.code(), Some(2), "no request succeeded");
+    assert_eq!(output.status.code(), Some(99), "what was looked for was not found");
+    assert_eq!(json(&output)["exit_code"], 99);
 }
 
 #[test]
