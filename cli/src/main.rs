@@ -26,6 +26,7 @@ mod network;
 mod observe;
 mod output;
 mod persona;
+mod places;
 mod progress;
 mod refused;
 mod request_log;

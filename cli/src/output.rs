@@ -179,11 +179,7 @@ impl Machine {
             };
             Ok(Machine { format, place: Place::of(path, "-o")? })
         };
-        let all: Vec<Machine> = args.output.iter().map(machine).collect::<Result<_, Failure>>()?;
-        if all.iter().filter(|m| m.is_stdout()).count() > 1 {
-            return Err(Failure::new("-o - is given twice: standard output takes one result"));
-        }
-        Ok(all)
+        args.output.iter().map(machine).collect()
     }
 
     /// Whether it takes standard output.

@@ -10,7 +10,7 @@ use crate::output::{self, Human, Machine};
 use crate::persona::Persona;
 use crate::request_log::Requests;
 use crate::timeline::{self, Timeline};
-use crate::{builtin, hint, search, signals};
+use crate::{builtin, hint, places, search, signals};
 use engine::Event;
 use engine::stats::{RunResult, VerdictLevel};
 use report::h2load::{Exact, Format, Mode, Style};
@@ -29,8 +29,9 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     }
     let format = format(&args.output)?;
     job.options.unopened_is_result = persona == Persona::H2load;
+    places::refuse_shared(&args.output, std::env::var_os("SSLKEYLOGFILE"))?;
     let machines = Machine::all(&args.output)?;
-    let mut timeline = Timeline::of(&args.output, &machines)?;
+    let mut timeline = Timeline::of(&args.output)?;
     job.options.rows = timeline::rows(&args.output, &machines)?;
     job.options.interval = args.output.interval.unwrap_or(job.options.interval);
     let requests = Requests::of(&args.output)?;

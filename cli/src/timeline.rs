@@ -15,14 +15,9 @@ pub struct Timeline {
 
 impl Timeline {
     /// By the flags; `None` if nobody asked. Empties the file.
-    pub fn of(args: &OutputArgs, machines: &[Machine]) -> Result<Option<Timeline>, Failure> {
+    pub fn of(args: &OutputArgs) -> Result<Option<Timeline>, Failure> {
         let Some(path) = &args.timeline else { return Ok(None) };
         let place = Place::of(path, "--timeline")?;
-        if place.is_stdout() && machines.iter().any(Machine::is_stdout) {
-            return Err(Failure::new(
-                "--timeline - beside a result on standard output: give one of them a file",
-            ));
-        }
         place.clear().map_err(|error| place.failure("--timeline", &error))?;
         Ok(Some(Timeline { place, failed: None }))
     }

@@ -159,7 +159,12 @@ fn an_output_that_cannot_be_written() {
 #[test]
 fn outputs_that_contradict_each_other() {
     refused(&["-o", "a.json", "-o", "b.csv", "--format", "json", "builtin"], &["--format", "-o"]);
-    refused(&["-o", "-", "-o", "-", "builtin"], &["-o -", "twice"]);
+    refused(&["-o", "-", "-o", "-", "builtin"], &["-o - and -o - both go to standard output", "a file"]);
+    for other in ["--timeline", "--output-file"] {
+        let both = format!("--format and {other} - both go to standard output");
+        refused(&["--format", "json", other, "-", "builtin"], &[&both]);
+        refused(&["-o", "-", other, "-", "builtin"], &["-o - and"]);
+    }
     refused(
         &["--h1", "-n", "1", "-o", "result.txt", "builtin"],
         &["-o result.txt", ".txt", ".jsonl", "--format"],
@@ -269,6 +274,72 @@ fn cpus_that_are_not_there() {
         &["--h1", "--cpus", "0,1024", "-c", "2", "-t", "2", "-n", "2", "http://127.0.0.1:1/"],
         &["--cpus 1024", "may use the CPUs"],
     );
+}
+
+#[test]
+fn two_outputs_to_one_file() {
+    let folder = scratch("one-file");
+    std::fs::create_dir_all(folder.join("inner")).expect("a scratch folder");
+    let path = |name: &str| format!("{}/{name}", folder.display());
+    std::fs::write(path("there.json"), "precious").expect("a scratch file");
+    std::fs::hard_link(path("there.json"), path("hard.json")).expect("a hard link");
+    std::os::unix::fs::symlink("there.json", path("soft.json")).expect("a link");
+    // What it leads to is still to be made.
+    std::os::unix::fs::symlink("inner/new.json", path("early.json")).expect("a link");
+    for (a, b) in [
+        ("there.json", "there.json"),
+        ("there.json", "hard.json"),
+        ("there.json", "soft.json"),
+        ("./there.json", "inner/../there.json"),
+        ("new.json", "./new.json"),
+        ("inner/new.json", "early.json"),
+    ] {
+        let (a, b) = (path(a), path(b));
+        for (first, second) in [
+            ("-o", "-o"),
+            ("-o", "--timeline"),
+            ("-o", "--output-file"),
+            ("-o", "--log-file"),
+            ("--timeline", "--output-file"),
+            ("--timeline", "--log-file"),
+            ("--output-file", "--log-file"),
+        ] {
+            let args = ["--h1", "-n", "1", second, &b, first, &a, "builtin"];
+            refused(&args, &[first, second, &a, &b, "are one file", "give each a file of its own"]);
+        }
+    }
+    let output = command(&["--h1", "-n", "1", "-o", &path("soft.json"), "builtin"])
+        .env("SSLKEYLOGFILE", path("there.json"))
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1));
+    let both = format!("-o {} and SSLKEYLOGFILE={} are one file", path("soft.json"), path("there.json"));
+    assert!(stderr(&output).contains(&both), "{}", stderr(&output));
+    // What was there is there, and nothing was made.
+    assert_eq!(std::fs::read_to_string(path("there.json")).expect("a file"), "precious");
+    assert!(!folder.join("new.json").exists() && !folder.join("inner/new.json").exists());
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+#[test]
+fn outputs_that_may_have_one_place() {
+    let folder = scratch("own-place");
+    std::fs::create_dir_all(folder.join("inner")).expect("a scratch folder");
+    let path = |name: &str| format!("{}/{name}", folder.display());
+    for (first, second) in [
+        ("/dev/null", "/dev/null"),
+        ("/dev/stderr", "/dev/stderr"),
+        (&*path("a.json"), &*path("inner/a.json")),
+        (&*path("a.json"), &*path("b.json")),
+    ] {
+        let more = ["--timeline", "/dev/null", "--log-file", "/dev/null"];
+        let args =
+            [&["--h1", "-n", "1", "-o", first, "--output-file", second, "builtin"][..], &more].concat();
+        let output = loadgen(&args);
+        assert_eq!(output.status.code(), Some(0), "{first} {second}: {}", stderr(&output));
+    }
+    assert!(["a.json", "b.json", "inner/a.json"].iter().all(|name| folder.join(name).exists()));
+    std::fs::remove_dir_all(&folder).expect("it is there");
 }
 
 #[test]

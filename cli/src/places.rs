@@ -1,0 +1,94 @@
+//! Whether each output has a place of its own: of two in one file one would be lost, or lines of both be mixed.
+
+use crate::args::OutputArgs;
+use crate::error::Failure;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// Refuses two outputs to one file, by whatever names, and two to standard output. `key_log` is what `SSLKEYLOGFILE` says.
+pub fn refuse_shared(args: &OutputArgs, key_log: Option<OsString>) -> Result<(), Failure> {
+    let mut seen: Vec<Output> = Vec::new();
+    for output in outputs(args, key_log) {
+        if let Some(other) = seen.iter().find(|other| other.place == output.place) {
+            let both = format!("{} and {}", other.shown, output.shown);
+            return Err(Failure::new(match output.place {
+                Place::Stdout => format!("{both} both go to standard output: give one of them a file"),
+                Place::File { .. } | Place::New(_) => format!(
+                    "{both} are one file, in which they would overwrite each other or be mixed: give each a file of its own"
+                ),
+            }));
+        }
+        seen.push(output);
+    }
+    Ok(())
+}
+
+/// An option that writes, and where to.
+struct Output {
+    shown: String,
+    place: Place,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Stdout,
+    /// There already, under this name or another.
+    File {
+        device: u64,
+        inode: u64,
+    },
+    /// To be made, in a folder without links in its path.
+    New(PathBuf),
+}
+
+fn outputs(args: &OutputArgs, key_log: Option<OsString>) -> Vec<Output> {
+    let mut all = Vec::new();
+    if args.format.is_some() && args.output.is_empty() {
+        all.push(Output { shown: "--format".into(), place: Place::Stdout });
+    }
+    let mut add = |option: &str, path: &Path, dash: bool| {
+        let place = match dash && path == Path::new("-") {
+            true => Some(Place::Stdout),
+            false => place(path),
+        };
+        all.extend(place.map(|place| Output { shown: format!("{option}{}", path.display()), place }));
+    };
+    args.output.iter().for_each(|path| add("-o ", path, true));
+    args.timeline.iter().for_each(|path| add("--timeline ", path, true));
+    args.output_file.iter().for_each(|path| add("--output-file ", path, true));
+    // To these a dash is a name like any other.
+    args.log_file.iter().for_each(|path| add("--log-file ", path, false));
+    key_log.iter().filter(|p| !p.is_empty()).for_each(|p| add("SSLKEYLOGFILE=", Path::new(p), false));
+    all
+}
+
+/// `None` for what several may write to (devices, pipes, terminals, this process's own open files), and for what cannot be
+/// written at all: whoever opens it says why.
+fn place(path: &Path) -> Option<Place> {
+    let own = ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.starts_with(folder));
+    if own || path == Path::new("/dev/stdout") || path == Path::new("/dev/stderr") {
+        return None;
+    }
+    if let Ok(found) = fs::metadata(path) {
+        return found.is_file().then(|| Place::File { device: found.dev(), inode: found.ino() });
+    }
+    let path = target(path);
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    Some(Place::New(fs::canonicalize(folder).ok()?.join(path.file_name()?)))
+}
+
+/// Where a link leads whose target is still to be made; the kernel follows as many.
+fn target(path: &Path) -> PathBuf {
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(to) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(to);
+    }
+    path
+}
