@@ -229,6 +229,30 @@ fn the_values_are_those_of_the_run() {
 }
 
 #[test]
+fn what_is_counted_by_connection_is_null_in_a_step_and_a_tag() {
+    let mut result = common::result();
+    result.steps[1].figures.bytes.data = 740;
+    let plan = common::plan();
+    let r = json::object(&result, &context(&plan));
+    for place in [&r["steps"][1], &r["tags"][0]] {
+        let bytes = &place["bytes"];
+        for field in ["received", "sent", "headers", "headers_decoded"] {
+            assert!(bytes[field].is_null(), "{field}: {bytes}");
+        }
+        assert_eq!(bytes["data"], 740);
+    }
+    for place in [&r, &r["phases"][0]] {
+        assert!(
+            place["bytes"].as_object().expect("an object").values().all(Value::is_u64),
+            "{}",
+            place["bytes"]
+        );
+    }
+    let faults = faults(&r);
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
 fn histograms_are_what_the_standard_tools_read() {
     use base64::Engine as _;
     let text = object()["response_time"]["histogram"].as_str().expect("text").to_owned();

@@ -63,6 +63,16 @@ pub(super) fn rest(into: &mut Map<String, Value>, figures: &Figures) {
     into.insert("checks".into(), json!({ "passed": figures.checks_passed, "failed": figures.checks_failed }));
 }
 
+/// The whole selection of a step or of steps together. What is counted by connection is of no step, so it is null.
+pub(super) fn of_steps(into: &mut Map<String, Value>, figures: &Figures, elapsed: Duration) {
+    books(into, figures, elapsed);
+    times(into, figures);
+    rest(into, figures);
+    for field in ["received", "sent", "headers", "headers_decoded"] {
+        into["bytes"][field] = Value::Null;
+    }
+}
+
 /// Failures by cause, the most frequent first.
 pub(super) fn errors(errors: &[ErrorCount]) -> Value {
     let mut sorted: Vec<&ErrorCount> = errors.iter().collect();

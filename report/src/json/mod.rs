@@ -140,9 +140,7 @@ fn step(step: &StepFigures, result: &RunResult) -> Value {
     out.insert("scenario".into(), json!(step.scenario));
     out.insert("name".into(), json!(step.name));
     out.insert("tags".into(), tags::object(&step.tags));
-    figures::books(&mut out, &step.figures, result.elapsed);
-    figures::times(&mut out, &step.figures);
-    figures::rest(&mut out, &step.figures);
+    figures::of_steps(&mut out, &step.figures, result.elapsed);
     Value::Object(out)
 }
 
@@ -150,9 +148,7 @@ fn tag(tag: &Tagged<'_>, result: &RunResult) -> Value {
     let mut out = Map::new();
     out.insert("name".into(), json!(tag.name));
     out.insert("value".into(), json!(tag.value));
-    figures::books(&mut out, &tag.figures, result.elapsed);
-    figures::times(&mut out, &tag.figures);
-    figures::rest(&mut out, &tag.figures);
+    figures::of_steps(&mut out, &tag.figures, result.elapsed);
     Value::Object(out)
 }
 
