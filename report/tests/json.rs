@@ -229,7 +229,7 @@ fn the_values_are_those_of_the_run() {
 }
 
 #[test]
-fn what_is_counted_by_connection_is_null_in_a_step_and_a_tag() {
+fn what_is_counted_by_connection_or_iteration_is_null_in_a_step_and_a_tag() {
     let mut result = common::result();
     result.steps[1].figures.bytes.data = 740;
     let plan = common::plan();
@@ -240,6 +240,7 @@ fn what_is_counted_by_connection_is_null_in_a_step_and_a_tag() {
             assert!(bytes[field].is_null(), "{field}: {bytes}");
         }
         assert_eq!(bytes["data"], 740);
+        assert!(place["iterations"].is_null() && place["iterations_cut"].is_null(), "{place}");
     }
     for place in [&r, &r["phases"][0]] {
         assert!(

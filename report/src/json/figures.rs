@@ -63,13 +63,17 @@ pub(super) fn rest(into: &mut Map<String, Value>, figures: &Figures) {
     into.insert("checks".into(), json!({ "passed": figures.checks_passed, "failed": figures.checks_failed }));
 }
 
-/// The whole selection of a step or of steps together. What is counted by connection is of no step, so it is null.
+/// The whole selection of a step or of steps together. What is counted by connection or by iteration is of no step, so it is
+/// null.
 pub(super) fn of_steps(into: &mut Map<String, Value>, figures: &Figures, elapsed: Duration) {
     books(into, figures, elapsed);
     times(into, figures);
     rest(into, figures);
     for field in ["received", "sent", "headers", "headers_decoded"] {
         into["bytes"][field] = Value::Null;
+    }
+    for field in ["iterations", "iterations_cut"] {
+        into[field] = Value::Null;
     }
 }
 
