@@ -51,6 +51,18 @@ fn a_plan_is_tried_once_and_everything_is_shown() {
 }
 
 #[test]
+fn the_plan_in_json_has_templates_as_they_are_written() {
+    let text = "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ { post: '/{{ uuid() }}', body: 'a {{user_number}}' }, \
+                { post: /, body: abc } ] } }\nphases: [ { users: 1, for: 1s } ]\n";
+    let plan = PlanFile::new("templates", text);
+    let output = loadgen(&["check", "--json", plan.path()]);
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let steps = &plan["scenarios"][0]["steps"];
+    assert_eq!(steps[0]["request"], "POST /{{ uuid() }}");
+    assert_eq!((steps[0]["body_bytes"].is_null(), steps[1]["body_bytes"].as_u64()), (true, Some(3)));
+}
+
+#[test]
 fn trying_a_plan_says_how_it_went_by_its_code() {
     let plan = |step: &str| {
         format!(

@@ -6,15 +6,16 @@ use crate::plan::{
     Order, Phase, PhaseOverrides, Plan, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target,
     Timeouts, Tls, Track,
 };
-use crate::program::Exchange;
+use crate::program::{Exchange, written};
 use crate::rate::show_rate;
 use crate::search::{Quantity, Search};
 use crate::secret::{MASK, is_credential};
-use proto::{Field, Framing, Piece, Text};
+use proto::{Field, Framing};
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-/// The resolved plan, in the shape of the plan language. Bodies are shown by size, secret headers as `***`.
+/// The resolved plan, in the shape of the plan language. Templates are shown as the plan writes them, bodies by size,
+/// secret headers as `***`.
 pub fn describe(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
@@ -294,13 +295,14 @@ fn write_scenario(out: &mut String, plan: &Plan, scenario: &Scenario, own: Optio
 
 fn write_steps(out: &mut String, plan: &Plan, scenario: &Scenario) -> fmt::Result {
     let Some(program) = &scenario.program else {
-        return scenario.steps.iter().try_for_each(|step| write_step(out, plan, step));
+        return scenario.steps.iter().try_for_each(|step| write_step(out, plan, step, None));
     };
     for item in program.outline() {
         match item {
             Ok(index) => {
-                write_step(out, plan, &scenario.steps[index as usize])?;
-                write_exchange(out, &program.exchanges()[index as usize])?;
+                let exchange = &program.exchanges()[index as usize];
+                write_step(out, plan, &scenario.steps[index as usize], Some(exchange))?;
+                write_exchange(out, exchange)?;
             }
             Err(what) => writeln!(out, "      # {what}")?,
         }
@@ -325,14 +327,14 @@ fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
     Ok(())
 }
 
-fn write_step(out: &mut String, plan: &Plan, step: &Step) -> fmt::Result {
+fn write_step(out: &mut String, plan: &Plan, step: &Step, exchange: Option<&Exchange>) -> fmt::Result {
     let template = &step.template;
     let target = &plan.targets[step.target];
     let host = match is_same_host(target, &plan.targets[0]) {
         true => String::new(),
         false => origin(target),
     };
-    writeln!(out, "      - request: {} {host}{}", template.method(), text(template.path()))?;
+    writeln!(out, "      - request: {} {host}{}", template.method(), written(template.path(), exchange))?;
     writeln!(out, "        name: {}", plain(&step.name))?;
     if let Some(protocol) = target.protocol {
         writeln!(out, "        protocol: {}", protocol.as_str())?;
@@ -341,12 +343,13 @@ fn write_step(out: &mut String, plan: &Plan, step: &Step) -> fmt::Result {
         writeln!(out, "        headers:")?;
     }
     for field in template.fields() {
-        writeln!(out, "          {}: {}", field.name, value(field))?;
+        writeln!(out, "          {}: {}", field.name, value(field, exchange))?;
     }
+    let body = || body(step, exchange);
     match template.framing() {
         Framing::None => {}
-        Framing::Length => writeln!(out, "        body: {} bytes", step.body.len())?,
-        Framing::Chunked => writeln!(out, "        body: {} bytes, chunked", step.body.len())?,
+        Framing::Length => writeln!(out, "        body: {}", body())?,
+        Framing::Chunked => writeln!(out, "        body: {}, chunked", body())?,
     }
     for check in &step.checks {
         match check {
@@ -364,25 +367,24 @@ fn write_step(out: &mut String, plan: &Plan, step: &Step) -> fmt::Result {
     }
 }
 
-fn value(field: &Field) -> String {
-    match is_credential(field) {
-        true => MASK.to_owned(),
-        false => plain(&text(&field.value)),
-    }
+/// Its length, and what is worked out anew for each request. Its text may hold a password.
+fn body(step: &Step, exchange: Option<&Exchange>) -> String {
+    let Some(phrase) = exchange.and_then(Exchange::body_of_templates) else {
+        return format!("{} bytes", step.body.len());
+    };
+    let templates: Vec<String> = phrase.templates().collect();
+    let known = match phrase.fixed_len() {
+        0 => String::new(),
+        n => format!("{n} bytes and "),
+    };
+    format!("template of {known}{}", templates.join(", "))
 }
 
-/// A text with its slots marked.
-fn text(text: &Text) -> String {
-    let mut out = String::new();
-    for piece in text.pieces() {
-        match piece {
-            Piece::Literal(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
-            Piece::Slot(n) => {
-                let _ = write!(out, "{{{{{n}}}}}");
-            }
-        }
+fn value(field: &Field, exchange: Option<&Exchange>) -> String {
+    match is_credential(field) {
+        true => MASK.to_owned(),
+        false => plain(&written(&field.value, exchange)),
     }
-    out
 }
 
 fn write_phase(out: &mut String, indent: &str, plan: &Plan, phase: &Phase) -> fmt::Result {

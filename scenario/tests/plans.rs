@@ -190,6 +190,41 @@ fn a_watched_threshold_is_shown_as_it_is_written() {
 }
 
 #[test]
+fn templates_are_shown_as_they_are_written() {
+    let plan = parse(
+        r#"
+version: 1
+target: builtin
+data: { ids: { range: 1..9 } }
+scenarios:
+  s:
+    steps:
+      - set: { n: "{{ user_number + 1 }}" }
+      - post: "/item/{{ids}}?n={{ n * 2 }}&k={{ 1 + 2 }}"
+        query: { text: "{{ upper(n) }}" }
+        headers: { x-n: "a {{n}} {{n}}", authorization: "Bearer {{n}}" }
+        json: { id: "{{ids}}", password: hunter2, name: "number {{ n }}" }
+      - { put: /, body: "{{n}}" }
+      - { put: /, form: { a: 1 } }
+phases: [ { users: 1, for: 1s } ]
+"#,
+    );
+    let shown = scenario::describe(&plan);
+    for line in [
+        // What has no variable is known.
+        "      - request: POST /item/{{ids}}?n={{ n * 2 }}&k=3&text={{ upper(n) }}",
+        r#"          x-n: "a {{n}} {{n}}""#,
+        "          authorization: ***",
+        "        body: template of 45 bytes and {{ids}}, {{ n }}",
+        "        body: template of {{n}}",
+        "        body: 3 bytes",
+    ] {
+        assert!(shown.lines().any(|l| l == line), "{line}\n{shown}");
+    }
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
 fn connections() {
     let plan = with("target: builtin\nconnections: 3");
     assert_eq!(plan.connections.max.get(), 3);

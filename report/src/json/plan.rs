@@ -6,11 +6,12 @@ use scenario::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
     ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
+use scenario::program::{Exchange, written};
 use scenario::secret::{MASK, is_credential};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-use proto::{Field, Piece, Text};
+use proto::Field;
 
 /// The whole plan.
 pub fn object(plan: &Plan) -> Value {
@@ -160,7 +161,7 @@ fn scenario(index: usize, scenario: &Scenario, plan: &Plan) -> Value {
         "name": scenario.name,
         "weight": scenario.weight,
         "order": match scenario.order { Order::Sequence => "sequence", Order::RoundRobin => "round_robin" },
-        "steps": scenario.steps.iter().map(|s| step(s, plan)).collect::<Value>(),
+        "steps": scenario.steps.iter().enumerate().map(|(at, s)| step(s, exchange(scenario, at), plan)).collect::<Value>(),
     });
     if let Some(own) = plan.own_track(index) {
         object["start_after_s"] = json!(own.start_after.as_secs_f64());
@@ -169,40 +170,34 @@ fn scenario(index: usize, scenario: &Scenario, plan: &Plan) -> Value {
     object
 }
 
-fn step(step: &Step, plan: &Plan) -> Value {
+/// What a step's templates are, if it may have some.
+fn exchange(scenario: &Scenario, step: usize) -> Option<&Exchange> {
+    scenario.program.as_ref().map(|program| &program.exchanges()[step])
+}
+
+fn step(step: &Step, exchange: Option<&Exchange>, plan: &Plan) -> Value {
     let template = &step.template;
-    let headers: Vec<Value> = template.fields().iter().map(header).collect();
+    let headers: Vec<Value> = template.fields().iter().map(|field| header(field, exchange)).collect();
     let checks: Vec<Value> =
         step.checks.iter().map(|Check::Status(set)| json!(format!("status {set}"))).collect();
     let target = &plan.targets[step.target];
     json!({
         "name": step.name,
-        "request": format!("{} {}", template.method(), text(template.path())),
+        "request": format!("{} {}", template.method(), written(template.path(), exchange)),
         "target": format!("{}://{}", target.scheme.as_str(), target.authority),
         "protocol": plan.protocol_of(target).as_str(),
-        "authority": text(template.authority()),
+        "authority": written(template.authority(), exchange),
         "headers": headers,
-        "body_bytes": step.body.len(),
+        "body_bytes": exchange.map_or(Some(step.body.len()), Exchange::body_len),
         "checks": checks,
         "timeout_s": seconds(step.timeout.or(plan.timeouts.request)),
         "tags": tags::object(&step.tags),
     })
 }
 
-fn header(field: &Field) -> Value {
-    let value = if is_credential(field) { MASK.to_owned() } else { text(&field.value) };
+fn header(field: &Field, exchange: Option<&Exchange>) -> Value {
+    let value = if is_credential(field) { MASK.to_owned() } else { written(&field.value, exchange) };
     json!({ "name": field.name, "value": value })
-}
-
-/// Literal parts as they are, places for values as `{{n}}`.
-fn text(text: &Text) -> String {
-    text.pieces()
-        .iter()
-        .map(|piece| match piece {
-            Piece::Literal(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Piece::Slot(n) => format!("{{{{{n}}}}}"),
-        })
-        .collect()
 }
 
 fn phase(phase: &Phase, plan: &Plan) -> Value {

@@ -23,7 +23,8 @@ pub(crate) enum Escape {
 #[derive(Clone, Debug)]
 pub(crate) enum Part {
     Literal(Box<[u8]>),
-    Value(Expr, Escape),
+    /// And how it is written, without the braces.
+    Value(Expr, Escape, Box<str>),
 }
 
 /// A text with expressions in it.
@@ -86,7 +87,7 @@ pub(crate) fn phrase(
                     Escape::Json if !whole => Escape::JsonText,
                     other => other,
                 };
-                phrase.value(settle(expr), escape);
+                phrase.value(settle(expr), escape, inside);
             }
         }
     }
@@ -117,15 +118,15 @@ impl Phrase {
         }
     }
 
-    /// Adds an expression; one that is known already becomes fixed bytes.
-    pub fn value(&mut self, expr: Expr, escape: Escape) {
+    /// Adds an expression that is written like this; one that is known already becomes fixed bytes.
+    pub fn value(&mut self, expr: Expr, escape: Escape, written: &str) {
         match &expr {
             Expr::Const(value) => {
                 let mut bytes = Vec::new();
                 write_escaped(&value.get().unwrap_or(Val::Null), escape, &mut bytes);
                 self.literal(&bytes);
             }
-            _ => self.0.push(Part::Value(expr, escape)),
+            _ => self.0.push(Part::Value(expr, escape, written.into())),
         }
     }
 
@@ -134,7 +135,7 @@ impl Phrase {
         for part in other.0 {
             match part {
                 Part::Literal(bytes) => self.literal(&bytes),
-                Part::Value(expr, escape) => self.0.push(Part::Value(expr, escape)),
+                value @ Part::Value(..) => self.0.push(value),
             }
         }
     }
@@ -151,7 +152,7 @@ impl Phrase {
     /// The only expression, if there is nothing else: its type is kept then.
     pub fn as_single(&self) -> Option<&Expr> {
         match &self.0[..] {
-            [Part::Value(expr, _)] => Some(expr),
+            [Part::Value(expr, ..)] => Some(expr),
             _ => None,
         }
     }
@@ -159,7 +160,7 @@ impl Phrase {
     /// The text of a variable, if it is that and nothing else: the usual case, which needs no copy.
     pub fn as_variable<'a>(&self, env: Env<'a>) -> Option<&'a str> {
         match &self.0[..] {
-            [Part::Value(Expr::Var(place), Escape::Raw)] => match env.value(*place) {
+            [Part::Value(Expr::Var(place), Escape::Raw, _)] => match env.value(*place) {
                 Some(Value::Text(text)) => Some(text),
                 _ => None,
             },
@@ -167,12 +168,29 @@ impl Phrase {
         }
     }
 
+    /// How many bytes of it are known.
+    pub fn fixed_len(&self) -> usize {
+        let len = |part: &Part| match part {
+            Part::Literal(bytes) => bytes.len(),
+            Part::Value(..) => 0,
+        };
+        self.0.iter().map(len).sum()
+    }
+
+    /// Its templates as they are written, with their braces.
+    pub fn templates(&self) -> impl Iterator<Item = String> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Literal(_) => None,
+            Part::Value(_, _, written) => Some(format!("{{{{{written}}}}}")),
+        })
+    }
+
     /// Appends the text.
     pub fn render(&self, env: Env<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
         for part in &self.0 {
             match part {
                 Part::Literal(bytes) => out.extend_from_slice(bytes),
-                Part::Value(Expr::Var(place), Escape::Raw) => {
+                Part::Value(Expr::Var(place), Escape::Raw, _) => {
                     // The usual case, without a detour.
                     match env.value(*place) {
                         Some(Value::Text(text)) => out.extend_from_slice(text.as_bytes()),
@@ -180,7 +198,7 @@ impl Phrase {
                         None => return Err(EvalError::Unset(*place)),
                     }
                 }
-                Part::Value(expr, escape) => write_escaped(&expr.eval(env)?, *escape, out),
+                Part::Value(expr, escape, _) => write_escaped(&expr.eval(env)?, *escape, out),
             }
         }
         Ok(())

@@ -301,6 +301,24 @@ impl Exchange {
     pub fn extracted(&self) -> impl Iterator<Item = &str> {
         self.extracts.iter().map(|e| e.name.as_str())
     }
+    /// The template in a slot, as it is written in the plan.
+    fn written(&self, slot: u16) -> String {
+        self.values.get(usize::from(slot)).map(|value| value.templates().collect()).unwrap_or_default()
+    }
+    /// The known bytes and the templates of a body that is worked out anew for each request.
+    pub(crate) fn body_of_templates(&self) -> Option<&Phrase> {
+        match &self.payload {
+            Payload::Fixed(_) => None,
+            Payload::Rendered(phrase) => Some(phrase),
+        }
+    }
+    /// How long its body is, where that is the same for all requests.
+    pub fn body_len(&self) -> Option<usize> {
+        match &self.payload {
+            Payload::Fixed(bytes) => Some(bytes.len()),
+            Payload::Rendered(_) => None,
+        }
+    }
     /// Whether it has a body whose length is not known before.
     pub fn has_body(&self) -> bool {
         match &self.payload {
@@ -308,6 +326,16 @@ impl Exchange {
             Payload::Rendered(_) => true,
         }
     }
+}
+
+/// A text of a step's template with the templates of its exchange as they are written in the plan. A step that is sent without
+/// interpretation has no exchange, and no templates.
+pub fn written(text: &Text, exchange: Option<&Exchange>) -> String {
+    let piece = |piece: &Piece| match piece {
+        Piece::Literal(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Piece::Slot(slot) => exchange.map(|exchange| exchange.written(*slot)).unwrap_or_default(),
+    };
+    text.pieces().iter().map(piece).collect()
 }
 
 impl Program {

@@ -209,8 +209,13 @@ impl Request {
         }
         if signer.is_some() {
             // Last, so that theirs are the last slots.
-            for name in ["x-amz-date", "x-amz-content-sha256", "authorization"] {
-                all.push(Header::made(name, unknown(), url.span));
+            let later = [
+                ("x-amz-date", "time of sending"),
+                ("x-amz-content-sha256", "digest of the body"),
+                ("authorization", "signature"),
+            ];
+            for (name, what) in later {
+                all.push(Header::made(name, unknown(what), url.span));
             }
         }
         let template = headers::add(reader, template, all, &mut slots)?;
@@ -330,9 +335,9 @@ fn query(reader: &mut Reader<'_>, fields: &Fields<'_>, path: &mut Phrase) -> Opt
 }
 
 /// A value that is worked out when all others are known.
-fn unknown() -> Phrase {
+fn unknown(what: &str) -> Phrase {
     let mut phrase = Phrase::default();
-    phrase.value(Expr::Var(u16::MAX), Escape::Raw);
+    phrase.value(Expr::Var(u16::MAX), Escape::Raw, what);
     phrase
 }
 
@@ -402,7 +407,7 @@ fn auth<'e>(reader: &mut Reader<'_>, entry: &'e Entry) -> Option<Auth<'e>> {
             let plus = |a, b| Expr::Binary(Binary::Plus, Box::new(a), Box::new(b));
             let pair = Expr::Call(Function::Base64, vec![plus(plus(user, colon), password)]);
             phrase.literal(b"Basic ");
-            phrase.value(crate::expr::parse::settle(pair), Escape::Raw);
+            phrase.value(crate::expr::parse::settle(pair), Escape::Raw, "user and password");
         }
         (None, Some(entry), None) => {
             let text = reader.text(entry)?;
