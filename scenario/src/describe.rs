@@ -1,16 +1,16 @@
 //! A [`Plan`] as text, for `loadgen check`: everything resolved, defaults filled in, secrets masked.
 
+mod steps;
+
 use crate::duration::show_duration;
 use crate::plan::{
-    Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Handshakes, Http2, Http3, Load, Mix,
-    Order, Phase, PhaseOverrides, Plan, ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target,
-    Timeouts, Tls, Track,
+    Arrivals, Congestion, Connections, Curve, Endpoint, Family, Handshakes, Http2, Http3, Load, Mix, Phase,
+    PhaseOverrides, Plan, ProxyVersion, Share, Socket, Spread, Stop, Target, Timeouts, Tls,
 };
-use crate::program::{Exchange, written};
+use crate::program::data::{self, AtEnd, Source};
 use crate::rate::show_rate;
 use crate::search::{Quantity, Search};
-use crate::secret::{MASK, is_credential};
-use proto::{Field, Framing};
+use crate::secret::MASK;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -37,15 +37,16 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
         write_http3(out, &plan.http3)?;
     }
     write_timeouts(out, &plan.timeouts)?;
+    writeln!(out, "seed: {}", plan.script.seed)?;
+    write_data(out, &plan.script.data)?;
     for once in plan.script.setup.iter().chain(&plan.script.teardown) {
-        writeln!(out, "{}:", once.scenario.name)?;
-        write_steps(out, &plan.once(once), &once.scenario)?;
+        steps::once(out, &plan.once(once), &once.scenario)?;
     }
     if !plan.scenarios.is_empty() {
         writeln!(out, "scenarios:")?;
     }
     for (index, scenario) in plan.scenarios.iter().enumerate() {
-        write_scenario(out, plan, scenario, plan.own_track(index))?;
+        steps::scenario(out, plan, scenario, plan.own_track(index))?;
     }
     if let Some(search) = &plan.search {
         write_search(out, search)?;
@@ -276,115 +277,26 @@ fn write_timeouts(out: &mut String, t: &Timeouts) -> fmt::Result {
     )
 }
 
-fn write_scenario(out: &mut String, plan: &Plan, scenario: &Scenario, own: Option<&Track>) -> fmt::Result {
-    writeln!(out, "  {}:", plain(&scenario.name))?;
-    match own {
-        None => writeln!(out, "    weight: {}", scenario.weight)?,
-        Some(track) => {
-            writeln!(out, "    start_after: {}\n    phases:", show_duration(track.start_after))?;
-            let mut phases = plan.phases[track.phases.clone()].iter();
-            phases.try_for_each(|phase| write_phase(out, "      ", plan, phase))?;
-        }
+fn write_data(out: &mut String, data: &[Source]) -> fmt::Result {
+    if !data.is_empty() {
+        writeln!(out, "data:")?;
     }
-    if scenario.order == Order::RoundRobin {
-        writeln!(out, "    # each request takes the next step in turn")?;
-    }
-    writeln!(out, "    steps:")?;
-    write_steps(out, plan, scenario)
-}
-
-fn write_steps(out: &mut String, plan: &Plan, scenario: &Scenario) -> fmt::Result {
-    let Some(program) = &scenario.program else {
-        return scenario.steps.iter().try_for_each(|step| write_step(out, plan, step, None));
-    };
-    for item in program.outline() {
-        match item {
-            Ok(index) => {
-                let exchange = &program.exchanges()[index as usize];
-                write_step(out, plan, &scenario.steps[index as usize], Some(exchange))?;
-                write_exchange(out, exchange)?;
-            }
-            Err(what) => writeln!(out, "      # {what}")?,
-        }
-    }
-    Ok(())
-}
-
-/// What is made of a response.
-fn write_exchange(out: &mut String, exchange: &Exchange) -> fmt::Result {
-    let list = |out: &mut String, key: &str, names: Vec<String>| match names.is_empty() {
-        true => Ok(()),
-        false => writeln!(out, "        # {key}: {}", names.join(", ")),
-    };
-    list(out, "checks", exchange.check_names().map(plain).collect())?;
-    list(out, "extracts", exchange.extracted().map(str::to_owned).collect())?;
-    if exchange.cookies() {
-        writeln!(out, "        cookies: true")?;
-    }
-    if exchange.follows() {
-        writeln!(out, "        redirects: follow")?;
-    }
-    Ok(())
-}
-
-fn write_step(out: &mut String, plan: &Plan, step: &Step, exchange: Option<&Exchange>) -> fmt::Result {
-    let template = &step.template;
-    let target = &plan.targets[step.target];
-    let host = match is_same_host(target, &plan.targets[0]) {
-        true => String::new(),
-        false => origin(target),
-    };
-    writeln!(out, "      - request: {} {host}{}", template.method(), written(template.path(), exchange))?;
-    writeln!(out, "        name: {}", plain(&step.name))?;
-    if let Some(protocol) = target.protocol {
-        writeln!(out, "        protocol: {}", protocol.as_str())?;
-    }
-    if !template.fields().is_empty() {
-        writeln!(out, "        headers:")?;
-    }
-    for field in template.fields() {
-        writeln!(out, "          {}: {}", field.name, value(field, exchange))?;
-    }
-    let body = || body(step, exchange);
-    match template.framing() {
-        Framing::None => {}
-        Framing::Length => writeln!(out, "        body: {}", body())?,
-        Framing::Chunked => writeln!(out, "        body: {}, chunked", body())?,
-    }
-    for check in &step.checks {
-        match check {
-            Check::Status(set) => writeln!(out, "        check: {{ status: [{set}] }}")?,
-        }
-    }
-    if !step.tags.is_empty() {
-        let tags: Vec<String> =
-            step.tags.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect();
-        writeln!(out, "        tags: {{ {} }}", tags.join(", "))?;
-    }
-    match step.timeout {
-        Some(timeout) => writeln!(out, "        timeout: {}", show_duration(timeout)),
-        None => Ok(()),
-    }
-}
-
-/// Its length, and what is worked out anew for each request. Its text may hold a password.
-fn body(step: &Step, exchange: Option<&Exchange>) -> String {
-    let Some(phrase) = exchange.and_then(Exchange::body_of_templates) else {
-        return format!("{} bytes", step.body.len());
-    };
-    let templates: Vec<String> = phrase.templates().collect();
-    let known = match phrase.fixed_len() {
-        0 => String::new(),
-        n => format!("{n} bytes and "),
-    };
-    format!("template of {known}{}", templates.join(", "))
-}
-
-fn value(field: &Field, exchange: Option<&Exchange>) -> String {
-    match is_credential(field) {
-        true => MASK.to_owned(),
-        false => plain(&written(&field.value, exchange)),
-    }
+    data.iter().try_for_each(|source| {
+        let order = match source.order {
+            data::Order::Sequential => "sequential",
+            data::Order::Random => "random",
+            data::Order::Unique => "unique",
+            data::Order::PerUser => "per_user",
+        };
+        let at_end = match source.at_end {
+            AtEnd::Stop => "stop",
+            AtEnd::Recycle => "recycle",
+            AtEnd::Fail => "fail",
+        };
+        let (name, rows) = (plain(&source.name), source.table.rows());
+        let columns = source.table.columns.join(", ");
+        writeln!(out, "  {name}: {{ order: {order}, at_end: {at_end} }}  # rows: {rows}, columns: {columns}")
+    })
 }
 
 fn write_phase(out: &mut String, indent: &str, plan: &Plan, phase: &Phase) -> fmt::Result {
@@ -458,7 +370,11 @@ fn schedule(key: &str, arrivals: &Arrivals) -> String {
         Curve::Stairs { from, to, stairs, .. } => {
             format!("{key}: {}..{}, stairs: {stairs}", show_rate(*from), show_rate(*to))
         }
-        Curve::Times { at, .. } => format!("replay: {} arrivals", at.len()),
+        Curve::Times { at, each } => {
+            let last = Duration::from_nanos(at.last().copied().unwrap_or(0));
+            let count = at.len() as u64 * u64::from(each.get());
+            format!("replay: {count} arrivals in {}", show_duration(last))
+        }
     };
     let spread = match &arrivals.curve {
         Curve::Times { .. } => String::new(),

@@ -8,7 +8,8 @@
 //!
 //! The way of a plan: `load` takes the text, `parse` makes a tree of it in which every value knows its place,
 //! `overrides` changes single values, `include` adds the fragments of other files, `resolve` turns the tree into a [`Plan`] or collects what is wrong as [`Errors`].
-//! `place` holds the words of the language, `limits` its bounds. `describe` goes back from a plan to text.
+//! `place` holds the words of the language, `limits` its bounds. `describe` goes back from a plan to text; what a
+//! program cannot tell of itself is in its `outline`.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -25,6 +26,7 @@ mod error;
 mod expr;
 mod include;
 mod load;
+mod outline;
 mod overrides;
 mod parse;
 mod place;

@@ -225,6 +225,113 @@ phases: [ { users: 1, for: 1s } ]
 }
 
 #[test]
+fn all_that_a_scenario_does_is_shown() {
+    let steps = r#"
+      - set: { who: "{{users.name}}", token: open-sesame }
+      - if: "{{ status == 200 and ok }}"
+        then: [ get: /a, { think: 1s } ]
+        else: [ { fail: "no {{status}}" } ]
+      - repeat: "{{ user_number + 1 }}"
+        steps:
+          - choose: [ { weight: 3, steps: [ get: /b ] }, { steps: [ log: x ] } ]
+      - while: who != 'me'
+        at_most: 7
+        steps: [ set: { who: me } ]
+      - parallel: [ get: /c, get: /d ]
+        max: 2
+      - pause_until: { users: 1, timeout: 2s, name: door, at_timeout: fail }
+      - group: inner
+        steps: [ { use: in, with: { id: 7, password: hunter2 } } ]
+      - get: /e
+        body_limit: 100
+        auth: { aws: { access_key: AKID, secret_key: hunter2, region: eu, service: s3 } }
+        redirects: error
+        extract: { ids: { json: "$..id", pick: all, default: none }, session: { body: true, default: hunter2 } }
+"#;
+    let plan = parse(&format!(
+        "version: 1\ntarget: builtin\nseed: 9\ndefaults: {{ on_error: end_iteration, lifetime: per_user }}\n\
+         variables: {{ greeting: hello there, api_key: hunter2, list: [a, \"1\", 2] }}\n\
+         data: {{ users: {{ rows: [ {{ name: a, mail: b }}, {{ name: c, mail: d }} ], order: unique, at_end: fail }} }}\n\
+         fragments: {{ in: {{ parameters: [id, password], steps: [ {{ get: '/f/{{{{id}}}}', follow_redirects: 3 }} ] }} }}\n\
+         scenarios:\n  s:\n    steps:{steps}  plain: {{ on_error: continue, steps: [ get: / ] }}\n\
+         phases: [ {{ users: 1, for: 1s }} ]\n"
+    ));
+    let shown = scenario::describe(&plan);
+    let expected = r#"
+seed: 9
+data:
+  users: { order: unique, at_end: fail }  # rows: 2, columns: name, mail
+scenarios:
+  s:
+    weight: 1
+    on_error: end_iteration
+    lifetime: per_user
+    # an iteration takes a row of: users
+    variables:
+      greeting: hello there
+      api_key: ***
+      list: [a, "1", 2]
+    steps:
+      - set: { who: "{{users.name}}" }
+      - set: { token: *** }
+      - if: "{{ status == 200 and ok }}"
+        then:
+          - request: GET /a
+            name: GET /a
+          - think: 1s
+        else:
+          - fail: "no {{status}}"
+      - repeat: "{{ user_number + 1 }}"
+        steps:
+          - choose:
+              - weight: 3
+                steps:
+                  - request: GET /b
+                    name: GET /b
+              - weight: 1
+                steps:
+                  - log: x
+      - while: "who != 'me'"
+        at_most: 7
+        steps:
+          - set: { who: me }
+      - max: 2
+        parallel:
+          - request: GET /c
+            name: GET /c
+          - request: GET /d
+            name: GET /d
+      - pause_until: { name: door, users: 1, timeout: 2s, at_timeout: fail }
+      - group: inner
+        steps:
+          - use: in
+            with: { id: 7, password: *** }
+            # its steps:
+              - request: GET /f/{{id}}
+                name: "GET /f/{{id}}"
+                follow_redirects: 3
+      - request: GET /e
+        name: GET /e
+        auth: { aws: { region: eu, service: s3, access_key: ***, secret_key: *** } }
+        headers:
+          x-amz-date: "{{time of sending}}"
+          x-amz-content-sha256: "{{digest of the body}}"
+          authorization: ***
+        extract:
+          ids: { json: $..id, pick: all, default: none }
+          session: { body: true, default: *** }
+        redirects: error
+        body_limit: 100
+  plain:
+    weight: 1
+    on_error: continue
+    steps:
+"#;
+    assert!(shown.contains(expected), "{shown}");
+    assert!(!shown.contains("hunter2") && !shown.contains("sesame"), "{shown}");
+}
+
+#[test]
 fn connections() {
     let plan = with("target: builtin\nconnections: 3");
     assert_eq!(plan.connections.max.get(), 3);

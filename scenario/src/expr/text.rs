@@ -4,6 +4,7 @@ use super::functions::url_encode;
 use super::parse::{ExprError, Meaning, expression, settle};
 use super::value::{Val, Value, write_json_text};
 use super::{Env, EvalError, Expr};
+use crate::outline;
 use std::ops::Range;
 
 /// How a value is written where it stands.
@@ -181,8 +182,17 @@ impl Phrase {
     pub fn templates(&self) -> impl Iterator<Item = String> {
         self.0.iter().filter_map(|part| match part {
             Part::Literal(_) => None,
-            Part::Value(_, _, written) => Some(format!("{{{{{written}}}}}")),
+            Part::Value(_, _, written) => Some(format!("{{{{{}}}}}", outline::expression(written))),
         })
+    }
+
+    /// All of it as it is written.
+    pub fn written(&self) -> String {
+        let part = |part: &Part| match part {
+            Part::Literal(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Part::Value(_, _, written) => format!("{{{{{}}}}}", outline::expression(written)),
+        };
+        self.0.iter().map(part).collect()
     }
 
     /// Appends the text.

@@ -121,7 +121,7 @@ impl Table {
         }
     }
 
-    #[cfg(test)]
+    /// How many rows.
     pub fn rows(&self) -> u64 {
         self.rows
     }

@@ -18,6 +18,8 @@ pub(crate) struct Extract {
     /// What the variable holds where nothing is found; without it the iteration fails, unless it is not required.
     pub default: Option<Value>,
     pub required: bool,
+    /// How the plan says it.
+    pub shown: String,
 }
 
 impl Extract {

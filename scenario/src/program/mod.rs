@@ -25,6 +25,7 @@ use crate::expr::Expr;
 use crate::expr::random::Random;
 use crate::expr::text::Phrase;
 use crate::expr::value::Value;
+use crate::outline::Outline;
 use crate::plan::{Secret, StatusSet};
 use bytes::Bytes;
 use proto::{Piece, Text, Want};
@@ -44,6 +45,8 @@ pub(crate) const RESPONSE_MS: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     pub(crate) ops: Vec<Op>,
+    /// The same for people.
+    pub(crate) outline: Outline,
     /// By the scenario's step.
     pub(crate) exchanges: Vec<Exchange>,
     /// Names of variables by place.
@@ -52,6 +55,8 @@ pub struct Program {
     pub(crate) handed: Vec<String>,
     /// What variables hold when an iteration (or a user) begins.
     pub(crate) initial: Vec<(u16, Source)>,
+    /// The same for people.
+    pub(crate) variables: Vec<String>,
     /// Which rows an iteration takes.
     pub(crate) rows: Vec<RowUse>,
     /// Loops, each with a counter.
@@ -297,13 +302,9 @@ impl Exchange {
     pub fn check_names(&self) -> impl Iterator<Item = &str> {
         self.checks.iter().map(|c| c.name.as_str())
     }
-    /// Names of the variables it extracts.
-    pub fn extracted(&self) -> impl Iterator<Item = &str> {
-        self.extracts.iter().map(|e| e.name.as_str())
-    }
     /// The template in a slot, as it is written in the plan.
     fn written(&self, slot: u16) -> String {
-        self.values.get(usize::from(slot)).map(|value| value.templates().collect()).unwrap_or_default()
+        self.values.get(usize::from(slot)).map(Phrase::written).unwrap_or_default()
     }
     /// The known bytes and the templates of a body that is worked out anew for each request.
     pub(crate) fn body_of_templates(&self) -> Option<&Phrase> {
@@ -339,35 +340,6 @@ pub fn written(text: &Text, exchange: Option<&Exchange>) -> String {
 }
 
 impl Program {
-    /// What is done besides requests, each in a word or two, with the scenario's steps by their index between.
-    pub(crate) fn outline(&self) -> impl Iterator<Item = Result<u32, String>> {
-        let requests = |op: &Op| match *op {
-            Op::Parallel { first, count, .. } => first..first + count,
-            _ => 0..0,
-        };
-        let of_op = |op: &Op| match op {
-            Op::Request(step) => Ok(*step),
-            Op::Parallel { count, most, .. } => {
-                Err(format!("parallel: {count} requests, at most {most} at a time"))
-            }
-            Op::Meet { timeout, .. } => {
-                Err(format!("pause_until, for at most {}", crate::duration::show_duration(*timeout)))
-            }
-            Op::Think(think) => Err(format!("think: {think}")),
-            Op::Set(place, _) => Err(format!("set: {}", self.names[usize::from(*place)])),
-            Op::Log(_) => Err("log".into()),
-            Op::Fail(_) => Err("fail".into()),
-            Op::Jump(_) => Err("end of a branch or loop".into()),
-            Op::Unless(..) => Err("if or while".into()),
-            Op::Repeat { .. } => Err("repeat".into()),
-            Op::Again { .. } => Err("end of repeat".into()),
-            Op::Rounds { most, .. } => Err(format!("while, at most {most} rounds")),
-            Op::Round { .. } => Err("a round".into()),
-            Op::Choose(arms) => Err(format!("choose one of {}", arms.len())),
-        };
-        self.ops.iter().flat_map(move |op| std::iter::once(of_op(op)).chain(requests(op).map(Ok)))
-    }
-
     /// Requests that a user has under way at a time, at most.
     pub fn width(&self) -> u32 {
         let width = |op: &Op| match op {

@@ -2,6 +2,7 @@
 
 use super::check::{bad_path, pattern, value};
 use crate::limits;
+use crate::outline;
 use crate::place;
 use crate::program::{Extract, From, Path, Pick, Selector};
 use crate::reader::{Fields, Reader};
@@ -70,7 +71,8 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, place: Option<u16>) -> Option<Ext
             return reader.fail(odd.key_span, format!("{} goes with `{of}`", quote(key)), "");
         }
     }
-    Some(Extract { name: entry.key.clone(), place: place?, from, pick, default, required })
+    let shown = outline::value(&entry.key, &entry.value);
+    Some(Extract { name: entry.key.clone(), place: place?, from, pick, default, required, shown })
 }
 
 fn from(reader: &mut Reader<'_>, what: &Entry, fields: &Fields<'_>) -> Option<From> {

@@ -6,11 +6,12 @@ use super::habits::Habits;
 use super::step::{self, Made};
 use super::tags;
 use super::targets::Targets;
-use crate::duration::parse_duration;
+use crate::duration::{parse_duration, show_duration};
 use crate::expr::Expr;
 use crate::expr::text::{Escape, is_template};
 use crate::expr::value::Value;
 use crate::limits;
+use crate::outline::{self, Outline};
 use crate::place;
 use crate::plan::Meeting;
 use crate::program::{Op, Source, Think};
@@ -28,6 +29,8 @@ pub(crate) struct Flow<'t> {
     pub fragments: &'t [Entry],
     pub made: Vec<Made>,
     pub ops: Vec<Op>,
+    /// The same for people.
+    pub outline: Outline,
     pub counters: u16,
     /// Something besides requests is done.
     pub scripted: bool,
@@ -53,6 +56,7 @@ impl<'t> Flow<'t> {
             fragments,
             made: vec![],
             ops: vec![],
+            outline: Outline::default(),
             counters: 0,
             scripted: false,
             steps,
@@ -74,7 +78,9 @@ impl<'t> Flow<'t> {
                 format!("at most {} levels", limits::MAX_FLOW_DEPTH),
             );
         }
+        self.outline.open();
         self.list(reader, list);
+        self.outline.close();
         self.depth -= 1;
         Some(())
     }
@@ -133,17 +139,22 @@ impl<'t> Flow<'t> {
         match key {
             "think" => {
                 let think = think(reader, entry)?;
+                self.outline.text(format!("- think: {think}"));
                 self.ops.push(Op::Think(think));
             }
             "set" => {
                 for entry in reader.named(entry, "variables to values")? {
+                    let value = outline::value(&entry.key, &entry.value);
+                    self.outline.text(format!("- set: {{ {}: {value} }}", entry.key));
                     let source = source(reader, &entry.value);
                     let place = define(reader, entry);
                     self.ops.push(Op::Set(place?, source?));
                 }
             }
             "group" => {
-                reader.text(entry)?;
+                let name = reader.text(entry)?;
+                self.outline.text(format!("- group: {}", outline::text(name)));
+                self.outline.text("  steps:");
                 let steps = steps_of(reader, &fields, entry)?;
                 let inner = tags::read(reader, &fields, &self.habits.tags);
                 let outer = std::mem::replace(&mut self.habits.tags, inner);
@@ -161,6 +172,7 @@ impl<'t> Flow<'t> {
                 let text = reader.text(entry)?;
                 let phrase = reader.phrase(text, entry.value.span, Escape::Raw)?;
                 self.ends = key == "fail";
+                self.outline.text(format!("- {key}: {}", outline::text(text)));
                 self.ops.push(if self.ends { Op::Fail(phrase) } else { Op::Log(phrase) });
             }
             _ => {}
@@ -173,6 +185,7 @@ impl<'t> Flow<'t> {
         if !self.inside.is_empty() {
             made.given = None; // a fragment may be used more than once
         }
+        self.outline.step(self.made.len() as u32);
         self.made.push(made);
         Some(())
     }
@@ -185,6 +198,9 @@ impl<'t> Flow<'t> {
         };
         let list = reader.list(entry, "requests", limits::MAX_LIST)?;
         let first = self.made.len() as u32;
+        self.outline.text(format!("- max: {most}"));
+        self.outline.text("  parallel:");
+        self.outline.open();
         reader.scope.hidden = Some(reader.scope.count());
         for node in list {
             if self.count(reader, node).is_none() {
@@ -201,6 +217,7 @@ impl<'t> Flow<'t> {
             }
         }
         reader.scope.hidden = None;
+        self.outline.close();
         let count = self.made.len() as u32 - first;
         self.ops.push(Op::Parallel { first, count, most: most as u16 });
         Some(())
@@ -272,6 +289,12 @@ impl<'t> Flow<'t> {
                 reader.scope.meetings.len() - 1
             }
         };
+        let name = if name.is_empty() { String::new() } else { format!("name: {}, ", outline::text(name)) };
+        self.outline.text(format!(
+            "- pause_until: {{ {name}users: {users}, timeout: {}, at_timeout: {} }}",
+            show_duration(timeout),
+            if must { "fail" } else { "continue" }
+        ));
         self.ops.push(Op::Meet { at: at as u16, timeout, must });
         Some(())
     }
@@ -289,6 +312,8 @@ impl<'t> Flow<'t> {
         {
             return reader.mismatch(entry, "a whole number, at least 1");
         }
+        self.outline.text(format!("- repeat: {}", outline::text(text)));
+        self.outline.text("  steps:");
         let surely = matches!(times, Some(Expr::Const(_)));
         let counter = self.counter();
         let at = self.ops.len();
@@ -313,6 +338,9 @@ impl<'t> Flow<'t> {
             None => limits::WHILE_ROUNDS,
             Some(entry) => reader.integer(entry, 1..=limits::MAX_ROUNDS)?,
         };
+        self.outline.text(format!("- while: {}", outline::text(text)));
+        self.outline.text(format!("  at_most: {most}"));
+        self.outline.text("  steps:");
         let counter = self.counter();
         self.ops.push(Op::Rounds { counter, most: most as u32 });
         let at = self.ops.len();
@@ -351,6 +379,8 @@ impl<'t> Flow<'t> {
             (Some(true), Some(otherwise)) => self.never(reader, otherwise, entry, true),
             _ => {}
         }
+        self.outline.text(format!("- if: {}", outline::text(text)));
+        self.outline.text("  then:");
         let at = self.ops.len();
         self.ops.push(Op::Unless(condition.unwrap_or(Expr::Const(Value::Null)), 0));
         self.steps(reader, then);
@@ -360,6 +390,7 @@ impl<'t> Flow<'t> {
             let over = self.ops.len();
             self.ops.push(Op::Jump(0));
             self.patch(at);
+            self.outline.text("  else:");
             self.steps(reader, otherwise);
             self.ends &= then_ends;
             self.patch(over);
@@ -373,6 +404,8 @@ impl<'t> Flow<'t> {
         let list = reader.list(entry, "choices", limits::MAX_LIST)?;
         let at = self.ops.len();
         self.ops.push(Op::Choose(vec![]));
+        self.outline.text("- choose:");
+        self.outline.open();
         let (mut arms, mut exits, mut upto, mut all_end) = (vec![], vec![], 0, true);
         for node in list {
             let Some(fields) = reader.map_node(node, &place::CHOICE) else { continue };
@@ -388,11 +421,14 @@ impl<'t> Flow<'t> {
                 }
                 continue;
             };
+            self.outline.text(format!("- weight: {weight}"));
+            self.outline.text("  steps:");
             self.steps(reader, steps);
             all_end &= self.ends;
             exits.push(self.ops.len());
             self.ops.push(Op::Jump(0));
         }
+        self.outline.close();
         self.ends = all_end;
         self.ops[at] = Op::Choose(arms);
         exits.into_iter().for_each(|at| self.patch(at));
@@ -420,8 +456,10 @@ impl<'t> Flow<'t> {
             );
         }
         let inner = reader.map(fragment, &place::FRAGMENT)?;
+        self.outline.text(format!("- use: {}", outline::text(name)));
         self.parameters(reader, entry, &inner, fields.get("with"))?;
         let steps = steps_of(reader, &inner, fragment)?;
+        self.outline.text("  # its steps:");
         self.inside.push(name.to_owned());
         let done = self.steps(reader, steps);
         self.inside.pop();
@@ -458,6 +496,9 @@ impl<'t> Flow<'t> {
                 format!("the parameter {} is missing", quote(missing)),
                 "give it in `with`",
             );
+        }
+        if let Some(with) = with {
+            self.outline.text(format!("  with: {}", outline::value("", &with.value)));
         }
         for entry in given {
             let source = source(reader, &entry.value);

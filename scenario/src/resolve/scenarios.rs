@@ -7,6 +7,7 @@ use super::step::Made;
 use super::targets::Targets;
 use crate::expr::HANDED;
 use crate::limits;
+use crate::outline::{self, Outline};
 use crate::place;
 use crate::plan::{NamedCheck, Order, Scenario, Step};
 use crate::program::{Exchange, Hidden, OnError, Op, Program, RowUse, Source};
@@ -117,20 +118,21 @@ impl<'t> Walk<'t> {
     ) -> Option<Body> {
         reader.scope.begin();
         let mut initial = Vec::new();
-        variables(reader, self.variables, &mut initial);
+        let mut shown = Vec::new();
+        variables(reader, self.variables, &mut initial, &mut shown);
         if let Some(own) = own {
             let own = reader.named(own, "names to values").unwrap_or_default();
-            variables(reader, own, &mut initial);
+            variables(reader, own, &mut initial, &mut shown);
         }
         let first = reader.scope.count();
         let mut flow = Flow::new(habits, self.targets, self.fragments, self.steps);
         let read = flow.steps(reader, list);
-        let Flow { made, ops, counters, scripted, .. } = flow;
+        let Flow { made, ops, outline, counters, scripted, .. } = flow;
         let used = std::mem::take(&mut reader.scope.used);
         let names = reader.scope.end();
         read?;
         let rows = rows(&used);
-        Some(Body { made, ops, counters, scripted, initial, rows, names, first })
+        Some(Body { made, ops, outline, counters, scripted, initial, shown, rows, names, first })
     }
 }
 
@@ -138,9 +140,12 @@ impl<'t> Walk<'t> {
 pub(crate) struct Body {
     pub made: Vec<Made>,
     ops: Vec<Op>,
+    outline: Outline,
     counters: u16,
     scripted: bool,
     initial: Vec<(u16, Source)>,
+    /// The same for people.
+    shown: Vec<String>,
     rows: Vec<RowUse>,
     pub names: Vec<String>,
     /// Place of the first variable that a step gives its value.
@@ -158,7 +163,7 @@ impl Body {
         // That an iteration ends at an error is what a program does, also where all its requests are constant.
         let ends_early = habits.on_error == OnError::EndIteration;
         let scripted = always || self.scripted || ends_early || self.made.iter().any(|m| !m.plain);
-        let Body { made, ops, counters, initial, rows, names, .. } = self;
+        let Body { made, ops, outline, counters, initial, shown, rows, names, .. } = self;
         let handed = reader.scope.handed.clone();
         let (steps, mut exchanges) = unique(reader, made);
         let hidden = Arc::new(hidden(&names, &exchanges, reader));
@@ -166,10 +171,12 @@ impl Body {
         let program = scripted.then(|| {
             Arc::new(Program {
                 ops,
+                outline,
                 exchanges,
                 names,
                 handed,
                 initial,
+                variables: shown,
                 rows,
                 counters,
                 lifetime: habits.lifetime,
@@ -194,8 +201,14 @@ fn hidden(names: &[String], exchanges: &[Exchange], reader: &Reader<'_>) -> Hidd
 }
 
 /// Variables and what they begin with; later ones may use earlier ones.
-fn variables(reader: &mut Reader<'_>, entries: &[Entry], initial: &mut Vec<(u16, Source)>) {
+fn variables(
+    reader: &mut Reader<'_>,
+    entries: &[Entry],
+    initial: &mut Vec<(u16, Source)>,
+    shown: &mut Vec<String>,
+) {
     for entry in entries {
+        shown.push(format!("{}: {}", entry.key, outline::value(&entry.key, &entry.value)));
         let source = source(reader, &entry.value);
         let place = define(reader, entry);
         if let (Some(place), Some(source)) = (place, source) {
