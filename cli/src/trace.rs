@@ -18,7 +18,8 @@ pub fn render(core: usize, exchange: &Exchange, plan: &Plan) -> String {
         exchange.connection
     );
     let step = plan.steps().nth(exchange.step).map(|(_, step)| step);
-    let secrets = secrets(step, exchange);
+    let mut secrets = secrets(step, exchange);
+    secrets.merge(plan.secrets());
     if let Some(step) = step {
         request(&mut out, step, exchange, &secrets);
     }

@@ -63,6 +63,27 @@ fn the_plan_in_json_has_templates_as_they_are_written() {
 }
 
 #[test]
+fn a_secret_of_the_environment_is_shown_nowhere() {
+    let text = "version: 1\ntarget: builtin\nscenarios:\n  plain: { steps: [ get: '/any/x?key={{env.SOME_TOKEN}}', { post: /echo, headers: \
+                { x-key: '{{env.SOME_TOKEN}}' }, body: 'it is {{env.SOME_TOKEN}}' } ] }\n  more: { steps: [ get: \
+                '/any/y?u={{user_number}}&key={{env.SOME_TOKEN}}' ] }\nphases: [ { users: 1, iterations: 2 } ]\n";
+    let plan = PlanFile::new("secret-env", text);
+    let path = plan.path();
+    for (args, there) in [
+        (&["check", path][..], "request: GET /any/x?key=***"),
+        (&["check", path], "request: GET /any/y?u={{user_number}}&key=***"),
+        (&["check", "--json", path], "\"request\": \"GET /any/x?key=***\""),
+        (&["check", "--run", path], "> it is ***"),
+        (&["check", "--run", path], "< it is ***"),
+        (&["-f", path, "--format", "json", "--trace", "3"], "GET /any/y?u={{user_number}}&key=***"),
+    ] {
+        let output = command(args).env("SOME_TOKEN", "open-sesame").output().expect("the binary starts");
+        let text = stdout(&output) + &stderr(&output);
+        assert!(text.contains(there) && !text.contains("open-sesame"), "{args:?} {there}\n{text}");
+    }
+}
+
+#[test]
 fn trying_a_plan_says_how_it_went_by_its_code() {
     let plan = |step: &str| {
         format!(

@@ -6,6 +6,7 @@
 use crate::program::data::Source;
 use crate::program::{Handed, Program};
 use crate::search::Search;
+use crate::secret::Secrets;
 use crate::tags::Tags;
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
@@ -95,6 +96,8 @@ pub struct Script {
     pub hands: Vec<u16>,
     /// The values that a setup handed over.
     pub handed: Handed,
+    /// Values from the environment that are not to be shown; they stand in paths, fields and bodies like any text.
+    pub secrets: Vec<Secret>,
 }
 
 /// A point where users wait until so many have come.
@@ -166,6 +169,13 @@ impl Plan {
         self.thresholds.iter().any(|t| t.check.is_some() && t.phase.is_some())
     }
 
+    /// What must not be shown of any request.
+    pub fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        self.script.secrets.iter().for_each(|secret| secrets.add(secret.reveal().as_bytes()));
+        secrets
+    }
+
     /// What is spoken with a target.
     pub fn protocol_of(&self, target: &Target) -> Protocol {
         target.protocol.unwrap_or(self.protocol)
@@ -228,6 +238,7 @@ impl Plan {
                 meetings: vec![],
                 hands: once.hands.clone(),
                 handed: self.script.handed.clone(),
+                secrets: self.script.secrets.clone(),
             },
             // Its one connection has no session of an earlier one.
             tls: Tls { resumption: false, early_data: false, ..self.tls.clone() },

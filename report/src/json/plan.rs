@@ -11,7 +11,7 @@ use scenario::secret::{MASK, is_credential};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-use proto::Field;
+use proto::{Field, Text};
 
 /// The whole plan.
 pub fn object(plan: &Plan) -> Value {
@@ -176,17 +176,21 @@ fn exchange(scenario: &Scenario, step: usize) -> Option<&Exchange> {
 }
 
 fn step(step: &Step, exchange: Option<&Exchange>, plan: &Plan) -> Value {
-    let template = &step.template;
-    let headers: Vec<Value> = template.fields().iter().map(|field| header(field, exchange)).collect();
+    let (template, secrets) = (&step.template, plan.secrets());
+    let shown = |text: &Text| {
+        let text = written(text, exchange);
+        String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()
+    };
+    let headers: Vec<Value> = template.fields().iter().map(|field| header(field, shown)).collect();
     let checks: Vec<Value> =
         step.checks.iter().map(|Check::Status(set)| json!(format!("status {set}"))).collect();
     let target = &plan.targets[step.target];
     json!({
         "name": step.name,
-        "request": format!("{} {}", template.method(), written(template.path(), exchange)),
+        "request": format!("{} {}", template.method(), shown(template.path())),
         "target": format!("{}://{}", target.scheme.as_str(), target.authority),
         "protocol": plan.protocol_of(target).as_str(),
-        "authority": written(template.authority(), exchange),
+        "authority": shown(template.authority()),
         "headers": headers,
         "body_bytes": exchange.map_or(Some(step.body.len()), Exchange::body_len),
         "checks": checks,
@@ -195,8 +199,8 @@ fn step(step: &Step, exchange: Option<&Exchange>, plan: &Plan) -> Value {
     })
 }
 
-fn header(field: &Field, exchange: Option<&Exchange>) -> Value {
-    let value = if is_credential(field) { MASK.to_owned() } else { written(&field.value, exchange) };
+fn header(field: &Field, shown: impl Fn(&Text) -> String) -> Value {
+    let value = if is_credential(field) { MASK.to_owned() } else { shown(&field.value) };
     json!({ "name": field.name, "value": value })
 }
 
