@@ -8,6 +8,7 @@ use super::tags;
 use super::targets::Targets;
 use crate::duration::{parse_duration, show_duration};
 use crate::expr::Expr;
+use crate::expr::parse::settle;
 use crate::expr::text::{Escape, is_template};
 use crate::expr::value::Value;
 use crate::limits;
@@ -306,11 +307,13 @@ impl<'t> Flow<'t> {
 
     fn repeat(&mut self, reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<()> {
         let text = reader.text(entry)?;
-        let times = reader.expression(text, &entry.value, 0);
-        if let Some(Expr::Const(value)) = &times
-            && !matches!(value, Value::Int(n) if (1..=limits::MAX_ROUNDS as i64).contains(n))
-        {
-            return reader.mismatch(entry, "a whole number, at least 1");
+        // A minus, a calculation and a variable of the environment are known here, too.
+        let times = reader.expression(text, &entry.value, 0).map(settle);
+        if let Some(Expr::Const(value)) = &times {
+            let rounds = value.get().and_then(|value| value.int());
+            if !rounds.is_some_and(|n| (1..=limits::MAX_ROUNDS as i64).contains(&n)) {
+                return reader.mismatch(entry, &format!("a whole number from 1 to {}", limits::MAX_ROUNDS));
+            }
         }
         self.outline.text(format!("- repeat: {}", outline::text(text)));
         self.outline.text("  steps:");
