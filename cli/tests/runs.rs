@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::plan::PlanFile;
 use common::{Server, assert_balanced, command, json, loadgen, number, scratch, signal, stderr, stdout};
 use serde_json::Value;
 use std::io::BufRead as _;
@@ -458,4 +459,35 @@ fn an_invalid_run_is_3_where_valid_ones_are_required() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn a_run_that_begins_no_request_says_why() {
+    let text = |steps: &str, phases: &str| {
+        format!(
+            "version: 1\ntarget: builtin\ndata: {{ d: {{ values: [a], order: unique }} }}\nscenarios: {{ s: {{ steps: [ {steps} ] }} }}\n\
+             phases: [ {phases} ]\n"
+        )
+    };
+    let never = "{ if: user_number > 99, then: [ get: / ] }";
+    let rows = "{ name: warm-up, users: 1, iterations: 1, record: false }, { users: 2, for: 10s }";
+    for (steps, phases, reason) in [
+        (never, "{ users: 2, iterations: 8 }", "no request was begun; 8 iterations went by without one"),
+        (
+            "{ if: user_number >= 0, then: [ { fail: no luck } ] }, get: /",
+            "{ users: 2, iterations: 8 }",
+            "no request was begun; 8 iterations failed for this reason: no luck",
+        ),
+        ("get: '/{{d}}'", rows, "no request was begun in a recorded phase; the rows of d may be used up"),
+    ] {
+        let plan = PlanFile::new("nothing", &text(steps, phases));
+        let output = loadgen(&["-f", plan.path()]);
+        let shown = stdout(&output);
+        assert_eq!(output.status.code(), Some(2), "{shown}");
+        assert!(shown.starts_with("INVALID") && shown.contains(reason), "{reason}\n{shown}");
+        let result = json(&loadgen(&["-f", plan.path(), "--format", "json"]));
+        assert_eq!((&result["exit_code"], &result["started"]), (&2.into(), &0.into()));
+        assert_eq!(result["verdict"], "INVALID");
+        assert!(result["verdict_reasons"].to_string().contains(reason), "{}", result["verdict_reasons"]);
+    }
 }

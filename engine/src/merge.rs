@@ -58,6 +58,7 @@ pub(crate) fn result(
             gave_up: core.gave_up.as_deref(),
         })
         .collect();
+    let script = script(setup, &cores, &steps, &phase_steps);
     let verdict = verdict::judge(&Evidence {
         plan: &setup.plan,
         cores: &facts,
@@ -66,8 +67,9 @@ pub(crate) fn result(
         phases: &phases,
         wall,
         quic: &connections.quic,
+        failures: &script.reasons,
+        interrupted,
     });
-    let script = script(setup, &cores, &steps, &phase_steps);
     Ok(RunResult {
         began,
         interrupted,

@@ -6,6 +6,7 @@ use crate::stats::{Cost, Figures, Pauses, PhaseFigures, QuicFigures, Verdict, Ve
 use proto::Kind;
 use scenario::Plan;
 use scenario::plan::{Load, Share, Stop};
+use scenario::program::data::AtEnd;
 use std::time::Duration;
 
 /// A core that works more than this share of the time is late for what comes.
@@ -43,6 +44,9 @@ pub(crate) struct Evidence<'a> {
     /// From the start of the first phase to the end of the last.
     pub(crate) wall: Duration,
     pub(crate) quic: &'a QuicFigures,
+    /// Why iterations failed, and how many.
+    pub(crate) failures: &'a [(String, u64)],
+    pub(crate) interrupted: bool,
 }
 
 /// What one core has to say about itself.
@@ -95,6 +99,9 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
     if e.totals.books.started > 0 && e.totals.books.succeeded == 0 {
         say(&mut verdict, VerdictLevel::Invalid, nothing_succeeded(e.totals));
     }
+    if let Some(why) = nothing_begun(e) {
+        say(&mut verdict, VerdictLevel::Invalid, why);
+    }
     let handshakes = &e.totals.handshakes;
     if handshakes.failed + handshakes.abandoned > 0 && handshakes.opened == 0 {
         say(&mut verdict, VerdictLevel::Invalid, "no connection was opened in a phase of handshakes".into());
@@ -113,6 +120,36 @@ fn nothing_succeeded(totals: &Figures) -> String {
     };
     let (count, failed) = (error.count, totals.books.failed);
     format!("no request succeeded; {count} of {failed} failed for this reason: {detail}")
+}
+
+/// Why nothing was begun of what was to be measured. An interrupt is a reason of its own.
+fn nothing_begun(e: &Evidence<'_>) -> Option<String> {
+    let (plan, totals) = (e.plan, e.totals);
+    let makes_requests = plan.phases.iter().any(|p| p.record && p.load.makes_requests());
+    let begun = if makes_requests { totals.books.started } else { totals.handshakes.begun() };
+    if begun > 0 || e.interrupted {
+        return None;
+    }
+    let what = if makes_requests { "request" } else { "connection" };
+    let place = if plan.phases.iter().all(|p| p.record) { "" } else { " in a recorded phase" };
+    let used_up: Vec<&str> = plan
+        .script
+        .data
+        .iter()
+        .filter(|source| source.at_end == AtEnd::Stop)
+        .map(|source| source.name.as_str())
+        .collect();
+    let (ended, cut) = (totals.iterations, totals.iterations_cut);
+    let why = match e.failures.iter().max_by_key(|(_, count)| *count) {
+        Some((reason, count)) => format!("; {count} iterations failed for this reason: {reason}"),
+        None if ended > 0 => format!("; {ended} iterations went by without one: no condition led to it"),
+        None if cut > 0 => format!("; {cut} iterations were cut before they came to one"),
+        None if totals.dropped > 0 => format!("; {} arrivals were dropped", totals.dropped),
+        None if is_open(plan) && totals.arrived == 0 => "; no arrival was due".to_owned(),
+        None if !used_up.is_empty() => format!("; the rows of {} may be used up", used_up.join(", ")),
+        None => String::new(),
+    };
+    Some(format!("no {what} was begun{place}{why}"))
 }
 
 fn say(verdict: &mut Verdict, level: VerdictLevel, reason: String) {
@@ -398,6 +435,8 @@ mod tests {
             wall: phase.elapsed,
             phases: &[phase],
             quic,
+            failures: &[],
+            interrupted: false,
         })
     }
 
@@ -488,7 +527,9 @@ mod tests {
         expect(&judged(&open(), idle, &waited), VerdictLevel::Suspect, "users_max too low");
         let Load::Open(arrivals) = open().phases[0].load.clone() else { unreachable!() };
         let handshakes = Load::Handshakes(Handshakes { arrivals, hold: S });
-        let verdict = judged(&plan(handshakes, Stop::After(10 * S)), idle, &waited);
+        let mut opened = waited.clone();
+        opened.handshakes.opened = 10_000;
+        let verdict = judged(&plan(handshakes, Stop::After(10 * S)), idle, &opened);
         expect(&verdict, VerdictLevel::Suspect, "`connections: max` too low or `hold` too long");
         assert!(!verdict.reasons.iter().any(|r| r.contains("users_max")), "{verdict:?}");
         let dropped = Figures { dropped: 5, ..figures(|_| 5_000) };
@@ -537,8 +578,17 @@ mod tests {
         let quic = QuicFigures::default();
         let phases = [phase(crossing), phase(of(7_000_000))];
         let (totals, wall) = (&phases[0].figures, 20 * S);
-        let evidence =
-            Evidence { plan: &two, cores: &[full], broken: &[], totals, phases: &phases, wall, quic: &quic };
+        let evidence = Evidence {
+            plan: &two,
+            cores: &[full],
+            broken: &[],
+            totals,
+            phases: &phases,
+            wall,
+            quic: &quic,
+            failures: &[],
+            interrupted: false,
+        };
         expect(&judge(&evidence), VerdictLevel::Valid, "");
         // What was measured while the client stood still says nothing of the server.
         let mut still = full;
@@ -577,5 +627,79 @@ mod tests {
         none.status = [(503, 9_000), (500, 999)].into();
         let reason = "9999 of 10000 failed for this reason: not expected: 503";
         expect(&judged(&open(), CoreFacts::default(), &none), VerdictLevel::Invalid, reason);
+    }
+
+    #[test]
+    fn where_nothing_was_begun_it_is_said_why() {
+        let parse =
+            |text: &str| scenario::parse(text, "", std::path::Path::new(""), &Default::default()).unwrap();
+        let head = "version: 1\ntarget: builtin\ndata: { once: { values: [a], order: unique }, again: { values: [a] } }\n\
+                    scenarios: { s: { steps: [ get: '/{{once}}{{again}}' ] } }\n";
+        let closed = parse(&format!("{head}phases: [ {{ users: 2, for: 10s }} ]\n"));
+        let warmed = parse(&format!(
+            "{head}phases: [ {{ users: 2, for: 1s, record: false }}, {{ users: 2, for: 10s }} ]\n"
+        ));
+        let knocks = parse("version: 1\ntarget: builtin\nphases: [ { handshakes: 9/s, for: 1s } ]\n");
+        let quic = QuicFigures::default();
+        let judged = |plan: &Plan, totals: &Figures, failures: &[(String, u64)], interrupted| {
+            let (wall, cores) = (10 * S, [CoreFacts::default()]);
+            judge(&Evidence {
+                plan,
+                cores: &cores,
+                broken: &[],
+                totals,
+                phases: &[],
+                wall,
+                quic: &quic,
+                failures,
+                interrupted,
+            })
+        };
+        let none = Figures::default();
+        let ended = Figures { iterations: 8, iterations_cut: 1, ..Figures::default() };
+        let reasons = [("no luck".to_owned(), 3), ("bad luck".to_owned(), 5)];
+        for (plan, totals, failures, reason) in [
+            (&closed, &none, &[][..], "no request was begun; the rows of once may be used up"),
+            (
+                &warmed,
+                &none,
+                &[],
+                "no request was begun in a recorded phase; the rows of once may be used up",
+            ),
+            (
+                &closed,
+                &ended,
+                &[],
+                "no request was begun; 8 iterations went by without one: no condition led to it",
+            ),
+            (
+                &closed,
+                &ended,
+                &reasons,
+                "no request was begun; 5 iterations failed for this reason: bad luck",
+            ),
+            (
+                &closed,
+                &Figures { iterations_cut: 2, ..Figures::default() },
+                &[],
+                "no request was begun; 2 iterations were cut before they came to one",
+            ),
+            (&open(), &none, &[], "no request was begun; no arrival was due"),
+            (
+                &open(),
+                &Figures { arrived: 9, dropped: 9, ..Figures::default() },
+                &[],
+                "no request was begun; 9 arrivals were dropped",
+            ),
+            (&knocks, &none, &[], "no connection was begun; no arrival was due"),
+        ] {
+            let verdict = judged(plan, totals, failures, false);
+            assert_eq!(verdict.level, VerdictLevel::Invalid, "{reason}");
+            assert!(verdict.reasons.iter().any(|r| r == reason), "{reason}: {verdict:?}");
+            assert!(!judged(plan, totals, failures, true).reasons.iter().any(|r| r == reason), "interrupted");
+        }
+        let mut opened = Figures::default();
+        opened.handshakes.opened = 1;
+        expect(&judged(&knocks, &opened, &[], false), VerdictLevel::Valid, "");
     }
 }
