@@ -97,7 +97,7 @@ pub struct Script {
     /// The values that a setup handed over.
     pub handed: Handed,
     /// Values from the environment that are not to be shown; they stand in paths, fields and bodies like any text.
-    pub secrets: Vec<Secret>,
+    pub hidden: Vec<Secret>,
 }
 
 /// A point where users wait until so many have come.
@@ -172,7 +172,7 @@ impl Plan {
     /// What must not be shown of any request.
     pub fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::default();
-        self.script.secrets.iter().for_each(|secret| secrets.add(secret.reveal().as_bytes()));
+        self.script.hidden.iter().for_each(|secret| secrets.add(secret.reveal().as_bytes()));
         secrets
     }
 
@@ -238,7 +238,7 @@ impl Plan {
                 meetings: vec![],
                 hands: once.hands.clone(),
                 handed: self.script.handed.clone(),
-                secrets: self.script.secrets.clone(),
+                hidden: self.script.hidden.clone(),
             },
             // Its one connection has no session of an earlier one.
             tls: Tls { resumption: false, early_data: false, ..self.tls.clone() },

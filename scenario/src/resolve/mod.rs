@@ -165,7 +165,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
             setup,
             teardown,
             meetings: std::mem::take(&mut reader.scope.meetings).into_iter().map(|(m, _)| m).collect(),
-            secrets: std::mem::take(&mut reader.scope.secrets),
+            hidden: std::mem::take(&mut reader.scope.secrets),
             ..Script::default()
         },
         scenarios,
