@@ -93,7 +93,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, Bad> {
     if right.is_empty() {
         return bad(right, "the threshold has no right side", EXAMPLE);
     }
-    let value = value(metric, &text[right.clone()], right)?;
+    let value = possible(metric, op, &text[right.clone()], right)?;
     let mut parsed = Parsed {
         threshold: Threshold {
             text: text.trim().to_owned(),
@@ -293,6 +293,21 @@ fn unknown_metric<T>(word: &str, at: Range<usize>) -> Result<T, Bad> {
         }
     };
     bad(at, format!("{} is not a figure of the result", quote(word)), label)
+}
+
+/// The right side, if something may be on this side of it.
+fn possible(metric: Metric, op: Op, text: &str, at: Range<usize>) -> Result<f64, Bad> {
+    let limit = value(metric, text, at.clone())?;
+    let is_share = matches!(metric, Metric::ErrorRate | Metric::CheckFailureRate | Metric::CheckRate);
+    match op {
+        Op::Less if limit == 0.0 => {
+            bad(at, "nothing is below 0, so this never holds", format!("did you mean `== {text}`?"))
+        }
+        Op::More if is_share && limit == 1.0 => {
+            bad(at, "no share is above all, so this never holds", format!("did you mean `== {text}`?"))
+        }
+        _ => Ok(limit),
+    }
 }
 
 /// The right side in the unit of the left.
