@@ -253,7 +253,8 @@ fn all_that_a_scenario_does_is_shown() {
          variables: {{ greeting: hello there, api_key: hunter2, list: [a, \"1\", 2] }}\n\
          data: {{ users: {{ rows: [ {{ name: a, mail: b }}, {{ name: c, mail: d }} ], order: unique, at_end: fail }} }}\n\
          fragments: {{ in: {{ parameters: [id, password], steps: [ {{ get: '/f/{{{{id}}}}', follow_redirects: 3 }} ] }} }}\n\
-         scenarios:\n  s:\n    steps:{steps}  plain: {{ on_error: continue, steps: [ get: / ] }}\n\
+         scenarios:\n  s:\n    steps:{steps}  plain: {{ on_error: continue, steps: [ get: / ] }}\n  \
+         own: {{ variables: {{ greeting: hi }}, steps: [ get: '/{{{{greeting}}}}' ] }}\n\
          phases: [ {{ users: 1, for: 1s }} ]\n"
     ));
     let shown = scenario::describe(&plan);
@@ -328,6 +329,10 @@ scenarios:
     steps:
 "#;
     assert!(shown.contains(expected), "{shown}");
+    assert!(
+        shown.contains("    variables:\n      api_key: ***\n      list: [a, \"1\", 2]\n      greeting: hi\n"),
+        "{shown}"
+    );
     assert!(!shown.contains("hunter2") && !shown.contains("sesame"), "{shown}");
 }
 

@@ -208,6 +208,10 @@ fn variables(
     shown: &mut Vec<String>,
 ) {
     for entry in entries {
+        // One that is given another value before anything uses it has that value alone.
+        if shown.iter().all(|line| !line.contains("{{")) {
+            shown.retain(|line| line.split(':').next() != Some(&entry.key));
+        }
         shown.push(format!("{}: {}", entry.key, outline::value(&entry.key, &entry.value)));
         let source = source(reader, &entry.value);
         let place = define(reader, entry);
