@@ -140,3 +140,43 @@ phases: [ { users: 1, iterations: 1 } ]
         assert!(all.contains("FAIL, found visible *** *** *** ***"), "{all}");
     }
 }
+
+/// A credential that comes back and is sent on under a harmless name, in a step that has no credential of its own.
+#[test]
+fn what_was_extracted_from_an_echo_shows_no_secret() {
+    let server = Server::start();
+    let text = r#"version: 1
+target: TARGET
+scenarios:
+  s:
+    variables: { who: visible, word: sesame-4 }
+    steps:
+      - get: /headers
+        auth: { bearer: sesame-1 }
+        extract: { a: { json: "$.headers.authorization" } }
+      - get: /headers
+        auth: { basic: { user: "{{who}}", password: "{{word}}" } }
+        extract: { b: { json: "$.headers.authorization" } }
+      - get: /headers
+        headers: { x-api-key: "key {{word}}" }
+        extract: { c: { json: "$.headers['x-api-key']" } }
+      - { post: /echo, body: "{{a}}, {{b}}, {{c}}, {{who}}", check: { body_equals: nonsense } }
+      - { post: /echo, body: "Bearer sesame-1", check: { body_equals: nonsense } }
+phases: [ { users: 1, iterations: 1 } ]
+"#
+    .replace("TARGET", &server.http);
+    let plan = PlanFile::new("echoed", &text);
+    let encoded = "dmlzaWJsZTpzZXNhbWUtN"; // visible:sesame-4
+    for args in
+        [&["check", plan.path(), "--run"][..], &["-f", plan.path(), "--trace", "5", "--format", "json"]]
+    {
+        let output = command(args).output().expect("the binary starts");
+        let all = stdout(&output) + &stderr(&output);
+        assert!(!all.contains("sesam") && !all.contains(encoded), "{all}");
+        for part in
+            ["> ***, Basic ***, key ***, visible", "found ***, Basic ***, key ***, visible", "found ***"]
+        {
+            assert!(all.contains(part), "{part}\n{all}");
+        }
+    }
+}

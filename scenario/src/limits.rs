@@ -154,6 +154,8 @@ pub const MAX_TALLIES: usize = 1_000_000;
 pub const MAX_SAMPLES: usize = 3;
 /// Bytes of the shortest value that is masked wherever it appears: shorter ones are in any text.
 pub const MIN_SECRET: usize = 4;
+/// Likewise of one that the plan writes, where the plan itself is shown.
+pub const MIN_KNOWN_SECRET: usize = 6;
 /// Characters of what was found that a sample shows.
 pub const MAX_SAMPLE: usize = 120;
 /// Nesting of `if`, `repeat` and the like.

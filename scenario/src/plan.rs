@@ -6,7 +6,7 @@
 use crate::program::data::Source;
 use crate::program::{Handed, Program};
 use crate::search::Search;
-use crate::secret::Secrets;
+use crate::secret::{Secrets, is_credential};
 use crate::tags::Tags;
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
@@ -169,10 +169,21 @@ impl Plan {
         self.thresholds.iter().any(|t| t.check.is_some() && t.phase.is_some())
     }
 
-    /// What must not be shown of any request.
+    /// What must not be shown of any request, nor of the plan itself.
     pub fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::default();
         self.script.hidden.iter().for_each(|secret| secrets.add(secret.reveal().as_bytes()));
+        let once = self.script.setup.iter().chain(&self.script.teardown).map(|once| &once.scenario);
+        for scenario in self.scenarios.iter().chain(once) {
+            let fields = scenario.steps.iter().flat_map(|step| step.template.fields());
+            fields.filter(|field| is_credential(field)).for_each(|field| {
+                if let Some(value) = field.value.as_literal() {
+                    secrets.add_known(&field.name, &value);
+                }
+            });
+            let constants = scenario.program.iter().flat_map(|program| program.hidden_constants());
+            constants.for_each(|value| secrets.add_known("", &value));
+        }
         secrets
     }
 

@@ -79,6 +79,17 @@ impl Secrets {
         }
     }
 
+    /// The same for what a plan writes, which is masked in all that is shown of it: what is short may stand there for something
+    /// else. Of cookies many are no secrets.
+    pub fn add_known(&mut self, name: &str, value: &[u8]) {
+        let mut known = Secrets::default();
+        if !name.to_ascii_lowercase().ends_with("cookie") {
+            known.add_field(name, value);
+        }
+        known.0.retain(|value| value.len() >= limits::MIN_KNOWN_SECRET);
+        self.merge(known);
+    }
+
     /// Adds those of another.
     pub fn merge(&mut self, others: Secrets) {
         others.0.into_iter().for_each(|value| self.add_form(value));

@@ -7,7 +7,7 @@ use scenario::plan::{
     ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
 use scenario::program::{Exchange, written};
-use scenario::secret::{MASK, is_credential};
+use scenario::secret::{MASK, Secrets, is_credential};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use proto::{Field, Text};
 
 /// The whole plan.
 pub fn object(plan: &Plan) -> Value {
+    let secrets = plan.secrets();
     json!({
         "name": plan.name,
         "protocol": plan.protocol.as_str(),
@@ -24,7 +25,7 @@ pub fn object(plan: &Plan) -> Value {
         "http2": http2(&plan.http2),
         "http3": http3(&plan.http3),
         "timeouts": timeouts(&plan.timeouts),
-        "scenarios": plan.scenarios.iter().enumerate().map(|(i, s)| scenario(i, s, plan)).collect::<Value>(),
+        "scenarios": plan.scenarios.iter().enumerate().map(|(i, s)| scenario(i, s, plan, &secrets)).collect::<Value>(),
         "phases": plan.phases.iter().map(|p| phase(p, plan)).collect::<Value>(),
         "thresholds": plan.thresholds.iter().map(threshold).collect::<Value>(),
         "search": plan.search.as_ref().map(super::search::plan),
@@ -156,12 +157,12 @@ fn timeouts(t: &Timeouts) -> Value {
     })
 }
 
-fn scenario(index: usize, scenario: &Scenario, plan: &Plan) -> Value {
+fn scenario(index: usize, scenario: &Scenario, plan: &Plan, secrets: &Secrets) -> Value {
     let mut object = json!({
         "name": scenario.name,
         "weight": scenario.weight,
         "order": match scenario.order { Order::Sequence => "sequence", Order::RoundRobin => "round_robin" },
-        "steps": scenario.steps.iter().enumerate().map(|(at, s)| step(s, exchange(scenario, at), plan)).collect::<Value>(),
+        "steps": scenario.steps.iter().enumerate().map(|(at, s)| step(s, exchange(scenario, at), plan, secrets)).collect::<Value>(),
     });
     if let Some(own) = plan.own_track(index) {
         object["start_after_s"] = json!(own.start_after.as_secs_f64());
@@ -175,8 +176,8 @@ fn exchange(scenario: &Scenario, step: usize) -> Option<&Exchange> {
     scenario.program.as_ref().map(|program| &program.exchanges()[step])
 }
 
-fn step(step: &Step, exchange: Option<&Exchange>, plan: &Plan) -> Value {
-    let (template, secrets) = (&step.template, plan.secrets());
+fn step(step: &Step, exchange: Option<&Exchange>, plan: &Plan, secrets: &Secrets) -> Value {
+    let template = &step.template;
     let shown = |text: &Text| {
         let text = written(text, exchange);
         String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()

@@ -80,6 +80,37 @@ pub(crate) enum EvalError {
 }
 
 impl Expr {
+    /// Visits the places of its variables.
+    pub fn each_place(&self, visit: &mut impl FnMut(u16)) {
+        match self {
+            Expr::Const(_) => {}
+            Expr::Var(place) => visit(*place),
+            Expr::Not(e) | Expr::Minus(e) | Expr::Matches(e, _) => e.each_place(visit),
+            Expr::And(a, b) | Expr::Or(a, b) | Expr::Binary(_, a, b) => {
+                a.each_place(visit);
+                b.each_place(visit);
+            }
+            Expr::Call(_, args) => args.iter().for_each(|e| e.each_place(visit)),
+        }
+    }
+
+    /// The password, if it is `base64(user + ':' + password)` as `Basic` sends it (RFC 7617).
+    pub fn password(&self) -> Option<&Expr> {
+        let Expr::Call(Function::Base64, args) = self else { return None };
+        let [Expr::Binary(Binary::Plus, _, password)] = &args[..] else { return None };
+        Some(password)
+    }
+
+    /// Whether it is worked out the same way each time, and nothing is drawn or counted for it.
+    pub fn is_steady(&self) -> bool {
+        match self {
+            Expr::Const(_) | Expr::Var(_) => true,
+            Expr::Binary(_, a, b) => a.is_steady() && b.is_steady(),
+            Expr::Call(Function::Base64, args) => args.iter().all(Expr::is_steady),
+            _ => false,
+        }
+    }
+
     /// The value.
     pub fn eval<'a>(&'a self, env: Env<'a>) -> Result<Val<'a>, EvalError> {
         Ok(match self {

@@ -141,6 +141,14 @@ impl Phrase {
         }
     }
 
+    /// What has to be worked out.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Literal(_) => None,
+            Part::Value(expr, ..) => Some(expr),
+        })
+    }
+
     /// The bytes, if nothing has to be worked out.
     pub fn as_constant(&self) -> Option<&[u8]> {
         match &self.0[..] {

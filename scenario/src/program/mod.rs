@@ -29,6 +29,7 @@ use crate::outline::Outline;
 use crate::plan::{Secret, StatusSet};
 use bytes::Bytes;
 use proto::{Piece, Text, Want};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +108,19 @@ pub(crate) struct RowUse {
 pub(crate) enum Source {
     Expr(Expr),
     Text(Phrase),
+}
+
+impl Source {
+    /// The bytes of a text that is the same each time.
+    fn as_constant(&self) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Source::Text(phrase) => phrase.as_constant().map(Cow::Borrowed),
+            Source::Expr(Expr::Const(value @ Value::Text(_))) => {
+                value.get().map(|value| Cow::Owned(value.into_text().into_bytes()))
+            }
+            Source::Expr(_) => None,
+        }
+    }
 }
 
 /// One thing that a user does.
@@ -275,9 +289,31 @@ pub(crate) struct Hidden {
     pub places: Vec<u16>,
     /// From the environment.
     pub constants: Vec<Secret>,
+    /// Credentials that are the same in all requests, with the names of their fields.
+    pub fields: Vec<(String, Secret)>,
+    /// What users and passwords are sent as.
+    pub pairs: Vec<Expr>,
 }
 
 impl Exchange {
+    /// The credentials of its requests that are known before the run, with the names of their fields.
+    pub(crate) fn known_credentials(&self) -> impl Iterator<Item = (String, Secret)> {
+        self.credentials.iter().filter_map(|(name, value)| {
+            let bytes = value.as_literal()?;
+            Some((name.clone(), Secret::new(&*String::from_utf8_lossy(&bytes))))
+        })
+    }
+
+    /// What its credentials are made of.
+    pub(crate) fn made_credentials(&self) -> impl Iterator<Item = &Expr> {
+        let slots = self.credentials.iter().flat_map(|(_, text)| text.pieces());
+        let made_of = slots.filter_map(|piece| match piece {
+            Piece::Slot(slot) => self.values.get(usize::from(*slot)),
+            Piece::Literal(_) => None,
+        });
+        made_of.chain(self.signer.as_ref().map(|signer| &signer.secret_key)).flat_map(Phrase::expressions)
+    }
+
     /// What must be looked at in the response.
     pub fn want(&self) -> Want {
         self.want
@@ -340,6 +376,17 @@ pub fn written(text: &Text, exchange: Option<&Exchange>) -> String {
 }
 
 impl Program {
+    /// What the plan writes into variables that are not shown.
+    pub(crate) fn hidden_constants(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        let set = self.ops.iter().filter_map(|op| match op {
+            Op::Set(place, source) => Some((place, source)),
+            _ => None,
+        });
+        let written = self.initial.iter().map(|(place, source)| (place, source)).chain(set);
+        let hidden = self.exchanges.first().map_or(&[][..], |exchange| &exchange.hidden.places);
+        written.filter(|(place, _)| hidden.contains(place)).filter_map(|(_, source)| source.as_constant())
+    }
+
     /// Requests that a user has under way at a time, at most.
     pub fn width(&self) -> u32 {
         let width = |op: &Op| match op {

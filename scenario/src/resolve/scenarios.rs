@@ -187,7 +187,8 @@ impl Body {
     }
 }
 
-/// What nobody is to see: variables with such a name, and those that a cookie or a secret field gives a value.
+/// What nobody is to see: variables with such a name, those that a cookie or a secret field gives a value, and those that give a
+/// credential its value. A server may send a credential back, and a later request may carry it on under another name.
 fn hidden(names: &[String], exchanges: &[Exchange], reader: &Reader<'_>) -> Hidden {
     let by_name = |names: &[String], from: u16| {
         let secret = |(at, name): (usize, &String)| secret::is_name(name).then_some(from + at as u16);
@@ -197,7 +198,18 @@ fn hidden(names: &[String], exchanges: &[Exchange], reader: &Reader<'_>) -> Hidd
     places.extend(by_name(&reader.scope.handed, HANDED));
     let extracts = exchanges.iter().flat_map(|e| &e.extracts);
     places.extend(extracts.filter(|extract| extract.is_secret()).map(|extract| extract.place));
-    Hidden { places, constants: reader.scope.secrets.clone() }
+    let (mut fields, mut pairs) = (Vec::new(), Vec::new());
+    for exchange in exchanges {
+        fields.extend(exchange.known_credentials());
+        for made in exchange.made_credentials() {
+            made.password().unwrap_or(made).each_place(&mut |place| places.push(place));
+            pairs.extend(made.password().filter(|_| made.is_steady()).map(|_| made.clone()));
+        }
+    }
+    places.sort_unstable();
+    places.dedup();
+    fields.dedup();
+    Hidden { places, constants: reader.scope.secrets.clone(), fields, pairs }
 }
 
 /// Variables and what they begin with; later ones may use earlier ones.

@@ -417,6 +417,12 @@ impl User {
                 secrets.add(text.as_bytes());
             }
         }
+        for pair in exchange.hidden.pairs.iter().filter_map(|pair| pair.eval(self.env(world)).ok()) {
+            secrets.add(pair.into_text().as_bytes());
+        }
+        for (name, value) in &exchange.hidden.fields {
+            secrets.add_field(name, value.reveal().as_bytes());
+        }
         self.jar.values().for_each(|cookie| secrets.add(cookie.as_bytes()));
         // A value could not be worked out: nothing was sent then.
         if self.flight.ends.len() >= exchange.values.len() {
