@@ -1,16 +1,25 @@
-//! Whether each output has a place of its own: of two in one file one would be lost, or lines of both be mixed.
+//! Whether each output has a place of its own: of two in one file one would be lost, or lines of both be mixed. In one that is
+//! read, what was there would be.
 
-use crate::args::OutputArgs;
+use crate::args::{OutputArgs, RunArgs};
 use crate::error::Failure;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Refuses two outputs to one file, by whatever names, and two to standard output. `key_log` is what `SSLKEYLOGFILE` says.
-pub fn refuse_shared(args: &OutputArgs, key_log: Option<OsString>) -> Result<(), Failure> {
-    let mut seen: Vec<Output> = Vec::new();
-    for output in outputs(args, key_log) {
+/// Refuses two outputs to one file, by whatever names, one to a file that is read, and two to standard output. `key_log` is what
+/// `SSLKEYLOGFILE` says.
+pub fn refuse_shared(args: &RunArgs, key_log: Option<OsString>) -> Result<(), Failure> {
+    let inputs = inputs(args);
+    let mut seen: Vec<Named> = Vec::new();
+    for output in outputs(&args.output, key_log) {
+        if let Some(input) = inputs.iter().find(|input| input.place == output.place) {
+            let (output, input) = (output.shown, &input.shown);
+            return Err(Failure::new(format!(
+                "{output} would overwrite what {input} reads: give it a file of its own"
+            )));
+        }
         if let Some(other) = seen.iter().find(|other| other.place == output.place) {
             let both = format!("{} and {}", other.shown, output.shown);
             return Err(Failure::new(match output.place {
@@ -25,8 +34,8 @@ pub fn refuse_shared(args: &OutputArgs, key_log: Option<OsString>) -> Result<(),
     Ok(())
 }
 
-/// An option that writes, and where to.
-struct Output {
+/// An option that reads or writes, and where.
+struct Named {
     shown: String,
     place: Place,
 }
@@ -43,17 +52,35 @@ enum Place {
     New(PathBuf),
 }
 
-fn outputs(args: &OutputArgs, key_log: Option<OsString>) -> Vec<Output> {
+fn inputs(args: &RunArgs) -> Vec<Named> {
+    let (load, request, tls) = (&args.load, &args.request, &args.tls);
+    let all = [
+        ("-f", args.file.as_ref().map(Path::new)),
+        ("--timing-script-file", load.timing_script_file.as_deref()),
+        ("-i", load.input_file.as_deref()),
+        ("-d", request.data.as_deref()),
+        ("--tls-ca", tls.tls_ca.as_deref()),
+        ("--cert", tls.cert.as_deref()),
+        ("--key", tls.key.as_deref()),
+    ];
+    let named = all.into_iter().filter_map(|(option, path)| {
+        let path = path?;
+        Some(Named { shown: format!("{option} {}", path.display()), place: place(path)? })
+    });
+    named.filter(|input| matches!(input.place, Place::File { .. })).collect()
+}
+
+fn outputs(args: &OutputArgs, key_log: Option<OsString>) -> Vec<Named> {
     let mut all = Vec::new();
     if args.format.is_some() && args.output.is_empty() {
-        all.push(Output { shown: "--format".into(), place: Place::Stdout });
+        all.push(Named { shown: "--format".into(), place: Place::Stdout });
     }
     let mut add = |option: &str, path: &Path, dash: bool| {
         let place = match dash && path == Path::new("-") {
             true => Some(Place::Stdout),
             false => place(path),
         };
-        all.extend(place.map(|place| Output { shown: format!("{option}{}", path.display()), place }));
+        all.extend(place.map(|place| Named { shown: format!("{option}{}", path.display()), place }));
     };
     args.output.iter().for_each(|path| add("-o ", path, true));
     args.timeline.iter().for_each(|path| add("--timeline ", path, true));

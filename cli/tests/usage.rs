@@ -322,6 +322,27 @@ fn two_outputs_to_one_file() {
 }
 
 #[test]
+fn an_output_never_overwrites_an_input() {
+    let folder = scratch("read-too");
+    std::fs::create_dir_all(&folder).expect("a scratch folder");
+    let path = |name: &str| format!("{}/{name}", folder.display());
+    let plan = "version: 1\ntarget: builtin\nscenarios: { s: { steps: [ get: / ] } }\nphases: [ { users: 1, iterations: 1 } ]\n";
+    std::fs::write(path("in"), plan).expect("a file");
+    std::os::unix::fs::symlink("in", path("same")).expect("a link");
+    let (read, written) = (path("in"), path("same"));
+    for output in ["-o", "--timeline", "--output-file", "--log-file"] {
+        let parts = [output, &written, "would overwrite what", &read, "give it a file of its own"];
+        refused(&["-f", &read, output, &written], &[&parts[..], &["-f"]].concat());
+        refused(
+            &["--h1", "-n", "1", "-d", &read, output, &written, "builtin"],
+            &[&parts[..], &["-d"]].concat(),
+        );
+    }
+    assert_eq!(std::fs::read_to_string(&read).expect("a file"), plan);
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+#[test]
 fn outputs_that_may_have_one_place() {
     let folder = scratch("own-place");
     std::fs::create_dir_all(folder.join("inner")).expect("a scratch folder");
