@@ -156,6 +156,8 @@ pub const MAX_SAMPLES: usize = 3;
 pub const MIN_SECRET: usize = 4;
 /// Likewise of one that the plan writes, where the plan itself is shown.
 pub const MIN_KNOWN_SECRET: usize = 6;
+/// Bytes of the shortest value that is looked for in base64, too: of a shorter one few digits are its own.
+pub const MIN_SECRET_IN_BASE64: usize = 6;
 /// Characters of what was found that a sample shows.
 pub const MAX_SAMPLE: usize = 120;
 /// Nesting of `if`, `repeat` and the like.

@@ -1,14 +1,16 @@
-//! What must not be shown: names that say so, and the values of one request that are masked wherever they appear, also where a server
-//! sends them back. Not a promise that nothing leaks: a value that a server changed is not recognised. Asked by
-//! `program::User` for samples and notes, by `cli` and `report` for what they print.
+//! What must not be shown: names that say so, and values that are masked wherever they appear, also where a server sends them
+//! back: as they are, as they stand in a URL, a form, JSON or HTML, and in base64. Not a promise that nothing leaks: a value that
+//! was changed in another way is not recognised. Asked by `program::User` for samples, notes and what a plan says, by `cli` and
+//! `report` for what they print.
 
-use crate::expr::functions::url_encode;
-use crate::expr::value::write_json_text;
 use crate::limits;
 use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use proto::Field;
 use std::borrow::Cow;
 use std::fmt;
+
+mod spelling;
 
 /// What stands for a secret.
 pub const MASK: &str = "***";
@@ -42,19 +44,20 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Adds a value, as it is and as it stands in a URL, a form and JSON.
+    /// Adds a value, and what it is in base64, alone or with something around it.
     pub fn add(&mut self, value: &[u8]) {
         self.add_form(value.to_vec());
-        let mut encoded = Vec::new();
-        url_encode(value, &mut encoded);
-        let form = String::from_utf8_lossy(&encoded).replace("%20", "+").into_bytes();
-        if let Ok(text) = std::str::from_utf8(value) {
-            let mut json = Vec::new();
-            write_json_text(text, &mut json);
-            self.add_form(json);
+        if value.len() < limits::MIN_SECRET_IN_BASE64 {
+            return;
         }
-        self.add_form(encoded);
-        self.add_form(form);
+        // Base64 takes three bytes at a time: how it writes a value depends on how many of them came before.
+        for before in 0..3 {
+            let text = BASE64_STANDARD_NO_PAD.encode([&[0; 2][..before], value].concat());
+            // The digits that also hold bits of what is around it are left out.
+            let own = &text[(before * 8).div_ceil(6)..(before + value.len()) * 8 / 6];
+            self.add_form(own.as_bytes().to_vec());
+            self.add_form(own.replace('+', "-").replace('/', "_").into_bytes());
+        }
     }
 
     /// Adds what the value of a header field gives away: all of it, the credentials behind the scheme, and of cookies each.
@@ -69,12 +72,16 @@ impl Secrets {
             }
         } else if let Some((scheme, credentials)) = text.trim().split_once(' ') {
             self.add(credentials.trim().as_bytes());
-            let decoded = base64::prelude::BASE64_STANDARD.decode(credentials.trim()).unwrap_or_default();
+            let decoded = BASE64_STANDARD.decode(credentials.trim()).unwrap_or_default();
             if let (true, Some(at)) =
                 (scheme.eq_ignore_ascii_case("basic"), decoded.iter().position(|b| *b == b':'))
             {
                 self.add(&decoded);
                 self.add(&decoded[at + 1..]);
+            }
+            let parts = credentials.split(',').filter_map(|part| part.trim().split_once('='));
+            for (_, signature) in parts.filter(|(name, _)| name.eq_ignore_ascii_case("signature")) {
+                self.add(signature.as_bytes());
             }
         }
     }
@@ -96,9 +103,13 @@ impl Secrets {
     }
 
     fn add_form(&mut self, value: Vec<u8>) {
-        if value.len() >= limits::MIN_SECRET && !self.0.contains(&value) {
-            // The longest first: a part of it must not be masked before.
-            let at = self.0.partition_point(|other| other.len() >= value.len());
+        if value.len() < limits::MIN_SECRET {
+            return;
+        }
+        // The longest first: a part of it must not be masked before.
+        let at = self.0.partition_point(|other| other.len() >= value.len());
+        let mut as_long = self.0[..at].iter().rev().take_while(|other| other.len() == value.len());
+        if !as_long.any(|other| *other == value) {
             self.0.insert(at, value);
         }
     }
@@ -128,12 +139,12 @@ fn without(bytes: &[u8], secret: &[u8], cut: bool) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (mut from, mut at) = (0, 0);
     while at < bytes.len() {
-        let rest = &bytes[at..];
-        let begun = cut && rest.len() >= limits::MIN_SECRET && secret.starts_with(rest);
-        if rest.starts_with(secret) || begun {
+        let (length, matched) = spelling::prefix(&bytes[at..], secret);
+        let begun = cut && at + length == bytes.len() && matched >= limits::MIN_SECRET;
+        if matched == secret.len() || begun {
             out.extend_from_slice(&bytes[from..at]);
             out.extend_from_slice(MASK.as_bytes());
-            at += secret.len().min(rest.len());
+            at += length;
             from = at;
         } else {
             at += 1;
@@ -172,10 +183,32 @@ mod tests {
             (r#"{"p":"pa ss\"w/ö"}"#, r#"{"p":"***"}"#),
             ("pa ss\"w/öpa ss\"w/ö", "******"),
             ("abc is too short to be one", "abc is too short to be one"),
-            ("nothing", "nothing"),
+            ("p=pa%20ss%22w%2f%c3%b6, p=pa ss%22w/%C3%B6", "p=***, p=***"),
+            (r#"{"p":"pa ss\u0022w\/\u00f6"}"#, r#"{"p":"***"}"#),
+            ("<p>pa ss&quot;w&#x2F;ö</p> <p>pa ss&#34;w/ö</p>", "<p>***</p> <p>***</p>"),
+            ("nothing, 100 % of it + \\ & more", "nothing, 100 % of it + \\ & more"),
         ] {
             assert_eq!(String::from_utf8_lossy(&secrets.mask(from.as_bytes(), false)), to);
         }
+    }
+
+    #[test]
+    fn a_value_is_masked_in_base64_wherever_it_begins() {
+        let mut secrets = Secrets::default();
+        secrets.add(b"se?ame>>");
+        for around in ["", "x", "xy", "xyz", "user:"] {
+            let text = format!("{around}se?ame>>{around}");
+            for engine in [BASE64_STANDARD, base64::prelude::BASE64_URL_SAFE] {
+                let masked = secrets.mask(engine.encode(&text).as_bytes(), false).into_owned();
+                let masked = String::from_utf8(masked).unwrap();
+                // What is left holds the neighbours and at most four bits of the value at either side.
+                let neighbours = 2 * (around.len() * 8).div_ceil(6) + 4;
+                assert!(masked.contains("***") && masked.len() <= 3 + neighbours, "{text}: {masked}");
+            }
+        }
+        let mut short = Secrets::default();
+        short.add(b"abcde");
+        assert_eq!(&*short.mask(b"YWJjZGU= abcde", false), b"YWJjZGU= ***");
     }
 
     #[test]
@@ -187,6 +220,8 @@ mod tests {
         };
         assert_eq!(masked("Authorization", "Bearer abcdef", "you sent abcdef"), "you sent ***");
         assert_eq!(masked("authorization", "Basic bWU6c2VzYW1l", "bWU6c2VzYW1l me sesame"), "*** me ***");
+        let signed = "AWS4-HMAC-SHA256 Credential=AKID/s, SignedHeaders=h, Signature=0a1b2c";
+        assert_eq!(masked("authorization", signed, "you sent 0a1b2c"), "you sent ***");
         assert_eq!(masked("cookie", "a=11111; b=2222", "11111 and 2222"), "*** and ***");
         assert_eq!(masked("set-cookie", "a=11111; domain=test", "11111 of test"), "*** of test");
     }
@@ -201,6 +236,8 @@ mod tests {
         assert_eq!(secrets.mask_text("say open ses..."), "say ***...");
         assert_eq!(secrets.mask_text("say sesam..."), "say ***...");
         assert_eq!(&*secrets.mask(b"say open ses", false), b"say open ses");
+        assert_eq!(secrets.mask_text("say open%20se..."), "say ***...");
+        assert_eq!(secrets.mask_text("say open%2..."), "say ***...");
         assert_eq!(format!("{secrets:?}"), "***");
     }
 }
