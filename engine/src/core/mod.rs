@@ -37,6 +37,7 @@ mod tracks;
 mod traffic;
 mod users;
 mod waking;
+mod wheel;
 
 use crate::addresses::Ways;
 use crate::batch::Batch;
@@ -70,9 +71,10 @@ use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::time::Duration;
 use tracks::{Stage, Track};
+use users::User;
 pub(crate) use users::{CoreShare, shares};
-use users::{User, Wheel};
 use waking::Waking;
+use wheel::Wheel;
 
 /// What all cores of a run share, made before the start and never changed.
 pub(crate) struct Setup {

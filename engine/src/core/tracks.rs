@@ -4,7 +4,8 @@
 //! A track waits for its start, goes through its phases, and is over. The run is over when all tracks are.
 
 use super::arrivals::{Open, Until};
-use super::users::{CoreShare, PhaseRun, State, Wheel};
+use super::users::{CoreShare, PhaseRun, State};
+use super::wheel::Wheel;
 use super::{Core, Told};
 use crate::clock::Clock;
 use crate::gate::{self, Place};
