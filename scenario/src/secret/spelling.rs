@@ -15,7 +15,7 @@ pub(super) fn prefix(text: &[u8], value: &[u8]) -> (usize, usize) {
             Unit::Bytes(bytes, count, length) if wanted.starts_with(&bytes[..count]) => {
                 (at, matched) = (at + length, matched + count);
             }
-            Unit::Cut => return (text.len(), matched),
+            Unit::Cut if rest[0] != wanted[0] => return (text.len(), matched),
             // Control characters are shown as blanks.
             _ if rest[0] == wanted[0]
                 || (rest[0] == b'+' && wanted[0] == b' ')
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(of("a b", "a\nb"), (3, 3));
         assert_eq!(of(r"a\u00e4\/", "aä/"), (9, 4));
         assert_eq!(of(r"a\ud83d\ude00", "a😀"), (1, 1));
-        assert_eq!(of("a&#228;&amp;&x", "aä&&x"), (14, 5));
+        assert_eq!(of("a&#228;&amp;&x", "aä&&x"), (14, 6));
         assert_eq!(of("a&quo", "a\""), (5, 1));
     }
 }
