@@ -418,6 +418,21 @@ fn data_goes_row_by_row() {
 }
 
 #[test]
+fn an_iteration_that_finds_no_row_takes_none_and_is_none() {
+    let text = "version: 1\ntarget: http://h.test\ndata:\n  ids: { range: 5..9 }\n  few: { values: [a], at_end: stop }\n\
+                scenarios:\n  s: { steps: [ get: '/{{ids}}/{{few}}' ] }\n  t: { steps: [ get: '/{{ids}}/{{iteration}}' ] }\n\
+                phases: [ { users: 1, for: 1s } ]\n";
+    let mut a = Actor::new(load(text), 0);
+    assert_eq!(a.request(), "GET /5/a");
+    a.ok("");
+    assert_eq!(a.next(), END);
+    assert!(!a.begin() && !a.begin());
+    a.program = a.plan.scenarios[1].program.clone().expect("a scripted scenario");
+    assert!(a.user.may_begin(&a.program, &a.world) && a.begin());
+    assert_eq!(a.request(), "GET /6/2");
+}
+
+#[test]
 fn what_lives_as_long_as_the_user() {
     let mut a = actor(
         "variables: { n: 0 }\ndefaults: { lifetime: per_user, cookies: true }",

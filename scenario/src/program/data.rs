@@ -41,7 +41,7 @@ pub enum Order {
 /// What happens when the rows are used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtEnd {
-    /// The user stops.
+    /// Nothing that needs a row begins any more.
     Stop,
     /// From the first again.
     Recycle,
@@ -292,12 +292,23 @@ impl Cursor {
         Cursor { source, shard, taken: 0, page: None, cells: Vec::new() }
     }
 
-    pub fn at_end(&self) -> AtEnd {
-        self.source.at_end
-    }
-
     pub fn name(&self) -> &str {
         &self.source.name
+    }
+
+    /// Whether an iteration of this user may begin: there is a row for it, or it fails for want of one.
+    pub fn lets_begin(&self, user: u64) -> bool {
+        let rows = self.source.table.rows;
+        match (self.source.at_end, self.source.order) {
+            (AtEnd::Recycle | AtEnd::Fail, _) | (AtEnd::Stop, Order::Random) => true,
+            (AtEnd::Stop, Order::PerUser) => user < rows,
+            (AtEnd::Stop, Order::Sequential | Order::Unique) => self.following() < rows,
+        }
+    }
+
+    /// Core i of n takes rows i, i + n, i + 2n, ...: no two cores the same, and all of them at the end.
+    fn following(&self) -> u64 {
+        self.taken.saturating_mul(self.shard.of).saturating_add(self.shard.index)
     }
 
     /// The next row for a user.
@@ -314,8 +325,7 @@ impl Cursor {
             }
             Order::Sequential | Order::Unique => {}
         }
-        // Core i of n takes rows i, i + n, i + 2n, ...: no two cores the same, and all of them at the end.
-        let row = self.taken.saturating_mul(self.shard.of).saturating_add(self.shard.index);
+        let row = self.following();
         if row < rows {
             self.taken += 1;
             return Taken::Row(row);

@@ -5,7 +5,7 @@
 
 use super::aws;
 use super::cookies::{self, Jar};
-use super::data::{AtEnd, Cursor, Shard, Taken};
+use super::data::{Cursor, Shard, Taken};
 use super::decode::Coding;
 use super::{BUILT_IN, Exchange, ITERATION, Lifetime, OK, Op, Payload, Program, RESPONSE_MS};
 use super::{Rendered, STATUS, Source, USER};
@@ -281,10 +281,27 @@ impl User {
         Env { vars: &self.vars, handed: &world.handed, random: &self.random, wall: world.wall }
     }
 
-    /// Begins an iteration. False: a source of data has no more rows, and the user stops.
+    /// Its number in the whole run.
+    fn number(&self) -> u64 {
+        match self.vars[USER] {
+            Value::Int(n) => n as u64,
+            _ => 0,
+        }
+    }
+
+    /// Whether each source of data lets an iteration of it begin.
+    pub fn may_begin(&self, program: &Program, world: &World) -> bool {
+        let number = self.number();
+        program.rows.iter().all(|rows| world.cursors[rows.source].lets_begin(number))
+    }
+
+    /// Begins an iteration. False: a source of data has no more rows; nothing was begun and no row taken.
     /// `scenario` is the program's place in the plan. Variables of a user that changes to another are kept where they last as long
     /// as the user.
     pub fn begin(&mut self, program: &Program, world: &mut World, scenario: u16) -> bool {
+        if !self.may_begin(program, world) {
+            return false;
+        }
         let first = self.iteration == 0 || (self.scenario != scenario && !self.change(program, scenario));
         self.scenario = scenario;
         (self.pc, self.flight.hops, self.flight.hop, self.broken) = (0, 0, None, None);
@@ -303,10 +320,7 @@ impl User {
         self.vars[ITERATION] = Value::Int(self.iteration as i64);
         (self.vars[STATUS], self.vars[OK], self.vars[RESPONSE_MS]) =
             (Value::Null, Value::Bool(true), Value::Null);
-        let number = match self.vars[USER] {
-            Value::Int(n) => n as u64,
-            _ => 0,
-        };
+        let number = self.number();
         for rows in &program.rows {
             let cursor = &mut world.cursors[rows.source];
             match cursor.take(number, &self.random) {
@@ -315,10 +329,9 @@ impl User {
                         self.broken = Some(format!("data {}: {error}", cursor.name()));
                     }
                 }
-                Taken::UsedUp if cursor.at_end() == AtEnd::Fail => {
+                Taken::UsedUp => {
                     self.broken = Some(format!("data {}: the rows are used up", cursor.name()));
                 }
-                Taken::UsedUp => return false,
             }
         }
         if first || program.lifetime == Lifetime::Iteration {
