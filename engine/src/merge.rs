@@ -218,6 +218,7 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
             phase.figures.iterations_cut += core.recorder.iterations_cut[index];
             phase.figures.arrived += core.recorder.arrived[index];
             phase.figures.dropped += core.recorder.dropped[index];
+            phase.figures.without_data += core.recorder.without_data[index];
             phase.figures.waited += core.recorder.waited[index];
             phase.figures.abandoned_time += core.recorder.abandoned_time[index];
             std::mem::take(&mut core.recorder.handshakes[index]).merge_into(&mut phase.figures);

@@ -145,6 +145,9 @@ fn nothing_begun(e: &Evidence<'_>) -> Option<String> {
         None if ended > 0 => format!("; {ended} iterations went by without one: no condition led to it"),
         None if cut > 0 => format!("; {cut} iterations were cut before they came to one"),
         None if totals.dropped > 0 => format!("; {} arrivals were dropped", totals.dropped),
+        None if totals.without_data > 0 => {
+            format!("; {} arrivals found no row left of {}", totals.without_data, used_up.join(" or "))
+        }
         None if is_open(plan) && totals.arrived == 0 => "; no arrival was due".to_owned(),
         None if !used_up.is_empty() => format!("; the rows of {} may be used up", used_up.join(", ")),
         None => String::new(),
@@ -690,6 +693,12 @@ mod tests {
                 &Figures { arrived: 9, dropped: 9, ..Figures::default() },
                 &[],
                 "no request was begun; 9 arrivals were dropped",
+            ),
+            (
+                &closed,
+                &Figures { arrived: 9, without_data: 9, ..Figures::default() },
+                &[],
+                "no request was begun; 9 arrivals found no row left of once",
             ),
             (&knocks, &none, &[], "no connection was begun; no arrival was due"),
         ] {

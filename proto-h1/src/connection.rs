@@ -292,7 +292,7 @@ impl Connection {
         self.header_bytes += n as u64;
         let front = self.front.as_ref().expect("checked by head_input");
         let (token, traits, want) = (front.token, front.traits, front.want);
-        if facts.status < 200 && facts.status != 101 {
+        if matches!(facts.status, 100 | 102..=199) {
             return self.interim(facts.status, token, sink).map(|()| n);
         }
         if facts.status == 101 && !traits.upgrade {

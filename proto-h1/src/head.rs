@@ -99,10 +99,8 @@ fn grammar(e: httparse::Error) -> Error {
 }
 
 fn facts(version: Option<u8>, code: Option<u16>, fields: &[Header<'_>]) -> Result<Facts, Error> {
+    // The grammar has seen to it that there are three digits.
     let status = code.unwrap_or(0);
-    if !(100..=599).contains(&status) {
-        return Err(Error::peer(Kind::Head, "a status code outside 100 to 599 (RFC 9110 15)"));
-    }
     let old = version == Some(0);
     let mut length: Option<u64> = None;
     let mut codings = Codings::None;

@@ -18,8 +18,8 @@
 //!   that does not end in exactly one `chunked`, `transfer-encoding` in an HTTP/1.0 response.
 //! - **Bare LF** ends a line of a field section (head, trailers), as section 2.2 permits; in chunk lines it is an error.
 //! - **A head begins with its first byte.** An empty line before a status line is not skipped.
-//! - Obsolete line folding, NUL, space before the colon, a status outside 100..=599 and any version other than 1.0 and
-//!   1.1 are errors.
+//! - Obsolete line folding, NUL, space before the colon, a status that is not three digits and any version other than 1.0
+//!   and 1.1 are errors. Three digits outside of 100 to 599 are the status of a final response (RFC 9110 section 15).
 //! - **`101`** is final where the request had an `upgrade` field, otherwise an error; after it, and after a 2xx to
 //!   `CONNECT`, the connection is closed, as it is no longer HTTP.
 //! - **Early responses**: a final head that comes before the request was handed out completely stops the request if its

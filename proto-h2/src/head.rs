@@ -1,6 +1,7 @@
 //! What a list of response fields says, checked field by field. The rules are those of HTTP/2 and HTTP/3 alike, so
 //! HTTP/3 calls this too.
 
+pub use crate::hpack::class::NO_STATUS;
 use crate::hpack::class::{Class, Info};
 use crate::limits;
 use proto::Fields;
@@ -36,7 +37,7 @@ pub enum Malformed {
 /// What a block says, as far as the connection cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// `:status`, or 0.
+    /// `:status`, or [`NO_STATUS`].
     pub status: u16,
     /// `content-length`, or [`NO_LENGTH`].
     pub length: u64,
@@ -58,7 +59,7 @@ impl Head {
 
 /// A head without a field.
 pub(crate) const EMPTY: Head =
-    Head { status: 0, length: NO_LENGTH, decoded: 0, too_large: false, malformed: None };
+    Head { status: NO_STATUS, length: NO_LENGTH, decoded: 0, too_large: false, malformed: None };
 
 /// Fields in one buffer.
 #[derive(Debug, Default)]
@@ -165,9 +166,9 @@ impl Checker {
     fn status(&mut self, info: Info) -> bool {
         let problem = if self.regular {
             Some(Malformed::PseudoLate)
-        } else if self.head.status != 0 {
+        } else if self.head.status != NO_STATUS {
             Some(Malformed::StatusTwice)
-        } else if info.status_code() == 0 {
+        } else if info.status_code() == NO_STATUS {
             Some(Malformed::Status)
         } else {
             None

@@ -274,6 +274,7 @@ fn message_rows() -> Vec<Row> {
     vec![
         row("no :status", MALFORMED, head(&[("a", "b")])),
         row(":status of two digits", MALFORMED, head(&[(":status", "20")])),
+        row(":status of four digits", MALFORMED, head(&[(":status", "1000")])),
         row(":status of letters", MALFORMED, head(&[(":status", "2oo")])),
         row(":status twice", MALFORMED, head(&[(":status", "200"), (":status", "200")])),
         row(":status after a field", MALFORMED, head(&[("a", "b"), (":status", "200")])),
@@ -306,6 +307,9 @@ fn message_rows() -> Vec<Row> {
         row("less than content-length, trailers", CONTENT, len("5", headers(&[("a", "b")]))),
         row("content in 204", CONTENT, bare("204", b"x")),
         row("content in 304", CONTENT, bare("304", b"x")),
+        row("status 000", Outcome::Tolerated, vec![end(Request, headers(&[(":status", "000")]))]),
+        row("status 099", Outcome::Tolerated, vec![end(Request, headers(&[(":status", "099")]))]),
+        row("status 600", Outcome::Tolerated, vec![end(Request, headers(&[(":status", "600")]))]),
         row("status 999", Outcome::Tolerated, vec![end(Request, headers(&[(":status", "999")]))]),
         row(
             "304 with a content-length",

@@ -3,7 +3,7 @@
 use engine::stats::{Figures, RunResult};
 use std::time::Duration;
 
-/// Arrivals that never began. The closed model has none: a user starts when it is free.
+/// Arrivals that never began, every user being busy. The closed model has none: a user starts when it is free.
 pub(crate) fn dropped(result: &RunResult) -> u64 {
     result.totals.dropped
 }

@@ -46,6 +46,7 @@ fn row(row: &Row, plan: &Plan, tags: &Value) -> Value {
         "arrived": row.arrived,
         "waited": row.waited,
         "dropped": row.dropped,
+        "without_data": row.without_data,
         "handshakes_opened": row.handshakes_opened,
         "handshakes_failed": row.handshakes_failed,
         "handshakes_abandoned": row.handshakes_abandoned,

@@ -56,6 +56,20 @@ fn the_verdict_on_one_line() {
 }
 
 #[test]
+fn arrivals_without_data_are_told_where_there_were_some() {
+    let (plan, mut result) = (common::plan(), common::result());
+    let mut line = |without| {
+        (result.totals.arrived, result.totals.waited, result.totals.without_data) = (9, 2, without);
+        let context = Context { plan: &plan, outcomes: &[], bodies_discarded: false, colour: false };
+        let text = summary::render(&result, &context);
+        text.lines().find(|l| l.starts_with("arrivals")).map(str::to_owned)
+    };
+    let due = "arrivals      9 due, 2 found every user busy, 0 dropped";
+    assert_eq!(line(0).as_deref(), Some(due));
+    assert_eq!(line(3), Some(format!("{due}, 3 found no more data")));
+}
+
+#[test]
 fn what_an_http2_server_said_of_its_connections() {
     let plan = common::plan();
     let context = Context { plan: &plan, outcomes: &[], bodies_discarded: false, colour: false };

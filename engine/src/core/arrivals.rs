@@ -1,6 +1,7 @@
 //! The open model on a core: what is due finds an idle user, waits with its intended start kept, or is dropped and counted.
 //!
-//! Nothing is forgotten: every arrival that came due has begun an iteration, waits in the backlog, or is in `dropped`.
+//! Nothing is forgotten: every arrival that came due has begun an iteration, waits in the backlog, or is in `dropped` or in
+//! `without_data`.
 
 use super::Core;
 use super::users::State;
@@ -74,6 +75,12 @@ impl Open {
         }
         // Oldest first, also where two lanes became one.
         self.backlog.iter_mut().for_each(|lane| lane.make_contiguous().sort_unstable());
+    }
+
+    /// Nobody will take what waits. Returns how many.
+    fn give_up(&mut self) -> u64 {
+        self.backlog.iter_mut().for_each(VecDeque::clear);
+        std::mem::take(&mut self.waiting)
     }
 
     /// Drops what has waited too long in any lane. Returns how many.
@@ -171,7 +178,18 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             let user = if self.pooling() { open.idle.pop() } else { self.idle_of(t, arrival.lane) };
             match user {
                 Some(user) if open.of_handshakes => self.begin_handshake(user, arrival.due, now),
-                Some(user) => self.start_iteration(user, arrival.due, now),
+                Some(user) => {
+                    if !self.start_iteration(user, arrival.due, now) {
+                        if self.count_without_data(user, t) {
+                            self.recorder.without_data[phase] += open.give_up();
+                        }
+                        if self.pooling() && self.takes_arrivals(user, t) {
+                            open.idle.push(user);
+                        }
+                    }
+                }
+                // Whoever is busy will begin nothing more.
+                None if self.tracks[t].used_up => self.recorder.without_data[phase] += 1,
                 None => {
                     self.recorder.waited[phase] += 1;
                     self.recorder.dropped[phase] += open.expire(lane, now);
@@ -211,17 +229,35 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if track.stage.is_closing() {
             return;
         }
-        match open.backlog[lane].pop_front() {
-            Some(due) => {
-                open.waiting -= 1;
-                match open.of_handshakes {
-                    true => self.begin_handshake(user, due, now),
-                    false => self.start_iteration(user, due, now),
+        while let Some(open) = &mut self.tracks[t].arrivals {
+            let Some(due) = open.backlog[lane].pop_front() else {
+                if pooling {
+                    open.idle.push(user);
                 }
+                return;
+            };
+            open.waiting -= 1;
+            if open.of_handshakes {
+                return self.begin_handshake(user, due, now);
             }
-            None if pooling => open.idle.push(user),
-            None => {}
+            if self.start_iteration(user, due, now) {
+                return;
+            }
+            self.arrival_without_data(user, t);
+            if !self.takes_arrivals(user, t) {
+                return;
+            }
         }
+    }
+
+    /// An arrival that waited found no row. Where no scenario has any left it stands for all that wait.
+    fn arrival_without_data(&mut self, user: u32, t: usize) {
+        if !self.count_without_data(user, t) {
+            return;
+        }
+        let track = &mut self.tracks[t];
+        self.recorder.without_data[track.phase.index] +=
+            track.arrivals.as_mut().map_or(0, |open| open.give_up());
     }
 
     /// Arrivals that nobody will take any more.

@@ -35,6 +35,7 @@ mod script;
 mod simulation;
 mod tracks;
 mod traffic;
+mod used_up;
 mod users;
 mod waking;
 mod wheel;

@@ -346,7 +346,7 @@ impl ScriptFigures {
 }
 
 impl<D: Driver, C: Clock> Core<'_, D, C> {
-    /// Begins an iteration of a scenario with a program. False: there is no data for it, and the user stops.
+    /// Begins an iteration of a scenario with a program. False: there are no more rows of data for it.
     pub(super) fn begin_script(&mut self, index: u32, scenario: u16, now: Time) -> bool {
         let setup = self.setup;
         let Some(program) = &setup.plan.scenarios[usize::from(scenario)].program else { return true };

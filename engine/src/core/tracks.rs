@@ -52,7 +52,7 @@ pub(super) struct Track {
     pub(super) wheel: Wheel,
     /// Users in an iteration.
     pub(super) running: u64,
-    /// A source of data has no more rows: users have stopped for good.
+    /// There is no scenario that has rows of data: for a user, which has stopped, or in the open model for all.
     pub(super) used_up: bool,
     /// It waits for the other cores.
     meeting: bool,

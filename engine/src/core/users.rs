@@ -221,7 +221,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let now = weights(index);
         // The first one is made for the scenarios' own weights.
         let before = if index == track.phases.start { None } else { weights(index - 1) };
-        if now == before {
+        if now == before && track.wheel.is_whole() {
             return None;
         }
         let of = |s: &usize| (*s, now.map_or(plan.scenarios[*s].weight.get(), |w| w[*s]));
@@ -356,7 +356,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         *quota -= u64::from(*quota != u64::MAX);
         phase.budget = if phase.budget == u64::MAX { u64::MAX } else { phase.budget - 1 };
         user.iterations = user.iterations.saturating_add(1);
-        self.start_iteration(index, now, now);
+        if !self.start_iteration(index, now, now) && !self.start_another(index, now) {
+            self.stop_without_data(index);
+        }
     }
 
     /// Whether a user may still begin an iteration.
@@ -400,49 +402,43 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
     }
 
-    /// Starts an iteration that was due at `due`.
-    pub(super) fn start_iteration(&mut self, index: u32, due: Time, now: Time) {
+    /// Starts an iteration that was due at `due`. False: its scenario has no more rows of data, and nothing was begun.
+    #[must_use]
+    pub(super) fn start_iteration(&mut self, index: u32, due: Time, now: Time) -> bool {
         let t = self.track_of(index);
+        let scenario = self.tracks[t].wheel.next();
+        self.start_of(index, t, scenario, due, now)
+    }
+
+    /// The same of a scenario.
+    #[inline]
+    #[must_use]
+    pub(super) fn start_of(&mut self, index: u32, t: usize, scenario: u16, due: Time, now: Time) -> bool {
         let user = &mut self.users[index as usize];
         let track = &mut self.tracks[t];
-        user.iteration_phase = track.phase.index as u16;
-        user.scenario = track.wheel.next();
-        let scenario = &self.setup.scenarios[usize::from(user.scenario)];
-        if scenario.scripted {
-            let chosen = user.scenario;
-            return self.begin_scripted(index, chosen, due, now);
+        (user.iteration_phase, user.scenario) = (track.phase.index as u16, scenario);
+        let of = &self.setup.scenarios[usize::from(scenario)];
+        if of.scripted {
+            let begun = self.begin_script(index, scenario, now);
+            if begun {
+                self.tracks[t].running += 1;
+                self.advance_script(index, true, due, now);
+            }
+            return begun;
         }
         track.running += 1;
-        let step = match scenario.order {
-            Order::Sequence => scenario.first,
+        let step = match of.order {
+            Order::Sequence => of.first,
             Order::RoundRobin => {
                 let link = self.home(index, 0);
                 let cursor = &mut self.links[link as usize].cursor;
-                let step = scenario.first + *cursor % scenario.len;
-                *cursor = (*cursor + 1) % scenario.len;
+                let step = of.first + *cursor % of.len;
+                *cursor = (*cursor + 1) % of.len;
                 step
             }
         };
         self.start_request(index, step, due, now);
-    }
-
-    fn begin_scripted(&mut self, index: u32, scenario: u16, due: Time, now: Time) {
-        let t = self.track_of(index);
-        if self.begin_script(index, scenario, now) {
-            self.tracks[t].running += 1;
-            return self.advance_script(index, true, due, now);
-        }
-        // No data, no iteration.
-        self.tracks[t].used_up = true;
-        let index_of_phase = self.tracks[t].phase.index;
-        if let Load::Open(_) = self.setup.plan.phases[index_of_phase].load {
-            self.recorder.dropped[index_of_phase] += 1;
-            self.tracks[t].running += 1;
-            return self.rest(index, now, State::Resting, now);
-        }
-        let (phase, user) = (&mut self.tracks[t].phase, &mut self.users[index as usize]);
-        phase.budget = phase.budget.saturating_add(1);
-        user.iterations -= 1;
+        true
     }
 
     fn start_request(&mut self, index: u32, step: u32, due: Time, now: Time) {

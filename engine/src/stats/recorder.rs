@@ -30,10 +30,12 @@ pub(crate) struct Recorder {
     pub(crate) arrived: Vec<u64>,
     /// Of them: found every user busy.
     pub(crate) waited: Vec<u64>,
-    /// Due to the end of the phase, of requests that were abandoned, all together.
-    pub(crate) abandoned_time: Vec<Duration>,
     /// Of them: never begun.
     pub(crate) dropped: Vec<u64>,
+    /// Of them: not begun for want of a row of data.
+    pub(crate) without_data: Vec<u64>,
+    /// Due to the end of the phase, of requests that were abandoned, all together.
+    pub(crate) abandoned_time: Vec<Duration>,
     /// Connections of phases of handshakes, by phase.
     pub(crate) handshakes: Vec<Handshakes>,
     /// What the connections did.
@@ -103,6 +105,7 @@ struct Counts {
     arrived: u64,
     waited: u64,
     dropped: u64,
+    without_data: u64,
     handshakes_opened: u64,
     handshakes_failed: u64,
     handshakes_abandoned: u64,
@@ -145,6 +148,7 @@ impl Recorder {
             waited: vec![0; phases],
             abandoned_time: vec![Duration::ZERO; phases],
             dropped: vec![0; phases],
+            without_data: vec![0; phases],
             handshakes: (0..phases).map(|_| Handshakes::default()).collect(),
             connections: ConnectionFigures::default(),
             keep: keep.clone(),
@@ -250,6 +254,7 @@ impl Recorder {
             part.arrived = self.arrived[index];
             part.waited = self.waited[index];
             part.dropped = self.dropped[index];
+            part.without_data = self.without_data[index];
             let handshakes = &self.handshakes[index];
             part.handshakes_opened = handshakes.opened;
             part.handshakes_failed = handshakes.failed;
@@ -276,6 +281,7 @@ impl Counts {
             arrived: self.arrived - before.arrived,
             waited: self.waited - before.waited,
             dropped: self.dropped - before.dropped,
+            without_data: self.without_data - before.without_data,
             checks_passed: self.checks_passed - before.checks_passed,
             checks_failed: self.checks_failed - before.checks_failed,
             bytes: Bytes {

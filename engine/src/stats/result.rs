@@ -125,6 +125,8 @@ pub struct Figures {
     pub waited: u64,
     /// Arrivals that were never begun: nobody was idle, and the backlog was full or the wait too long.
     pub dropped: u64,
+    /// Arrivals that were not begun because their scenario had no more rows of data.
+    pub without_data: u64,
     /// Final responses by status code.
     pub status: BTreeMap<u16, u64>,
     /// Failures by cause.
@@ -453,6 +455,7 @@ impl Figures {
         self.iterations_cut += other.iterations_cut;
         self.arrived += other.arrived;
         self.dropped += other.dropped;
+        self.without_data += other.without_data;
         self.waited += other.waited;
         add_counts(&mut self.status, &other.status);
         merge_errors(&mut self.errors, &other.errors);

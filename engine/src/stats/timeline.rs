@@ -33,6 +33,8 @@ pub struct Row {
     pub waited: u64,
     /// Of them: never begun.
     pub dropped: u64,
+    /// Of them: not begun because their scenario had no more rows of data.
+    pub without_data: u64,
     /// Connections of phases of handshakes that were opened.
     pub handshakes_opened: u64,
     /// Those that were not.
@@ -80,6 +82,7 @@ impl Row {
             arrived: figures.arrived,
             waited: figures.waited,
             dropped: figures.dropped,
+            without_data: figures.without_data,
             handshakes_opened: figures.handshakes.opened,
             handshakes_failed: figures.handshakes.failed,
             handshakes_abandoned: figures.handshakes.abandoned,

@@ -5,7 +5,7 @@ use crate::code::Code;
 use crate::fault::{self, Breach};
 use crate::flow::reaches_step;
 use crate::frame::{Frame, FrameHeader, flag, kind};
-use crate::head::Head;
+use crate::head::{Head, NO_STATUS};
 use crate::limits;
 use crate::response::breach_of;
 use crate::streams::{Found, Life, NO_LENGTH, NO_UPLOAD};
@@ -394,7 +394,7 @@ impl Connection {
         sink: &mut impl Sink,
     ) -> Result<(), &'static Breach> {
         well_formed(head)?;
-        if head.status == 0 {
+        if head.status == NO_STATUS {
             return Err(&fault::NO_STATUS);
         }
         let stream = self.streams.at(slot);
@@ -452,7 +452,7 @@ impl Connection {
         sink: &mut impl Sink,
     ) -> Result<(), &'static Breach> {
         well_formed(head)?;
-        if head.status != 0 {
+        if head.status != NO_STATUS {
             return Err(&fault::TRAILERS_PSEUDO);
         }
         if !end_stream {

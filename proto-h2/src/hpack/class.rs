@@ -19,6 +19,9 @@ pub enum Class {
     BadName,
 }
 
+/// No `:status`, or one that is not three digits.
+pub const NO_STATUS: u16 = u16::MAX;
+
 /// Class and what was learnt from the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
@@ -65,7 +68,7 @@ impl Class {
 impl Info {
     /// A field of a class whose value is legal.
     pub const fn of_name(class: Class) -> Info {
-        Info { class, value_ok: true, status: 0 }
+        Info { class, value_ok: true, status: NO_STATUS }
     }
     /// A `:status` field.
     pub const fn status(status: u16) -> Info {
@@ -77,11 +80,11 @@ impl Info {
         match class {
             Class::Status => {
                 let status = parse_status(value);
-                Info { class, value_ok: status != 0, status }
+                Info { class, value_ok: status != NO_STATUS, status }
             }
             Class::Te if value.eq_ignore_ascii_case(b"trailers") => Info::of_name(Class::Plain),
             Class::Te => Info::of_name(Class::Forbidden),
-            _ => Info { class, value_ok: is_legal_value(value), status: 0 },
+            _ => Info { class, value_ok: is_legal_value(value), status: NO_STATUS },
         }
     }
     /// The class.
@@ -92,19 +95,20 @@ impl Info {
     pub fn value_ok(self) -> bool {
         self.value_ok
     }
-    /// The three digits of a `:status` field, otherwise 0.
+    /// The three digits of a `:status` field, otherwise [`NO_STATUS`].
     pub fn status_code(self) -> u16 {
         self.status
     }
 }
 
-/// Three digits from 100 up, or 0.
+/// Three digits, or [`NO_STATUS`]. Those outside of 100 to 599 are a status, too: one of a final response, as if it were 5xx (RFC
+/// 9110 section 15).
 fn parse_status(value: &[u8]) -> u16 {
     match *value {
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
             u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0')
         }
-        _ => 0,
+        _ => NO_STATUS,
     }
 }
 
@@ -156,8 +160,11 @@ mod tests {
         for bad in [&b" a"[..], b"a\t", b"a\nb", b"\0", b"a\rb"] {
             assert!(!Info::new(Class::Plain, bad).value_ok(), "{bad:?}");
         }
-        assert_eq!(Info::new(Class::Status, b"404").status_code(), 404);
-        for bad in [&b"099"[..], b"20", b"2000", b"2x0", b""] {
+        for (value, code) in [(b"404", 404), (b"000", 0), (b"099", 99), (b"600", 600), (b"999", 999)] {
+            let info = Info::new(Class::Status, value);
+            assert_eq!((info.value_ok(), info.status_code()), (true, code));
+        }
+        for bad in [&b"20"[..], b"2000", b"2x0", b"-20", b""] {
             assert!(!Info::new(Class::Status, bad).value_ok(), "{bad:?}");
         }
         assert_eq!(Info::new(Class::Te, b"Trailers").class(), Class::Plain);

@@ -11,7 +11,7 @@ use crate::response::HeadReader;
 use crate::streams::{Early, Part, Stream, Streams};
 use proto::{ConnStats, Sink, Time};
 use proto_h2::budget::Budget;
-use proto_h2::head::{Head, NO_LENGTH};
+use proto_h2::head::{Head, NO_LENGTH, NO_STATUS};
 
 /// RFC 8470 section 5.2.
 const TOO_EARLY: u16 = 425;
@@ -222,7 +222,7 @@ impl Http {
     #[inline]
     fn response(&mut self, slot: usize, head: &Head, sink: &mut impl Sink) -> Result<(), &'static Breach> {
         well_formed(head)?;
-        if head.status == 0 {
+        if head.status == NO_STATUS {
             return Err(&fault::NO_STATUS);
         }
         if head.status == TOO_EARLY && self.streams.peek(slot).early == Early::Out {
@@ -266,7 +266,7 @@ impl Http {
 
     fn trailers(&mut self, slot: usize, head: &Head, sink: &mut impl Sink) -> Result<(), &'static Breach> {
         well_formed(head)?;
-        if head.status != 0 {
+        if head.status != NO_STATUS {
             return Err(&fault::TRAILERS_PSEUDO);
         }
         let stream = self.streams.at(slot);

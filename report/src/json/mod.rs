@@ -48,6 +48,7 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("verdict_reasons".into(), json!(result.verdict.reasons));
     figures::books(&mut out, &result.totals, result.elapsed);
     out.insert("dropped".into(), json!(counts::dropped(result)));
+    out.insert("without_data".into(), json!(result.totals.without_data));
     out.insert("wall_s".into(), json!(result.wall.as_secs_f64()));
     out.insert("began".into(), json!(time::rfc3339(result.began)));
     let since = result.began.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -21,9 +21,13 @@ pub(super) fn totals(result: &RunResult, ink: Ink) -> String {
     if figures.arrived > 0 {
         let f = figures;
         out += &format!(
-            "arrivals      {} due, {} found every user busy, {} dropped\n",
+            "arrivals      {} due, {} found every user busy, {} dropped",
             f.arrived, f.waited, f.dropped
         );
+        if f.without_data > 0 {
+            out += &format!(", {} found no more data", f.without_data);
+        }
+        out.push('\n');
     }
     out += &format!("measured      {} s", seconds(elapsed));
     if result.wall > elapsed + Duration::from_millis(1) {
