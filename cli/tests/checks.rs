@@ -122,3 +122,26 @@ fn a_check_of_one_name_is_watched() {
         assert_eq!(half["thresholds"][0]["actual"], 1.0, "{http:?}");
     }
 }
+
+/// Three digits outside of 100 to 599 are a server error in every protocol (RFC 9110 section 15): a complete answer, of which the
+/// connection is none the worse.
+#[test]
+fn a_status_that_is_none_is_a_server_error() {
+    for http in ALL {
+        let server = Server::start();
+        let plan = format!(
+            "{}scenarios:\n  s:\n    steps:\n      - {{ get: /any/a?r=600, name: a }}\n      - {{ get: /any/b?r=999, name: b }}\n      - {{ get: \
+             /any/c?r=999, name: c, check: {{ status: 999 }} }}\nphases: [ {{ users: 1, iterations: 5 }} ]\n",
+            head(&server, http)
+        );
+        let result = run_text(&format!("odd-status-{http:?}"), &plan, &[], &[0]);
+        assert_eq!(result["status"], serde_json::json!({ "600": 5, "999": 10 }), "{http:?}");
+        let counts = ["succeeded", "failed", "failed_status"].map(|name| result[name].as_u64());
+        assert_eq!(counts, [Some(5), Some(10), Some(10)], "{http:?}");
+        let connections = ["opened", "lost"].map(|name| result["connections"][name].as_u64());
+        assert_eq!(connections, [Some(1), Some(0)], "{http:?}");
+        let stats = server.stats();
+        let steps = ["/any/a", "/any/b", "/any/c"].map(|path| seen(&stats, path));
+        assert_eq!(steps, [5, 5, 5], "{http:?}");
+    }
+}

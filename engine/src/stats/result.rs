@@ -482,9 +482,10 @@ impl Figures {
         if self.ended() == 0 { 0.0 } else { failed as f64 / self.ended() as f64 }
     }
 
-    /// Final responses of a class: 2 for 2xx.
+    /// Final responses of a class: 2 for 2xx. What is outside of 100 to 599 is of 5xx (RFC 9110 section 15).
     pub fn status_class(&self, class: u16) -> u64 {
-        self.status.range(class * 100..(class + 1) * 100).map(|(_, n)| n).sum()
+        let of = |code: u16| if (100..600).contains(&code) { code / 100 } else { 5 };
+        self.status.iter().filter(|(code, _)| of(**code) == class).map(|(_, n)| n).sum()
     }
 }
 
@@ -551,6 +552,16 @@ fn merge_errors(mine: &mut Vec<ErrorCount>, theirs: &[ErrorCount]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_status_is_of_the_class_5xx() {
+        let status = [(0, 1), (99, 2), (100, 4), (204, 8), (599, 16), (600, 32), (999, 64)].into();
+        let figures = Figures { status, ..Figures::default() };
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|class| figures.status_class(class)),
+            [4, 8, 0, 0, 1 + 2 + 16 + 32 + 64]
+        );
+    }
 
     #[test]
     fn a_turn_that_worked_for_long_was_not_paused() {
