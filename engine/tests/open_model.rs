@@ -158,7 +158,8 @@ fn what_nobody_can_take_waits_up_to_the_bound_and_is_dropped_beyond() {
     assert!(lag < 60_000_000, "sent {lag} ns after the intended start");
 }
 
-/// h2load's `--rps` is per client: a client that is held up does not take another's turns.
+/// h2load's `--rps` is per client: a client that is held up does not take another's turns, nor do the others take its own. A count
+/// ends the phase, for at the end of its time a turn that waits is dropped: a thread that gets no CPU for ten milliseconds is enough.
 #[test]
 fn each_connection_has_its_own_rate() {
     let seen: Arc<[AtomicU64; 4]> = Arc::default();
@@ -168,12 +169,14 @@ fn each_connection_has_its_own_rate() {
         loop {
             visit.request()?;
             counts[number].fetch_add(1, SeqCst);
+            // Longer than from one of its turns to the next.
+            std::thread::sleep(if number == 0 { ms(12) } else { Duration::ZERO });
             visit.say(OK)?;
         }
     });
-    let result = run(plan(&server, Share::PerUser, vec![open(400.0, Stop::After(ms(500)))]));
+    let result = run(plan(&server, Share::PerUser, vec![open(400.0, iterations(200))]));
     assert_complete(&result, &server);
-    assert_eq!(result.totals.arrived, 200);
+    assert_eq!((result.totals.arrived, result.totals.dropped), (200, 0));
     for count in seen.iter() {
         assert_eq!(count.load(SeqCst), 50, "{seen:?}");
     }
