@@ -318,7 +318,8 @@ impl Connection {
         };
         let unsent = self.handed == 0;
         let mut closing = facts.close || traits.last || tunnel || next == Some(Phase::UntilEof);
-        if unsent && (closing || facts.status >= 400 || self.waiting) {
+        let is_error = !(100..400).contains(&facts.status);
+        if unsent && (closing || is_error || self.waiting) {
             self.abort();
             closing = true;
         }

@@ -23,7 +23,7 @@
 //! - **`101`** is final where the request had an `upgrade` field, otherwise an error; after it, and after a 2xx to
 //!   `CONNECT`, the connection is closed, as it is no longer HTTP.
 //! - **Early responses**: a final head that comes before the request was handed out completely stops the request if its
-//!   status is 400 or more, if it closes the connection, or if the body still waits for `100 (Continue)`; the connection
+//!   status is that of an error, if it closes the connection, or if the body still waits for `100 (Continue)`; the connection
 //!   then drains and closes after the response. Otherwise the body goes on, and `done` waits for its last byte.
 //! - **`cancel`** of a request of which no byte was handed out removes it; any other cancel ends the connection, because
 //!   HTTP/1 has no way to stop one response. What was in flight beside it fails as `Cancelled` too.

@@ -332,8 +332,12 @@ fn a_100_for_an_earlier_request_does_not_let_a_body_go() {
 
 #[test]
 fn an_early_error_stops_the_body() {
-    for head in ["HTTP/1.1 413 Large\r\n", "HTTP/1.1 200 OK\r\nConnection: close\r\n", "HTTP/1.0 200 OK\r\n"]
-    {
+    for head in [
+        "HTTP/1.1 413 Large\r\n",
+        "HTTP/1.1 099 ?\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\n",
+        "HTTP/1.0 200 OK\r\n",
+    ] {
         let mut case = Case::new(config(2));
         case.post(Framing::Length, false, b"0123456789");
         case.submit(&prepare(&template("GET")), b"", ALL).expect("room");

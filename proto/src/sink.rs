@@ -14,7 +14,8 @@ pub trait Sink {
     fn informational(&mut self, token: Token, status: u16) {
         let _ = (token, status);
     }
-    /// The final response head. `fields` is empty unless the request wanted fields.
+    /// The final response head. `fields` is empty unless the request wanted fields. `status` is of three digits; what is outside of
+    /// 100 to 599 means what 5xx means (RFC 9110 section 15).
     fn head(&mut self, token: Token, status: u16, fields: &dyn Fields);
     /// A piece of the body as the content it is (chunk framing and padding removed). Called for every response body;
     /// `bytes` is the piece itself where the request wanted the body or where it costs nothing, and `len` always counts.
