@@ -180,3 +180,41 @@ phases: [ { users: 1, iterations: 1 } ]
         }
     }
 }
+
+/// Secrets of another scenario, of the setup, of a key that signs, and numbers.
+#[test]
+fn no_secret_is_shown_wherever_in_the_plan_it_comes_from() {
+    let server = Server::start();
+    let text = r#"version: 1
+target: TARGET
+setup:
+  - { get: /headers, headers: { x-mine: sesame-1 }, extract: { mine: { json: "$.headers['x-mine']" } } }
+  - { get: /headers, auth: { bearer: "{{mine}}" } }
+scenarios:
+  one:
+    steps:
+      - { get: /headers, auth: { bearer: sesame-2 }, extract: { a: { json: "$.headers.authorization" } } }
+      - { get: /headers, auth: { aws: { access_key: AKID, secret_key: sesame-3, region: eu, service: sqs } } }
+      - { post: /echo, body: "visible {{mine}} {{a}} sesame-3", check: { body_equals: nonsense } }
+      - { post: /echo, body: '{ "n": 7358712 }', extract: { some_token: { json: $.n } } }
+      - { post: /echo, body: "visible {{some_token}}", check: { body_equals: nonsense } }
+  two:
+    steps: [ { post: /echo, body: "visible sesame-2 and sesame-3", check: { body_equals: nonsense } } ]
+phases: [ { users: 2, iterations: 4 } ]
+"#
+    .replace("TARGET", &server.http);
+    let plan = PlanFile::new("anywhere", &text);
+    let (tried, run) =
+        (["check", plan.path(), "--run"], ["-f", plan.path(), "--trace", "9", "--format", "json"]);
+    for args in [&tried[..], &run[..]] {
+        let output = command(args).output().expect("the binary starts");
+        let all = stdout(&output) + &stderr(&output);
+        // What has a harmless name is shown where the plan writes it.
+        let shown = all.lines().filter(|line| line.contains("sesam") || line.contains("7358712"));
+        let odd: Vec<&str> = shown.filter(|line| line.trim() != "x-mine: sesame-1").collect();
+        assert!(odd.is_empty(), "{odd:?}\n{all}");
+        for part in ["found visible *** *** ***", "found visible ***", "found visible *** and ***"] {
+            assert!(all.contains(part), "{part}\n{all}");
+        }
+    }
+}

@@ -11,6 +11,7 @@ use crate::tags::Tags;
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -96,8 +97,9 @@ pub struct Script {
     pub hands: Vec<u16>,
     /// The values that a setup handed over.
     pub handed: Handed,
-    /// Values from the environment that are not to be shown; they stand in paths, fields and bodies like any text.
-    pub hidden: Vec<Secret>,
+    /// What the whole plan knows that is not to be shown, whichever part of it is run: values from the environment, which stand in
+    /// paths, fields and bodies like any text, and credentials that it writes.
+    pub hidden: Secrets,
 }
 
 /// A point where users wait until so many have come.
@@ -171,13 +173,21 @@ impl Plan {
 
     /// What must not be shown of any request, nor of the plan itself.
     pub fn secrets(&self) -> Secrets {
-        let mut secrets = Secrets::default();
-        self.script.hidden.iter().for_each(|secret| secrets.add(secret.reveal().as_bytes()));
+        let mut secrets = self.script.hidden.clone();
+        if let Some(authorization) =
+            self.connections.route.proxy.as_ref().and_then(|p| p.authorization.as_ref())
+        {
+            secrets.add_known("proxy-authorization", authorization.reveal().as_bytes());
+        }
         let once = self.script.setup.iter().chain(&self.script.teardown).map(|once| &once.scenario);
+        // A default stands in each of ten thousand steps.
+        let mut seen = HashSet::new();
         for scenario in self.scenarios.iter().chain(once) {
             let fields = scenario.steps.iter().flat_map(|step| step.template.fields());
             fields.filter(|field| is_credential(field)).for_each(|field| {
-                if let Some(value) = field.value.as_literal() {
+                if let Some(value) = field.value.as_literal()
+                    && seen.insert((&field.name, value.clone()))
+                {
                     secrets.add_known(&field.name, &value);
                 }
             });

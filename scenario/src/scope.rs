@@ -37,6 +37,8 @@ pub(crate) struct Scope {
     pub meetings: Vec<(Meeting, Span)>,
     /// Values from the environment whose names say that they are secret.
     pub secrets: Vec<Secret>,
+    /// Places of values that the setup hands over and that are not to be shown, whatever they are called.
+    pub hidden_hands: Vec<u16>,
     /// Some names could not be read: nothing is said about unknown ones.
     pub partial: bool,
 }

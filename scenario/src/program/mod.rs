@@ -64,6 +64,8 @@ pub struct Program {
     pub(crate) counters: u16,
     pub(crate) lifetime: Lifetime,
     pub(crate) on_error: OnError,
+    /// What nobody is to see.
+    pub(crate) hidden: Arc<Hidden>,
 }
 
 /// What the setup of a run hands to all users; they cannot change it.
@@ -287,8 +289,6 @@ pub struct Exchange {
 pub(crate) struct Hidden {
     /// Places of variables.
     pub places: Vec<u16>,
-    /// From the environment.
-    pub constants: Vec<Secret>,
     /// Credentials that are the same in all requests, with the names of their fields.
     pub fields: Vec<(String, Secret)>,
     /// What users and passwords are sent as.
@@ -376,15 +376,25 @@ pub fn written(text: &Text, exchange: Option<&Exchange>) -> String {
 }
 
 impl Program {
-    /// What the plan writes into variables that are not shown.
+    /// The places of its variables that are not shown.
+    pub(crate) fn hidden_places(&self) -> &[u16] {
+        &self.hidden.places
+    }
+
+    /// What the plan writes into variables that are not shown, and keys that sign.
     pub(crate) fn hidden_constants(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
         let set = self.ops.iter().filter_map(|op| match op {
             Op::Set(place, source) => Some((place, source)),
             _ => None,
         });
         let written = self.initial.iter().map(|(place, source)| (place, source)).chain(set);
-        let hidden = self.exchanges.first().map_or(&[][..], |exchange| &exchange.hidden.places);
-        written.filter(|(place, _)| hidden.contains(place)).filter_map(|(_, source)| source.as_constant())
+        let hidden = &self.hidden.places;
+        let keys = self.exchanges.iter().flat_map(|exchange| &exchange.signer);
+        let keys = keys.filter_map(|signer| signer.secret_key.as_constant().map(Cow::Borrowed));
+        written
+            .filter(|(place, _)| hidden.contains(place))
+            .filter_map(|(_, source)| source.as_constant())
+            .chain(keys)
     }
 
     /// Requests that a user has under way at a time, at most.

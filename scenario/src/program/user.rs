@@ -15,6 +15,7 @@ use crate::expr::value::Value;
 use crate::expr::{Env, EvalError, HANDED};
 use crate::limits;
 use crate::plan::{CheckTally, Plan, Protocol};
+use crate::secret::Secrets;
 use bytes::Bytes;
 use proto::Scheme;
 use std::sync::Arc;
@@ -110,6 +111,8 @@ pub struct World {
     scratch: Vec<u8>,
     locations: Locations,
     seed: u64,
+    /// What the plan itself knows that nobody is to see.
+    known: Secrets,
     /// What the setup of the run handed to all users.
     handed: Arc<[Value]>,
     /// Which values are handed on, by place.
@@ -154,6 +157,7 @@ impl World {
             scratch: Vec::new(),
             locations: Locations::new(),
             seed: plan.script.seed,
+            known: plan.secrets(),
             handed: plan.script.handed.0.clone(),
             hands: plan.script.hands.clone(),
         }

@@ -28,6 +28,7 @@ mod thresholds;
 use crate::place;
 use crate::plan::{Phase, Plan, Protocol, Script, Track, most_users};
 use crate::reader::{Fields, Reader};
+use crate::secret::Secrets;
 use crate::source::Span;
 use crate::tree::{Kind, Node};
 use std::num::NonZeroU32;
@@ -142,7 +143,9 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         // The built-in server makes its own certificate at start.
         tls.verify = false;
     }
-    Some(Plan {
+    let mut hidden = Secrets::default();
+    reader.scope.secrets.iter().for_each(|secret| hidden.add(secret.reveal().as_bytes()));
+    let mut plan = Plan {
         name: name?,
         targets: targets.list,
         protocol: protocol?,
@@ -165,11 +168,13 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
             setup,
             teardown,
             meetings: std::mem::take(&mut reader.scope.meetings).into_iter().map(|(m, _)| m).collect(),
-            hidden: std::mem::take(&mut reader.scope.secrets),
+            hidden,
             ..Script::default()
         },
         scenarios,
-    })
+    };
+    plan.script.hidden = plan.secrets();
+    Some(plan)
 }
 
 /// So many users as are waited for must be able to come.

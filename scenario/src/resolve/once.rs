@@ -2,6 +2,7 @@
 
 use super::habits::Habits;
 use super::scenarios::{Walk, number_checks};
+use crate::expr::HANDED;
 use crate::plan::{Once, Order, Scenario};
 use crate::program::OnError;
 use crate::reader::{Fields, Reader};
@@ -31,6 +32,9 @@ pub(crate) fn read(
     let (steps, program) = body.compile(reader, &habits, true);
     if key == "setup" {
         reader.scope.handed = names;
+        let hidden = program.as_ref().map_or(&[][..], |program| program.hidden_places());
+        let hidden = hands.iter().enumerate().filter(|(_, place)| hidden.contains(place));
+        reader.scope.hidden_hands = hidden.map(|(at, _)| HANDED + at as u16).collect();
     }
     let mut scenario =
         Scenario { name: key.to_owned(), weight: NonZeroU32::MIN, steps, order: Order::Sequence, program };

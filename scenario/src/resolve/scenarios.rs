@@ -181,6 +181,7 @@ impl Body {
                 counters,
                 lifetime: habits.lifetime,
                 on_error: habits.on_error,
+                hidden,
             })
         });
         (steps, program)
@@ -196,6 +197,7 @@ fn hidden(names: &[String], exchanges: &[Exchange], reader: &Reader<'_>) -> Hidd
     };
     let mut places = by_name(names, 0);
     places.extend(by_name(&reader.scope.handed, HANDED));
+    places.extend(&reader.scope.hidden_hands);
     let extracts = exchanges.iter().flat_map(|e| &e.extracts);
     places.extend(extracts.filter(|extract| extract.is_secret()).map(|extract| extract.place));
     let (mut fields, mut pairs) = (Vec::new(), Vec::new());
@@ -209,7 +211,7 @@ fn hidden(names: &[String], exchanges: &[Exchange], reader: &Reader<'_>) -> Hidd
     places.sort_unstable();
     places.dedup();
     fields.dedup();
-    Hidden { places, constants: reader.scope.secrets.clone(), fields, pairs }
+    Hidden { places, fields, pairs }
 }
 
 /// Variables and what they begin with; later ones may use earlier ones.

@@ -8,7 +8,9 @@ use crate::program::check::{self, Check, CheckKind, Test};
 use crate::program::cookies::Bomb;
 use crate::program::decode::{Coding, decode};
 use crate::program::extract::{Extract, From, Picker};
-use crate::program::{Exchange, Handed, OK, OnError, Program, RESPONSE_MS, Redirects, Rendered, STATUS};
+use crate::program::{
+    BUILT_IN, Exchange, Handed, Hidden, OK, OnError, Program, RESPONSE_MS, Redirects, Rendered, STATUS,
+};
 use crate::secret::{self, Secrets};
 use bytes::Bytes;
 use proto::Fields;
@@ -410,20 +412,7 @@ impl User {
     }
 
     fn secrets_of(&self, exchange: &Exchange, world: &World) -> Secrets {
-        let mut secrets = Secrets::default();
-        exchange.hidden.constants.iter().for_each(|value| secrets.add(value.reveal().as_bytes()));
-        for place in &exchange.hidden.places {
-            if let Some(Value::Text(text)) = self.env(world).value(*place) {
-                secrets.add(text.as_bytes());
-            }
-        }
-        for pair in exchange.hidden.pairs.iter().filter_map(|pair| pair.eval(self.env(world)).ok()) {
-            secrets.add(pair.into_text().as_bytes());
-        }
-        for (name, value) in &exchange.hidden.fields {
-            secrets.add_field(name, value.reveal().as_bytes());
-        }
-        self.jar.values().for_each(|cookie| secrets.add(cookie.as_bytes()));
+        let mut secrets = self.lasting_secrets(&exchange.hidden, world);
         // A value could not be worked out: nothing was sent then.
         if self.flight.ends.len() >= exchange.values.len() {
             let rendered = Rendered { values: &self.flight.rendered, ends: &self.flight.ends };
@@ -433,6 +422,23 @@ impl User {
                 secrets.add_field(name, &value);
             }
         }
+        secrets
+    }
+
+    /// What nobody is to see of the user, whatever its present request is.
+    fn lasting_secrets(&self, hidden: &Hidden, world: &World) -> Secrets {
+        let mut secrets = world.known.clone();
+        // `iteration` and the like are in any text.
+        for place in hidden.places.iter().filter(|place| usize::from(**place) >= BUILT_IN.len()) {
+            self.env(world).value(*place).into_iter().for_each(|value| hide(value, &mut secrets));
+        }
+        for pair in hidden.pairs.iter().filter_map(|pair| pair.eval(self.env(world)).ok()) {
+            secrets.add(pair.into_text().as_bytes());
+        }
+        for (name, value) in &hidden.fields {
+            secrets.add_field(name, value.reveal().as_bytes());
+        }
+        self.jar.values().for_each(|cookie| secrets.add(cookie.as_bytes()));
         secrets
     }
 
@@ -538,6 +544,18 @@ fn find(
             Ok(())
         }
         From::Header(_) | From::Cookie(_) => Ok(()),
+    }
+}
+
+/// Adds the text of a value, of a list those of all in it. That something is true or missing is no secret.
+fn hide(value: &Value, secrets: &mut Secrets) {
+    match value {
+        Value::List(list) => list.iter().for_each(|value| hide(value, secrets)),
+        Value::Text(_) | Value::Int(_) | Value::Float(_) => {
+            let text = value.get().map(Val::into_text).unwrap_or_default();
+            secrets.add(text.as_bytes());
+        }
+        Value::Unset | Value::Null | Value::Bool(_) => {}
     }
 }
 
