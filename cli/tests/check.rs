@@ -181,7 +181,7 @@ phases: [ { users: 1, iterations: 1 } ]
     }
 }
 
-/// Secrets of another scenario, of the setup, of a key that signs, and numbers.
+/// Secrets of another scenario, of the setup, of a key that signs, numbers, and what the plan logs.
 #[test]
 fn no_secret_is_shown_wherever_in_the_plan_it_comes_from() {
     let server = Server::start();
@@ -198,6 +198,8 @@ scenarios:
       - { post: /echo, body: "visible {{mine}} {{a}} sesame-3", check: { body_equals: nonsense } }
       - { post: /echo, body: '{ "n": 7358712 }', extract: { some_token: { json: $.n } } }
       - { post: /echo, body: "visible {{some_token}}", check: { body_equals: nonsense } }
+      - log: "it is {{a}} and {{mine}}"
+      - fail: "no {{a}} for {{mine}}"
   two:
     steps: [ { post: /echo, body: "visible sesame-2 and sesame-3", check: { body_equals: nonsense } } ]
 phases: [ { users: 2, iterations: 4 } ]
@@ -213,7 +215,13 @@ phases: [ { users: 2, iterations: 4 } ]
         let shown = all.lines().filter(|line| line.contains("sesam") || line.contains("7358712"));
         let odd: Vec<&str> = shown.filter(|line| line.trim() != "x-mine: sesame-1").collect();
         assert!(odd.is_empty(), "{odd:?}\n{all}");
-        for part in ["found visible *** *** ***", "found visible ***", "found visible *** and ***"] {
+        for part in [
+            "found visible *** *** ***",
+            "found visible ***",
+            "found visible *** and ***",
+            "log: it is *** and ***",
+            "no *** for ***",
+        ] {
             assert!(all.contains(part), "{part}\n{all}");
         }
     }

@@ -381,7 +381,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                     let time = self.scaled(index, time);
                     return self.rest(index, now.after(time), State::Thinking, now);
                 }
-                Action::Log(text) => self.say(text),
+                Action::Log(text) => self.say(index, program, &text),
                 Action::End(result) => {
                     let phase = self.users[index as usize].iteration_phase;
                     if let Err(reason) = result {
@@ -403,10 +403,14 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     /// What a plan logs, but not for ever.
-    fn say(&mut self, text: String) {
+    fn say(&mut self, index: u32, program: &Program, text: &str) {
         self.scripts.said += 1;
         match self.scripts.said {
-            ..limits::LOGGED => self.told.push(Told::Said(text)),
+            ..limits::LOGGED => {
+                let scripts = &self.scripts;
+                let text = scripts.actors[index as usize].masked(program, &scripts.world, text);
+                self.told.push(Told::Said(text));
+            }
             limits::LOGGED => self.told.push(Told::Said("further lines of `log` are not shown".into())),
             _ => {}
         }

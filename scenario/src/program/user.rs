@@ -54,7 +54,7 @@ pub enum Action {
     },
     /// Does nothing for a while.
     Think(Duration),
-    /// Says something to whoever watches.
+    /// Says something to whoever watches, who sees it [`User::masked`].
     Log(String),
     /// The iteration is over.
     End(Result<(), Reason>),
@@ -420,7 +420,8 @@ impl User {
             Op::Fail(text) => {
                 let mut out = Vec::new();
                 text.render(self.env(world), &mut out)?;
-                return Ok(Some(Action::End(Err(String::from_utf8_lossy(&out).into_owned()))));
+                let reason = self.masked(program, world, &String::from_utf8_lossy(&out));
+                return Ok(Some(Action::End(Err(reason))));
             }
             Op::Jump(to) => self.pc = *to,
             Op::Unless(condition, to) => {
