@@ -7,6 +7,7 @@ use engine::stats::RunResult;
 use engine::{Event, Options};
 use scenario::Plan;
 use scenario::plan::{Load, Phase, Stop};
+use scenario::secret::Secrets;
 use std::num::{NonZeroU32, NonZeroU64};
 
 /// Shows the plan or says what is wrong with it.
@@ -34,7 +35,8 @@ fn try_all(mut plan: Plan) -> Result<u8, Failure> {
         let alone = alone(&plan, scenario);
         let name = &alone.scenarios[0].name;
         output::stdout(&format!("\n# scenario {name}, one iteration of one user\n\n"));
-        let result = engine::run(&alone, &options, &control, &mut |event| show(&event, &alone))
+        let known = alone.secrets();
+        let result = engine::run(&alone, &options, &control, &mut |event| show(&event, &alone, &known))
             .map_err(|error| Failure::of_run(&error, &control))?;
         output::stdout(&summary(&result));
         good &= is_good(&result);
@@ -73,9 +75,9 @@ fn alone(plan: &Plan, scenario: usize) -> Plan {
     plan
 }
 
-fn show(event: &Event, plan: &Plan) {
+fn show(event: &Event, plan: &Plan, known: &Secrets) {
     match event {
-        Event::Traced { core, exchange } => output::stdout(&trace::render(*core, exchange, plan)),
+        Event::Traced { core, exchange } => output::stdout(&trace::render(*core, exchange, plan, known)),
         Event::Said(text) => output::stdout(&format!("* log: {}\n\n", output::line(text))),
         Event::Warning(text) => output::stderr(&format!("loadgen: warning: {text}\n")),
         _ => {}

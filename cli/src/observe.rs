@@ -12,6 +12,7 @@ use report::summary;
 use report::thresholds::Abort;
 use scenario::Plan;
 use scenario::plan::Threshold;
+use scenario::secret::Secrets;
 use std::io::IsTerminal as _;
 
 /// Shows events.
@@ -20,8 +21,8 @@ pub struct Observer {
     live: Option<Live>,
     progress: Option<Progress>,
     warnings: bool,
-    /// Names the steps of what is traced.
-    plan: Option<Plan>,
+    /// Names the steps of what is traced, and what must not be shown of it.
+    traced: Option<(Plan, Secrets)>,
 }
 
 impl Observer {
@@ -35,7 +36,7 @@ impl Observer {
             live,
             progress: (terminal && !quiet).then(|| Progress::new(&job.plan)),
             warnings: !quiet,
-            plan: args.trace.map(|_| job.plan.clone()),
+            traced: args.trace.map(|_| (job.plan.clone(), job.plan.secrets())),
         }
     }
 
@@ -61,8 +62,8 @@ impl Observer {
                 output::stderr(&format!("loadgen: warning: {text}\n"));
             }
             Event::Traced { core, exchange } => {
-                if let Some(plan) = &self.plan {
-                    let text = trace::render(*core, exchange, plan);
+                if let Some((plan, known)) = &self.traced {
+                    let text = trace::render(*core, exchange, plan, known);
                     self.clear();
                     output::stderr(&text);
                 }

@@ -7,8 +7,9 @@ use scenario::plan::Step;
 use scenario::secret::{MASK, Secrets, is_credential, is_field};
 use std::fmt::Write as _;
 
-/// One exchange: `>` before lines of the request, `<` before lines of the response, `*` before what is neither.
-pub fn render(core: usize, exchange: &Exchange, plan: &Plan) -> String {
+/// One exchange: `>` before lines of the request, `<` before lines of the response, `*` before what is neither. `known` are the
+/// secrets of the plan, which are worked out over all of its steps.
+pub fn render(core: usize, exchange: &Exchange, plan: &Plan, known: &Secrets) -> String {
     let mut out = String::new();
     let at = exchange.began.as_secs_f64() * 1e3;
     let _ = writeln!(
@@ -19,7 +20,7 @@ pub fn render(core: usize, exchange: &Exchange, plan: &Plan) -> String {
     );
     let step = plan.steps().nth(exchange.step).map(|(_, step)| step);
     let mut secrets = secrets(step, exchange);
-    secrets.merge(plan.secrets());
+    secrets.merge(known.clone());
     if let Some(step) = step {
         request(&mut out, step, exchange, &secrets);
     }
@@ -165,7 +166,7 @@ mod tests {
             took: Some(Duration::from_micros(2500)),
             ..Exchange::default()
         };
-        let text = render(0, &exchange, &plan);
+        let text = render(0, &exchange, &plan, &plan.secrets());
         for part in [
             "> POST /p?q\n> host: h\n",
             "> authorization: ***\n",

@@ -157,7 +157,7 @@ impl World {
             scratch: Vec::new(),
             locations: Locations::new(),
             seed: plan.script.seed,
-            known: plan.secrets(),
+            known: plan.script.hidden.clone(),
             handed: plan.script.handed.0.clone(),
             hands: plan.script.hands.clone(),
         }
