@@ -55,14 +55,14 @@ fn habits(out: &mut String, plan: &Plan, program: &Program) -> fmt::Result {
     if !program.variables.is_empty() {
         writeln!(out, "    variables:")?;
     }
-    program.variables.iter().try_for_each(|variable| writeln!(out, "      {variable}"))
+    program.variables.iter().try_for_each(|(name, value)| writeln!(out, "      {name}: {value}"))
 }
 
 /// What is done once: steps without a scenario around them.
 pub(super) fn once(out: &mut String, plan: &Plan, once: &Scenario) -> fmt::Result {
     writeln!(out, "{}:", once.name)?;
-    for variable in once.program.iter().flat_map(|program| &program.variables) {
-        writeln!(out, "      # with the variable {variable}")?;
+    for (name, value) in once.program.iter().flat_map(|program| &program.variables) {
+        writeln!(out, "      # with the variable {name}: {value}")?;
     }
     steps(out, plan, once)
 }

@@ -57,7 +57,7 @@ pub struct Program {
     /// What variables hold when an iteration (or a user) begins.
     pub(crate) initial: Vec<(u16, Source)>,
     /// The same for people.
-    pub(crate) variables: Vec<String>,
+    pub(crate) variables: Vec<(String, String)>,
     /// Which rows an iteration takes.
     pub(crate) rows: Vec<RowUse>,
     /// Loops, each with a counter.

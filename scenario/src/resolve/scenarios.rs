@@ -145,7 +145,7 @@ pub(crate) struct Body {
     scripted: bool,
     initial: Vec<(u16, Source)>,
     /// The same for people.
-    shown: Vec<String>,
+    shown: Vec<(String, String)>,
     rows: Vec<RowUse>,
     pub names: Vec<String>,
     /// Place of the first variable that a step gives its value.
@@ -219,14 +219,14 @@ fn variables(
     reader: &mut Reader<'_>,
     entries: &[Entry],
     initial: &mut Vec<(u16, Source)>,
-    shown: &mut Vec<String>,
+    shown: &mut Vec<(String, String)>,
 ) {
     for entry in entries {
         // One that is given another value before anything uses it has that value alone.
-        if shown.iter().all(|line| !line.contains("{{")) {
-            shown.retain(|line| line.split(':').next() != Some(&entry.key));
+        if shown.iter().all(|(_, value)| !value.contains("{{")) {
+            shown.retain(|(name, _)| *name != entry.key);
         }
-        shown.push(format!("{}: {}", entry.key, outline::value(&entry.key, &entry.value)));
+        shown.push((entry.key.clone(), outline::value(&entry.key, &entry.value)));
         let source = source(reader, &entry.value);
         let place = define(reader, entry);
         if let (Some(place), Some(source)) = (place, source) {
