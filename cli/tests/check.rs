@@ -4,6 +4,13 @@ mod common;
 
 use common::plan::PlanFile;
 use common::{Server, command, loadgen, stderr, stdout};
+use std::process::Command;
+
+/// What a command prints, on either side.
+fn said(command: &mut Command) -> String {
+    let output = command.output().expect("the binary starts");
+    stdout(&output) + &stderr(&output)
+}
 
 fn checked(text: &str, name: &str) -> (String, Option<i32>) {
     let plan = PlanFile::new(name, text);
@@ -77,8 +84,7 @@ fn a_secret_of_the_environment_is_shown_nowhere() {
         (&["check", "--run", path], "< it is ***"),
         (&["-f", path, "--format", "json", "--trace", "3"], "GET /any/y?u={{user_number}}&key=***"),
     ] {
-        let output = command(args).env("SOME_TOKEN", "open-sesame").output().expect("the binary starts");
-        let text = stdout(&output) + &stderr(&output);
+        let text = said(command(args).env("SOME_TOKEN", "open-sesame"));
         assert!(text.contains(there) && !text.contains("open-sesame"), "{args:?} {there}\n{text}");
     }
 }
@@ -131,8 +137,7 @@ phases: [ { users: 1, iterations: 1 } ]
     let tried = ["check", plan.path(), "--run"];
     let run = ["-f", plan.path(), "--trace", "3", "--format", "json"];
     for args in [&tried[..], &run[..]] {
-        let output = command(args).env("DEMO_API_KEY", "sesame-env").output().expect("the binary starts");
-        let all = stdout(&output) + &stderr(&output);
+        let all = said(command(args).env("DEMO_API_KEY", "sesame-env"));
         assert!(!all.contains("sesam"), "{all}");
         for part in ["< visible *** *** *** ***", r#"< {"p":"***","q":"visible"}"#, "> POST /echo?p=***"] {
             assert!(all.contains(part), "{part}\n{all}");
@@ -170,8 +175,7 @@ phases: [ { users: 1, iterations: 1 } ]
     for args in
         [&["check", plan.path(), "--run"][..], &["-f", plan.path(), "--trace", "5", "--format", "json"]]
     {
-        let output = command(args).output().expect("the binary starts");
-        let all = stdout(&output) + &stderr(&output);
+        let all = said(&mut command(args));
         assert!(!all.contains("sesam") && !all.contains(encoded), "{all}");
         for part in
             ["> ***, Basic ***, key ***, visible", "found ***, Basic ***, key ***, visible", "found ***"]
@@ -209,8 +213,7 @@ phases: [ { users: 2, iterations: 4 } ]
     let (tried, run) =
         (["check", plan.path(), "--run"], ["-f", plan.path(), "--trace", "9", "--format", "json"]);
     for args in [&tried[..], &run[..]] {
-        let output = command(args).output().expect("the binary starts");
-        let all = stdout(&output) + &stderr(&output);
+        let all = said(&mut command(args));
         // What has a harmless name is shown where the plan writes it.
         let shown = all.lines().filter(|line| line.contains("sesam") || line.contains("7358712"));
         let odd: Vec<&str> = shown.filter(|line| line.trim() != "x-mine: sesame-1").collect();

@@ -4,16 +4,8 @@
 mod common;
 
 use common::Server;
-use common::plan::{ALL, Http, head, run_text, seen};
+use common::plan::{ALL, Http, head, run_alone, run_text, seen};
 use serde_json::Value;
-
-/// Runs a plan over one version on a fresh server. `rest` is what follows target and protocol.
-fn run(http: Http, name: &str, rest: &str, args: &[&str]) -> (Value, Value) {
-    let server = Server::start();
-    let text = format!("{}{rest}\n", head(&server, http));
-    let result = run_text(&format!("shape-{name}-{http:?}"), &text, args, &[0]);
-    (result, server.stats())
-}
 
 /// Requests that ended in a phase.
 fn of_phase(result: &Value, name: &str) -> u64 {
@@ -40,7 +32,7 @@ scenarios:
 phases: [ { name: shared, users: 2, iterations: 15 } ]
 thresholds: [ iterations(phase=loop) == 30, succeeded(phase=schedule-2) == 12 ]";
     for http in ALL {
-        let (result, stats) = run(http, "beside", rest, &["-t", "2"]);
+        let (result, stats) = run_alone(http, "beside", rest, &["-t", "2"]);
         let paths = ["/api/status", "/login", "/static/app.css", "/static/app.js"];
         assert_eq!(paths.map(|p| seen(&stats, p)), [30, 32, 10, 5], "{http:?} {stats}");
         let phases = ["loop", "schedule-1", "schedule-2", "shared"].map(|p| of_phase(&result, p));
@@ -56,7 +48,7 @@ fn iterations_end_gracefully_or_after_their_request() {
     for http in ALL {
         for threads in ["1", "2"] {
             let rest = format!("{steps}\nphases: [ {{ users: 4, for: 200ms, graceful_stop: 20s }} ]");
-            let (result, stats) = run(http, "graceful", &rest, &["-t", threads]);
+            let (result, stats) = run_alone(http, "graceful", &rest, &["-t", threads]);
             assert_eq!((seen(&stats, "/api/status"), seen(&stats, "/login")), (4, 4), "{http:?} {stats}");
             assert_eq!((&result["iterations"], &result["abandoned"]), (&4.into(), &0.into()), "{result}");
             assert_eq!(result["iterations_cut"], 0, "{result}");
@@ -64,7 +56,7 @@ fn iterations_end_gracefully_or_after_their_request() {
         // Too little time: pauses are broken off, and what comes behind them does not happen.
         let phases =
             "phases: [ { users: 4, for: 200ms, graceful_stop: 0s }, { users: 1, iterations: 1, think: 0 } ]";
-        let (result, stats) = run(http, "cut", &format!("{steps}\n{phases}"), &[]);
+        let (result, stats) = run_alone(http, "cut", &format!("{steps}\n{phases}"), &[]);
         assert_eq!(
             (&result["iterations"], seen(&stats, "/login")),
             (&1.into(), 1),
@@ -120,7 +112,7 @@ scenarios:
       - get: /any/b
 phases: [ { users: 1, for: 100ms, graceful_stop: 0s }, { users: 2, iterations: 2 } ]";
     for http in ALL {
-        let (result, stats) = run(http, "alone", rest, &[]);
+        let (result, stats) = run_alone(http, "alone", rest, &[]);
         assert_eq!((seen(&stats, "/any/a"), seen(&stats, "/any/b")), (3, 2), "{http:?} {result} {stats}");
         assert_eq!(result["iteration_failures"], serde_json::json!([]), "{http:?} {result}");
         assert_eq!(result["phases"][0]["iterations_cut"], 1, "{http:?} {result}");
@@ -135,7 +127,7 @@ scenarios:
   long: { phases: [ { rate: 50/s, for: 300ms, graceful_stop: 10s } ], steps: [ get: /login, think: 200ms, get: /inbox ] }
 ";
     for http in ALL {
-        let (result, stats) = run(http, "over", rest, &["-t", "2"]);
+        let (result, stats) = run_alone(http, "over", rest, &["-t", "2"]);
         assert_eq!(seen(&stats, "/api/status"), 2, "{http:?} {stats}");
         // 401 without a session: the step fails, the iteration goes on.
         assert_eq!((seen(&stats, "/login"), seen(&stats, "/inbox")), (15, 15), "{http:?} {result} {stats}");
@@ -154,7 +146,7 @@ phases:
   - { users: 2, iterations: 12, think: 0% }
   - { users: 2, iterations: 12, think: 0.0, scenarios: { a: 1, b: 3 } }";
     for http in ALL {
-        let (_, stats) = run(http, "weights", rest, &[]);
+        let (_, stats) = run_alone(http, "weights", rest, &[]);
         assert_eq!((seen(&stats, "/api/status"), seen(&stats, "/login")), (10 + 3, 12 + 2 + 9), "{stats}");
     }
 }
@@ -181,7 +173,7 @@ scenarios:
   fresh: { lifetime: per_iteration, steps: [ { get: /inbox, check: { status: 401 } } ] }
 phases: [ { users: 1, iterations: 12 } ]";
     for http in ALL {
-        let (result, stats) = run(http, "lasting", rest, &[]);
+        let (result, stats) = run_alone(http, "lasting", rest, &[]);
         let counts =
             ["a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4"].map(|n| seen(&stats, &format!("/any/{n}")));
         assert_eq!(counts, [1; 8], "{http:?} {stats}");
@@ -200,7 +192,7 @@ fn what_it_takes_to_open_connections_is_not_held_against_the_schedule() {
 connections: { max: 800 }
 scenarios: { s: { steps: [ get: /api/status ] } }
 phases: [ { rate: 100/s, for: 110ms } ]";
-    let (result, _) = run(Http::H2, "opening", rest, &[]);
+    let (result, _) = run_alone(Http::H2, "opening", rest, &[]);
     assert_eq!(result["connections"]["opened"], 800, "{result}");
     let busy = |r: &&Value| r.as_str().expect("text").contains("% busy");
     let reasons = result["verdict_reasons"].as_array().expect("a list");

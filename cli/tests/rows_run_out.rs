@@ -3,17 +3,8 @@
 
 mod common;
 
-use common::Server;
-use common::plan::{ALL, Http, head, run_text, seen};
+use common::plan::{ALL, Http, run_alone, seen};
 use serde_json::Value;
-
-/// Runs a plan over one version on a fresh server. `rest` is what follows target and protocol.
-fn run(http: Http, name: &str, rest: &str, args: &[&str]) -> (Value, Value) {
-    let server = Server::start();
-    let text = format!("{}{rest}\n", head(&server, http));
-    let result = run_text(&format!("rows-{name}-{http:?}"), &text, args, &[0]);
-    (result, server.stats())
-}
 
 fn count(of: &Value, name: &str) -> u64 {
     of[name].as_u64().unwrap_or_else(|| panic!("{name} is no count: {of}"))
@@ -45,7 +36,7 @@ fn a_schedule_goes_on_with_the_scenarios_that_have_rows_at_the_rate_they_had() {
             let rest = format!(
                 "{TWO}\nphases: [ {{ rate: 200/s, for: 1s }}, {{ name: after, rate: 200/s, iterations: 40 }} ]"
             );
-            let (result, stats) = run(http, "open", &rest, &["-t", threads, "--json-timeline"]);
+            let (result, stats) = run_alone(http, "open", &rest, &["-t", threads, "--json-timeline"]);
             let paths = ["/any/few", "/any/many", "/any/more"].map(|p| seen(&stats, p));
             assert_eq!(paths, [10, 60, 60], "{http:?} {threads} {result} {stats}");
             // Its turns in both phases, but the ten that found a row.
@@ -70,7 +61,7 @@ scenarios:
     for http in ALL {
         for scenarios in [alone, both] {
             let rest = format!("{scenarios}\nphases: [ {{ rate: 100/s, for: 30s }} ]");
-            let (result, stats) = run(http, "over", &rest, &["--json-timeline"]);
+            let (result, stats) = run_alone(http, "over", &rest, &["--json-timeline"]);
             assert_eq!(seen(&stats, "/any/few") + seen(&stats, "/any/some"), 10, "{http:?} {stats}");
             let [_, dropped, without] = arrivals(&result);
             assert!(dropped == 0 && without > 0, "{http:?} {result}");
@@ -88,7 +79,7 @@ connections: { max: 2 }
 data: { few: { range: 1..3, order: unique } }
 scenarios: { few: { steps: [ get: '/any/few?{{few}}&t=50ms' ] } }
 phases: [ { rate: 500k/s, for: 20s } ]";
-    let (result, stats) = run(Http::H1, "fast", rest, &["--json-timeline"]);
+    let (result, stats) = run_alone(Http::H1, "fast", rest, &["--json-timeline"]);
     assert_eq!(seen(&stats, "/any/few"), 3, "{stats}");
     let [arrived, dropped, without] = arrivals(&result);
     assert_eq!((dropped, without), (0, arrived - 3), "{result}");
@@ -101,7 +92,7 @@ fn users_go_on_with_the_scenarios_that_have_rows() {
         for threads in ["1", "2"] {
             let rest =
                 format!("{TWO}\nphases: [ {{ users: 4, iterations: 90 }}, {{ users: 4, iterations: 30 }} ]");
-            let (result, stats) = run(http, "closed", &rest, &["-t", threads]);
+            let (result, stats) = run_alone(http, "closed", &rest, &["-t", threads]);
             let [few, many, more] = ["/any/few", "/any/many", "/any/more"].map(|p| seen(&stats, p));
             assert_eq!((few, many + more), (10, 110), "{http:?} {threads} {result} {stats}");
             assert!(many.abs_diff(more) <= 4, "they keep their weights: {http:?} {threads} {stats}");
@@ -121,7 +112,7 @@ scenarios:
   all: { steps: [ get: /any/all ] }";
     for http in ALL {
         let rest = format!("{scenarios}\nphases: [ {{ users: 5, iterations_per_user: 10 }} ]");
-        let (result, stats) = run(http, "own", &rest, &[]);
+        let (result, stats) = run_alone(http, "own", &rest, &[]);
         let seen = ["/any/own", "/any/all"].map(|p| seen(&stats, p));
         assert_eq!(seen.iter().sum::<u64>(), 50, "{http:?} {result} {stats}");
         assert!((2..=20).contains(&seen[0]), "only two users have rows: {http:?} {stats}");
@@ -137,7 +128,7 @@ data: { own: { range: 1..2, order: per_user, at_end: stop } }
 scenarios: { own: { steps: [ get: '/any/own?{{own}}&t=30ms' ] } }
 phases: [ { rate: 40/s, for: 1s } ]";
     for http in ALL {
-        let (result, stats) = run(http, "stopped", rest, &["--json-timeline"]);
+        let (result, stats) = run_alone(http, "stopped", rest, &["--json-timeline"]);
         let [arrived, dropped, without] = arrivals(&result);
         assert_eq!((arrived, dropped), (40, 0), "{http:?} {result}");
         assert!(without <= 4, "each user at most once: {http:?} {result}");

@@ -115,6 +115,14 @@ pub fn run_text(name: &str, text: &str, args: &[&str], codes: &[i32]) -> Value {
     result
 }
 
+/// Runs a plan over one version on a server of its own. `rest` is what follows target and protocol. Result and counts of the server.
+pub fn run_alone(http: Http, name: &str, rest: &str, args: &[&str]) -> (Value, Value) {
+    let server = Server::start();
+    let text = format!("{}{rest}\n", head(&server, http));
+    let result = run_text(&format!("{name}-{http:?}"), &text, args, &[0]);
+    (result, server.stats())
+}
+
 /// Runs a plan's steps so many times on this server.
 pub fn run(
     server: &Server,
