@@ -3,21 +3,18 @@
 
 mod common;
 
+use common::number;
 use common::plan::{ALL, Http, run_alone, seen};
 use serde_json::Value;
-
-fn count(of: &Value, name: &str) -> u64 {
-    of[name].as_u64().unwrap_or_else(|| panic!("{name} is no count: {of}"))
-}
 
 /// What became of the arrivals of all rows of the time series.
 fn arrivals(result: &Value) -> [u64; 3] {
     let rows = result["timeline"]["rows"].as_array().expect("a list");
-    let sum = |name| rows.iter().map(|row| count(row, name)).sum();
+    let sum = |name| rows.iter().map(|row| number(&row[name])).sum();
     let counts = ["arrived", "dropped", "without_data"].map(sum);
-    let begun = count(result, "iterations") + count(result, "iterations_cut");
+    let begun = number(&result["iterations"]) + number(&result["iterations_cut"]);
     assert_eq!(counts[0], begun + counts[1] + counts[2], "every arrival is somewhere: {result}");
-    assert_eq!(count(result, "without_data"), counts[2], "{result}");
+    assert_eq!(number(&result["without_data"]), counts[2], "{result}");
     counts
 }
 
@@ -96,8 +93,8 @@ fn users_go_on_with_the_scenarios_that_have_rows() {
             let [few, many, more] = ["/any/few", "/any/many", "/any/more"].map(|p| seen(&stats, p));
             assert_eq!((few, many + more), (10, 110), "{http:?} {threads} {result} {stats}");
             assert!(many.abs_diff(more) <= 4, "they keep their weights: {http:?} {threads} {stats}");
-            assert_eq!(count(&result, "iterations"), 120, "{result}");
-            assert_eq!(count(&result, "without_data"), 0, "no schedule, no arrivals: {result}");
+            assert_eq!(number(&result["iterations"]), 120, "{result}");
+            assert_eq!(number(&result["without_data"]), 0, "no schedule, no arrivals: {result}");
         }
     }
 }

@@ -156,8 +156,16 @@ pub const MAX_SAMPLES: usize = 3;
 pub const MIN_SECRET: usize = 4;
 /// Likewise of one that the plan writes, where the plan itself is shown.
 pub const MIN_KNOWN_SECRET: usize = 6;
+/// Bytes of the longest reference of HTML (`&#1114111;`) that is read as the character it stands for.
+pub const HTML_REFERENCE: usize = 10;
 /// Bytes of the shortest value that is looked for in base64, too: of a shorter one few digits are its own.
 pub const MIN_SECRET_IN_BASE64: usize = 6;
+
+/// Characters that are kept of a text to show the plan by: it may put a long one to use very often.
+pub const OUTLINE_TEXT: usize = 1000;
+/// Elements of a list that are shown of it.
+pub const OUTLINE_ELEMENTS: usize = 10;
+
 /// Characters of what was found that a sample shows.
 pub const MAX_SAMPLE: usize = 120;
 /// Nesting of `if`, `repeat` and the like.

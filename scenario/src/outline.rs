@@ -1,12 +1,8 @@
 //! What a scenario does, in the order and nearly in the words of the plan: for people, who do not read the jumps of a program.
 
+use crate::limits;
 use crate::secret::{MASK, is_name};
 use crate::tree::{Kind, Node};
-
-/// What an outline keeps of a text: a plan may put a long one to use very often.
-const LONGEST: usize = 1000;
-/// How many elements of a list are written out.
-const ELEMENTS: usize = 10;
 
 /// The lines.
 #[derive(Clone, Debug, Default)]
@@ -104,8 +100,9 @@ fn whole(key: &str, node: &Node) -> String {
             Err(_) => text(written),
         },
         Kind::List(items) => {
-            let mut all: Vec<String> = items.iter().take(ELEMENTS).map(|item| whole(key, item)).collect();
-            if items.len() > ELEMENTS {
+            let mut all: Vec<String> =
+                items.iter().take(limits::OUTLINE_ELEMENTS).map(|item| whole(key, item)).collect();
+            if items.len() > limits::OUTLINE_ELEMENTS {
                 all.push(format!("... {} in all", items.len()));
             }
             format!("[{}]", all.join(", "))
@@ -120,7 +117,7 @@ fn whole(key: &str, node: &Node) -> String {
 }
 
 fn cut(text: String) -> String {
-    match text.char_indices().nth(LONGEST) {
+    match text.char_indices().nth(limits::OUTLINE_TEXT) {
         None => text,
         Some((at, _)) => format!("{}...", &text[..at]),
     }

@@ -1,5 +1,7 @@
 //! The ways a value is written in other texts: percent-encoded (whichever of its bytes), in a form, in JSON, in HTML.
 
+use crate::limits;
+
 /// How much of a text, from its start, reads as a value from its start: bytes of the text, bytes of the value. Where the text
 /// ends within what stands for a byte, that counts as read.
 pub(super) fn prefix(text: &[u8], value: &[u8]) -> (usize, usize) {
@@ -74,11 +76,10 @@ fn json(text: &[u8]) -> Unit {
 
 /// `&quot;`, `&#39;`, `&#x27;`.
 fn html(text: &[u8]) -> Unit {
-    const LONGEST: usize = 10;
-    let name = &text[1..text.len().min(LONGEST)];
+    let name = &text[1..text.len().min(limits::HTML_REFERENCE)];
     let Some(end) = name.iter().position(|b| *b == b';') else {
         let open = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'#');
-        return if open && text.len() < LONGEST { Unit::Cut } else { Unit::Plain };
+        return if open && text.len() < limits::HTML_REFERENCE { Unit::Cut } else { Unit::Plain };
     };
     let length = end + 2;
     match &name[..end] {
