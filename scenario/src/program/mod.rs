@@ -65,7 +65,7 @@ pub struct Program {
     pub(crate) lifetime: Lifetime,
     pub(crate) on_error: OnError,
     /// What nobody is to see.
-    pub(crate) hidden: Arc<Hidden>,
+    pub(crate) hidden: Hidden,
 }
 
 /// What the setup of a run hands to all users; they cannot change it.
@@ -280,12 +280,10 @@ pub struct Exchange {
     pub(crate) want: Want,
     /// Fields of the request whose values are secrets, by name.
     pub(crate) credentials: Vec<(String, Text)>,
-    /// Likewise variables: those of all exchanges of the program.
-    pub(crate) hidden: Arc<Hidden>,
 }
 
 /// Values that are not shown, whoever sends them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Hidden {
     /// Places of variables.
     pub places: Vec<u16>,

@@ -165,9 +165,8 @@ impl Body {
         let scripted = always || self.scripted || ends_early || self.made.iter().any(|m| !m.plain);
         let Body { made, ops, outline, counters, initial, shown, rows, names, .. } = self;
         let handed = reader.scope.handed.clone();
-        let (steps, mut exchanges) = unique(reader, made);
-        let hidden = Arc::new(hidden(&names, &exchanges, reader));
-        exchanges.iter_mut().for_each(|exchange| exchange.hidden = hidden.clone());
+        let (steps, exchanges) = unique(reader, made);
+        let hidden = hidden(&names, &exchanges, reader);
         let program = scripted.then(|| {
             Arc::new(Program {
                 ops,

@@ -136,7 +136,6 @@ fn assemble(
         body_limit: habits.body_limit,
         want,
         credentials,
-        hidden: Default::default(),
     };
     Made { step, given, exchange, plain }
 }

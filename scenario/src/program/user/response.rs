@@ -42,7 +42,7 @@ impl User {
             self.breaks(exchange, "a redirect, which the plan does not allow");
         }
         if self.flight.hop.is_none() && exchange.want.fields {
-            self.judge_fields(exchange, world, fields, tally);
+            self.judge_fields(program, world, fields, tally);
         }
     }
 
@@ -108,14 +108,15 @@ impl User {
     }
 
     /// Checks and extractors that look at header fields.
-    fn judge_fields(&mut self, exchange: &Exchange, world: &mut World, fields: &dyn Fields, to: Tally) {
+    fn judge_fields(&mut self, program: &Program, world: &mut World, fields: &dyn Fields, to: Tally) {
+        let exchange = &program.exchanges[self.flight.step as usize];
         for (i, check) in exchange.checks.iter().enumerate() {
             let (name, test) = match &check.kind {
                 CheckKind::Header(name, test) => (name, test),
                 CheckKind::Cookie(name, test) => {
                     let found = self.jar.get(name);
                     let outcome = one(test, found.map(str::as_bytes), self.env(world));
-                    self.count(exchange, world, i, outcome, to, |_| secret::MASK.into());
+                    self.count(program, world, i, outcome, to, |_| secret::MASK.into());
                     continue;
                 }
                 _ => continue,
@@ -136,7 +137,7 @@ impl User {
             if matches!(test, Test::Absent) {
                 outcome = Ok(!any);
             }
-            self.count(exchange, world, i, outcome, to, |_| match (any, secret::is_field(name)) {
+            self.count(program, world, i, outcome, to, |_| match (any, secret::is_field(name)) {
                 (false, _) => "the header is not there".into(),
                 (true, true) => secret::MASK.into(),
                 (true, false) => show(&sample),
@@ -188,7 +189,7 @@ impl User {
         }
         let expected = exchange.expected.contains(self.flight.status);
         if exchange.want.body {
-            self.judge_body(exchange, world, done.tally);
+            self.judge_body(program, world, done.tally);
         }
         for (i, check) in exchange.checks.iter().enumerate() {
             let outcome = match &check.kind {
@@ -198,7 +199,7 @@ impl User {
                 _ => continue,
             };
             let status = self.flight.status;
-            self.count(exchange, world, i, Ok(outcome), done.tally, |check| match &check.kind {
+            self.count(program, world, i, Ok(outcome), done.tally, |check| match &check.kind {
                 CheckKind::Status(_) => status.to_string(),
                 CheckKind::Time(_) => crate::duration::show_duration(Duration::from_nanos(done.response)),
                 _ => done.protocol.to_owned(),
@@ -242,7 +243,8 @@ impl User {
         self.broken.get_or_insert_with(|| format!("{name}: {detail}"));
     }
 
-    fn judge_body(&mut self, exchange: &Exchange, world: &mut World, to: Tally) {
+    fn judge_body(&mut self, program: &Program, world: &mut World, to: Tally) {
+        let exchange = &program.exchanges[self.flight.step as usize];
         let body = std::mem::take(&mut self.flight.body);
         let mut decoded = std::mem::take(&mut world.scratch);
         let mut seen = Some(&body[..]);
@@ -266,7 +268,7 @@ impl User {
                 None => Ok(false),
             };
             let truncated = self.flight.truncated;
-            self.count(exchange, world, i, outcome, to, |check| match (seen, &check.kind) {
+            self.count(program, world, i, outcome, to, |check| match (seen, &check.kind) {
                 (None, _) => "the body is not what content-encoding says".into(),
                 (Some(_), _) if truncated => "only the start of the body was kept: raise body_limit".into(),
                 (Some(seen), CheckKind::JsonSchema(schema)) => {
@@ -367,7 +369,7 @@ impl User {
     /// Counts a check.
     fn count(
         &mut self,
-        exchange: &Exchange,
+        program: &Program,
         world: &mut World,
         index: usize,
         outcome: Result<bool, EvalError>,
@@ -380,6 +382,7 @@ impl User {
         if to.is_none() && world.notes.is_none() {
             return;
         }
+        let exchange = &program.exchanges[self.flight.step as usize];
         let check = &exchange.checks[index];
         let found = || match outcome {
             Ok(_) => sample(check),
@@ -389,7 +392,7 @@ impl User {
         let at = to.map(|first| first + exchange.first_check as usize + index);
         let sampled = !passed && at.is_some_and(|at| world.checks[at].samples.len() < limits::MAX_SAMPLES);
         let found = (!passed && (sampled || world.notes.is_some()))
-            .then(|| self.secrets_of(exchange, world).mask_text(&found()));
+            .then(|| self.secrets(program, world).mask_text(&found()));
         if let Some(notes) = &mut world.notes {
             notes.push(match &found {
                 None => format!("check {}: ok", check.name),
@@ -408,11 +411,8 @@ impl User {
 
     /// What nobody is to see of the present request, its response and the user.
     pub fn secrets(&self, program: &Program, world: &World) -> Secrets {
-        self.secrets_of(&program.exchanges[self.flight.step as usize], world)
-    }
-
-    fn secrets_of(&self, exchange: &Exchange, world: &World) -> Secrets {
-        let mut secrets = self.lasting_secrets(&exchange.hidden, world);
+        let exchange = &program.exchanges[self.flight.step as usize];
+        let mut secrets = self.lasting_secrets(&program.hidden, world);
         // A value could not be worked out: nothing was sent then.
         if self.flight.ends.len() >= exchange.values.len() {
             let rendered = Rendered { values: &self.flight.rendered, ends: &self.flight.ends };
