@@ -14,6 +14,7 @@ use scenario::plan::{
     Arrivals, Backlog, Connections, Curve, Family, Load, Order, Phase, Protocol, Scenario, Share, Spread,
     Step, Stop, Timeouts,
 };
+use scenario::secret::is_never_indexed;
 use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -313,11 +314,8 @@ fn paths(urls: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 fn field(name: &str, value: &str) -> Field {
-    // These never enter a compression table; what else is not shown does, as it would with h2load.
-    let secret = ["authorization", "proxy-authorization", "cookie", "x-api-key"]
-        .iter()
-        .any(|s| name.eq_ignore_ascii_case(s));
-    Field { name: name.to_owned(), value: Text::literal(value), secret }
+    // What else is not shown enters compression tables, as it would with h2load.
+    Field { name: name.to_owned(), value: Text::literal(value), secret: is_never_indexed(name) }
 }
 
 fn bad_template(error: &TemplateError) -> Failure {
@@ -548,6 +546,9 @@ mod tests {
         assert!(!report::json::plan::object(&p).to_string().contains("dTpw"));
         let p = of("-H authorization:mine http://u:p@a/").unwrap().plan;
         assert_eq!(p.scenarios[0].steps[0].template.fields().len(), 2);
+        let p = plan("-H x-api-key:sesame -H x-amz-security-token:sesame -H x-csrf-token:sesame");
+        let fields = p.scenarios[0].steps[0].template.fields();
+        assert_eq!(fields.iter().map(|f| f.secret).collect::<Vec<_>>(), [false, true, true, false]);
     }
 
     #[test]

@@ -27,6 +27,14 @@ pub fn is_credential(field: &Field) -> bool {
     field.secret || is_field(&field.name)
 }
 
+/// Whether the value of a field of a request enters no compression table (RFC 7541 section 7.1.3, RFC 9204 section 7.1.3): it is
+/// then sent in full each time, so these are only the names that are always credentials.
+pub fn is_never_indexed(name: &str) -> bool {
+    const NAMES: [&str; 5] =
+        ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-amz-security-token"];
+    NAMES.iter().any(|s| name.eq_ignore_ascii_case(s))
+}
+
 /// Whether the name of a variable, of a column or of something in the environment says that the value is a secret.
 pub fn is_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
@@ -169,6 +177,10 @@ mod tests {
             assert!(is_name(name), "{name}");
         }
         assert!(!is_field("content-type") && !is_name("user") && !is_name("HOME"));
+        for name in ["Authorization", "proxy-authorization", "cookie", "X-Api-Key", "x-amz-security-token"] {
+            assert!(is_never_indexed(name) && is_field(name), "{name}");
+        }
+        assert!(!is_never_indexed("x-csrf-token"));
     }
 
     #[test]

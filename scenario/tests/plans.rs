@@ -667,3 +667,12 @@ phases: [ { users: 1, iterations: 1 } ]
     );
     assert_eq!(plan.scenarios[0].steps.len(), 1);
 }
+
+#[test]
+fn the_same_fields_are_never_indexed_in_a_plan_as_with_flags() {
+    let plan = with(
+        "target: http://a\ndefaults: { headers: { X-Api-Key: sesame, x-amz-security-token: sesame, x-csrf-token: sesame } }",
+    );
+    let fields = plan.scenarios[0].steps[0].template.fields();
+    assert_eq!(fields.iter().map(|f| f.secret).collect::<Vec<_>>(), [true, true, false]);
+}

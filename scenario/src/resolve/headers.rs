@@ -3,12 +3,10 @@
 use crate::expr::text::{Escape, Part, Phrase};
 use crate::limits;
 use crate::reader::Reader;
+use crate::secret::is_never_indexed;
 use crate::source::{Span, quote};
 use crate::tree::{Entry, Kind, Node};
 use proto::{Field, Piece, Template, TemplateError, Text};
-
-/// Fields whose values are secrets wherever they are shown.
-const SECRET: &[&str] = &["authorization", "cookie", "proxy-authorization", "x-amz-security-token"];
 
 /// A field and where it comes from.
 #[derive(Clone)]
@@ -128,7 +126,7 @@ pub(crate) fn add(
         return reader.fail(at, message, format!("this one has {} of {bytes} bytes", headers.len()));
     }
     for header in headers {
-        let secret = SECRET.iter().any(|s| s.eq_ignore_ascii_case(&header.name));
+        let secret = is_never_indexed(&header.name);
         let value = match &header.made {
             Some(phrase) => phrase.clone(),
             None => reader.phrase(&header.value, header.value_span, Escape::Raw)?,
