@@ -217,7 +217,8 @@ impl Finished {
             MachineFormat::Jsonl => machine.write(&flat::jsonl(&self.result, &self.flat()), ""),
             MachineFormat::Csv => machine.write(&flat::csv(&self.result, &self.flat()), &flat::csv_header()),
             MachineFormat::Junit => {
-                machine.write(&junit::render(&self.result, self.plan(), &self.outcomes), "")
+                let search = self.job.plan.search.as_ref().zip(self.searched());
+                machine.write(&junit::render(&self.result, self.plan(), &self.outcomes, search), "")
             }
             MachineFormat::Hlog => machine.write(&hlog::render(&self.result, self.plan()), ""),
         }

@@ -47,9 +47,13 @@ fn the_capacity_of_a_token_bucket_is_found() {
 fn people_read_the_load_the_interval_and_every_probe() {
     let search = "  highest: rate\n  while: error_rate < 1%\n  from: 50/s\n  to: 100/s\n  at_least: 200/s\n  confirm: 1\n";
     let file = PlanFile::new("text", &plan("builtin", "/", search));
-    let output = loadgen(&["-f", file.path()]);
+    let junit = scratch("search.xml");
+    let output = loadgen(&["-f", file.path(), "-o", junit.to_str().expect("UTF-8")]);
     let (text, progress) = (stdout(&output), stderr(&output));
     assert_eq!(output.status.code(), Some(99), "less than at_least: {text}");
+    let junit = std::fs::read_to_string(&junit).expect("an output");
+    let (test, reason) = ("name=\"at_least 200/s\"", "message=\"the highest rate that holds is 100/s\"");
+    assert!(junit.contains(test) && junit.contains(reason), "{junit}");
     for part in [
         "highest rate: 100/s",
         "`to` was reached",

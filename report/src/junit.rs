@@ -3,6 +3,7 @@
 //! Checks set no exit code; here the checks of a step fail where one of them did. Whoever allows for some says so by a
 //! threshold on `check_failure_rate`.
 
+use crate::search::Searched;
 use crate::summary;
 use crate::thresholds::Outcome;
 use crate::time;
@@ -10,13 +11,23 @@ use engine::stats::{RunResult, VerdictLevel};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use scenario::Plan;
+use scenario::search::Search;
 use scenario::tags::Tags;
 use std::io;
 
-/// The whole document.
-pub fn render(result: &RunResult, plan: &Plan, outcomes: &[Outcome]) -> String {
+/// The whole document. Of a search, `plan`, `result` and `outcomes` are those of the probe at the load it found.
+pub fn render(
+    result: &RunResult,
+    plan: &Plan,
+    outcomes: &[Outcome],
+    search: Option<(&Search, &Searched)>,
+) -> String {
     let suites = [
         Suite { name: "verdict", cases: vec![verdict(result)] },
+        Suite {
+            name: "search",
+            cases: search.into_iter().map(|(wanted, found)| found_load(wanted, found)).collect(),
+        },
         Suite { name: "thresholds", cases: outcomes.iter().map(threshold).collect() },
         Suite { name: "checks", cases: checks(result) },
     ];
@@ -49,6 +60,20 @@ fn verdict(result: &RunResult) -> Case {
     let invalid = result.verdict.level == VerdictLevel::Invalid;
     let failure = invalid.then(|| summary::verdict_line(result));
     Case { name: "the result is not INVALID".to_owned(), tags: Tags::default(), failure }
+}
+
+/// Whether a search found what it had to.
+fn found_load(search: &Search, searched: &Searched) -> Case {
+    let name = match search.at_least {
+        Some(least) => format!("at_least {}", search.show(least)),
+        None => "a load at which the condition holds".to_owned(),
+    };
+    let failure = (!searched.holds(search)).then(|| match searched.found.highest {
+        Some(highest) => format!("the highest {} that holds is {}", search.quantity(), search.show(highest)),
+        None if searched.interrupted => "interrupted before a load was found".to_owned(),
+        None => format!("no {} holds from {} on", search.quantity(), search.show(search.from)),
+    });
+    Case { name, tags: Tags::default(), failure }
 }
 
 fn threshold(outcome: &Outcome) -> Case {

@@ -36,7 +36,7 @@ fn elements(xml: &str) -> Vec<BTreeMap<String, String>> {
 fn every_threshold_and_the_checks_of_every_step_are_a_test() {
     let (plan, result) = (common::plan(), common::result());
     let outcomes = thresholds::judge(&plan, &result);
-    let xml = report::junit::render(&result, &plan, &outcomes);
+    let xml = report::junit::render(&result, &plan, &outcomes, None);
     assert!(xml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), "{xml}");
     let all = elements(&xml);
     assert_eq!((all[0]["tests"].as_str(), all[0]["failures"].as_str()), ("5", "4"), "{xml}");
@@ -66,9 +66,33 @@ fn any_name_and_any_reason_survive() {
     result.verdict.reasons = vec!["]]> <&".into()];
     let mut outcomes = thresholds::judge(&plan, &result);
     thresholds::mark(&mut outcomes, 0, Abort { at: Duration::from_secs(7), actual: 0.5 });
-    let all = elements(&report::junit::render(&result, &plan, &outcomes));
+    let all = elements(&report::junit::render(&result, &plan, &outcomes, None));
     assert_eq!(all[0]["name"], "a<b>&\"c'\u{fffd}\u{7f}é");
     let failures: Vec<_> = all.iter().filter(|e| e[""] == "failure").map(|e| e["message"].as_str()).collect();
     assert_eq!(failures[0], "INVALID: ]]> <&");
     assert!(failures[1].contains("ended the run after 7.0 s"), "{failures:?}");
+}
+
+#[test]
+fn what_a_search_had_to_find_is_a_test() {
+    let (plan, result, mut searched) = common::searched();
+    let mut search = plan.search.clone().expect("a search");
+    let probe = plan.probe(100.0).expect("a search");
+    let mut cases = |least: Option<f64>, highest: Option<f64>, interrupted| {
+        search.at_least = least;
+        (searched.found.highest, searched.interrupted) = (highest, interrupted);
+        let xml = report::junit::render(&result, &probe, &[], Some((&search, &searched)));
+        let all = elements(&xml);
+        let at = all.iter().position(|e| e[""] == "testsuite" && e["name"] == "search").expect("a suite");
+        let failure = all.get(at + 2).filter(|e| e[""] == "failure").map(|e| e["message"].clone());
+        (all[at + 1]["name"].clone(), failure)
+    };
+    let least = || "at_least 5000/s".to_owned();
+    assert_eq!(cases(Some(5000.0), Some(5000.0), false), (least(), None));
+    let short = "the highest rate that holds is 100/s".to_owned();
+    assert_eq!(cases(Some(5000.0), Some(100.0), false), (least(), Some(short)));
+    assert_eq!(cases(Some(5000.0), None, false), (least(), Some("no rate holds from 100/s on".into())));
+    let any = || "a load at which the condition holds".to_owned();
+    assert_eq!(cases(None, Some(100.0), false), (any(), None));
+    assert_eq!(cases(None, None, true), (any(), Some("interrupted before a load was found".into())));
 }
