@@ -290,7 +290,7 @@ const CASES: &[Case] = &[
             at_most: 5
             steps: [ { get: "/any/while{{n}}" }, { set: { n: "{{n + 1}}" } } ]
       - log: ""
-      - while: true
+      - while: iteration > 0
         at_most: 2
         steps: [ { get: /any/endless } ]
       - get: /any/behind"#,

@@ -385,8 +385,10 @@ fn a_text_that_grows_by_addition_has_the_bound_of_every_text() {
 fn a_loop_that_does_nothing_ends() {
     let mut a = actor(
         "",
-        "\n      - while: 'true'\n        steps: [ { set: { x: 1 } } ]\n        at_most: 1000000\n      - get: /",
+        "\n      - get: /\n      - while: 'true'\n        steps: [ { set: { x: 1 } } ]\n        at_most: 1000000",
     );
+    a.request();
+    a.ok("");
     assert_eq!(a.reason(), "a loop without a request or a pause");
     let mut a = actor("", "\n      - while: 'true'\n        at_most: 3\n        steps: [ { get: / } ]");
     for _ in 0..3 {
@@ -394,6 +396,24 @@ fn a_loop_that_does_nothing_ends() {
         a.ok("");
     }
     assert_eq!(a.reason(), "a `while` went on for more rounds than it may");
+}
+
+#[test]
+fn a_count_that_is_none_fails_the_iteration() {
+    let of = |times: &str, n: &str| {
+        let steps = format!("\n      - repeat: {times}\n        steps: [ get: / ]");
+        actor(&format!("variables: {{ n: {n} }}"), &steps)
+    };
+    let text = |what: &str| format!("`repeat: {what}: it must be a whole number from 0 to 1000000000");
+    assert_eq!(of("n - 5", "2").reason(), text("n - 5` is -3"));
+    assert_eq!(of("n", "many").reason(), text("n` is many"));
+    assert_eq!(of("n", "1.5").reason(), text("n` is 1.5"));
+    assert_eq!(of("n * 10", "1000000000").reason(), text("n * 10` is 10000000000"));
+    assert_eq!(of("n", "0").next(), END);
+    assert_eq!(of("n", "'1'").request(), "GET /");
+    // As with every reason, what is not to be shown is not.
+    let steps = "\n      - repeat: token\n        steps: [ get: / ]";
+    assert_eq!(actor("variables: { token: sesame }", steps).reason(), text("token` is ***"));
 }
 
 #[test]

@@ -148,10 +148,12 @@ pub(crate) enum Op {
     Jump(usize),
     /// Jumps unless the condition holds.
     Unless(Expr, usize),
-    /// Begins a loop of so many rounds, or jumps over it.
+    /// Begins a loop of so many rounds, or jumps over it; less than none fail the iteration.
     Repeat {
         counter: u16,
         times: Expr,
+        /// The same for people.
+        written: Box<str>,
         exit: usize,
     },
     /// Goes back while rounds are left.

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 mod response;
 
-use response::Locations;
+use response::{Locations, show};
 
 /// Why an iteration failed, for people; equal causes read the same.
 pub type Reason = String;
@@ -429,11 +429,19 @@ impl User {
                     self.pc = *to;
                 }
             }
-            Op::Repeat { counter, times, exit } => {
-                let times = times.eval(self.env(world))?.int();
-                let times = times.ok_or(EvalError::Bad("`repeat` needs a whole number"))?;
-                self.counters[usize::from(*counter)] = times.clamp(0, limits::MAX_ROUNDS as i64) as u32;
-                if times <= 0 {
+            Op::Repeat { counter, times, written, exit } => {
+                let found = times.eval(self.env(world))?;
+                let rounds = found.int().and_then(|n| u32::try_from(n).ok());
+                let Some(rounds) = rounds.filter(|n| u64::from(*n) <= limits::MAX_ROUNDS) else {
+                    let found = show(found.into_text().as_bytes());
+                    let reason = format!(
+                        "`repeat: {written}` is {found}: it must be a whole number from 0 to {}",
+                        limits::MAX_ROUNDS
+                    );
+                    return Ok(Some(Action::End(Err(self.masked(program, world, &reason)))));
+                };
+                self.counters[usize::from(*counter)] = rounds;
+                if rounds == 0 {
                     self.pc = *exit;
                 }
             }

@@ -252,6 +252,12 @@ fn tests(reader: &mut Reader<'_>, node: &Node, default: Default) -> Option<Vec<(
             for entry in fields.iter().filter(|e| e.key != "attribute") {
                 all.push(test(reader, entry)?);
             }
+            let absent =
+                fields.get("exists").filter(|_| all.iter().any(|(_, test)| matches!(test, Test::Absent)));
+            if let Some(entry) = absent.filter(|_| all.len() > 1) {
+                let label = "what is not there is nothing else: leave it out, or make it a check of its own";
+                return reader.fail(entry.value.span, "these tests never pass together", label);
+            }
             if all.is_empty() && !fields.odd {
                 all.push(("exists".to_owned(), Test::Exists));
             }
@@ -343,6 +349,9 @@ fn time_limit(reader: &mut Reader<'_>, entry: &Entry) -> Option<Limit> {
     let (op, rest) = operator(text);
     let op = op.unwrap_or(Binary::Less);
     match parse_duration(rest.trim()) {
+        Ok(time) if time.is_zero() && matches!(op, Binary::Less | Binary::AtMost | Binary::Equal) => {
+            reader.fail(entry.value.span, "`time`: this never passes", "every response takes time")
+        }
         Ok(time) => Some(Limit { op, value: time.as_nanos() as u64 }),
         Err(error) => {
             let advice = crate::reader::duration_advice(rest.trim(), &error);
@@ -355,6 +364,9 @@ fn size_limit(reader: &mut Reader<'_>, entry: &Entry) -> Option<Limit> {
     let text = reader.text(entry)?;
     let (op, rest) = operator(text);
     match rest.trim().parse::<u64>() {
+        Ok(0) if op == Some(Binary::Less) => {
+            reader.fail(entry.value.span, "`body_size`: this never passes", "no size is below 0")
+        }
         Ok(value) => Some(Limit { op: op.unwrap_or(Binary::Equal), value }),
         Err(_) => reader.mismatch(entry, "a number of bytes, or a comparison such as `> 100`"),
     }

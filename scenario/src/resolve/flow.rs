@@ -315,12 +315,14 @@ impl<'t> Flow<'t> {
                 return reader.mismatch(entry, &format!("a whole number from 1 to {}", limits::MAX_ROUNDS));
             }
         }
-        self.outline.text(format!("- repeat: {}", outline::text(text)));
+        let written = outline::text(text);
+        self.outline.text(format!("- repeat: {written}"));
         self.outline.text("  steps:");
         let surely = matches!(times, Some(Expr::Const(_)));
         let counter = self.counter();
         let at = self.ops.len();
-        self.ops.push(Op::Repeat { counter, times: times.unwrap_or(Expr::Const(Value::Int(1))), exit: 0 });
+        let times = times.unwrap_or(Expr::Const(Value::Int(1)));
+        self.ops.push(Op::Repeat { counter, times, written: written.into(), exit: 0 });
         let steps = steps_of(reader, fields, entry)?;
         self.steps(reader, steps);
         // A count that is computed may be 0: the loop is skipped.
@@ -336,7 +338,7 @@ impl<'t> Flow<'t> {
     fn while_(&mut self, reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<()> {
         let text = reader.text(entry)?;
         let condition = reader.expression(text, &entry.value, 0);
-        let never = always(condition.as_ref()) == Some(false);
+        let always = always(condition.as_ref(), text);
         let most = match fields.get("at_most") {
             None => limits::WHILE_ROUNDS,
             Some(entry) => reader.integer(entry, 1..=limits::MAX_ROUNDS)?,
@@ -350,11 +352,17 @@ impl<'t> Flow<'t> {
         self.ops.push(Op::Unless(condition.unwrap_or(Expr::Const(Value::Null)), 0));
         self.ops.push(Op::Round { counter });
         let steps = steps_of(reader, fields, entry)?;
-        if never {
-            self.never(reader, steps, entry, false);
+        match always {
+            Some(false) => self.never(reader, steps, entry, false),
+            Some(true) if reader.scope.once => {
+                let message = "this loop has no end but a failure";
+                reader.problems.add(entry.value.span, message, "the condition of `while` is always true");
+            }
+            _ => {}
         }
         self.steps(reader, steps);
-        self.ends = false;
+        // Nothing else leads out of a loop.
+        self.ends = always == Some(true);
         self.ops.push(Op::Jump(at));
         self.patch(at);
         Some(())
@@ -377,7 +385,7 @@ impl<'t> Flow<'t> {
             }
             return reader.fail(entry.key_span, "`if` has no `then`", "give it `then: [...]` with steps");
         };
-        match (always(condition.as_ref()), fields.get("else")) {
+        match (always(condition.as_ref(), text), fields.get("else")) {
             (Some(false), _) => self.never(reader, then, entry, false),
             (Some(true), Some(otherwise)) => self.never(reader, otherwise, entry, true),
             _ => {}
@@ -512,10 +520,14 @@ impl<'t> Flow<'t> {
     }
 }
 
-/// What a condition that is `true` or `false` itself comes out as. One that rests on the environment is none of these.
-fn always(condition: Option<&Expr>) -> Option<bool> {
-    match condition {
-        Some(Expr::Const(Value::Bool(value))) => Some(*value),
+/// What a condition of literals alone comes out as. One that rests on the environment is none of these.
+fn always(condition: Option<&Expr>, written: &str) -> Option<bool> {
+    // A value from there stands in the expression as a literal does.
+    if written.contains("env") {
+        return None;
+    }
+    match settle(condition?.clone()) {
+        Expr::Const(value) => Some(value.get()?.truth()),
         _ => None,
     }
 }

@@ -566,7 +566,7 @@ fn hide(value: &Value, secrets: &mut Secrets) {
 }
 
 /// The start of something, harmless for a terminal.
-fn show(bytes: &[u8]) -> String {
+pub(super) fn show(bytes: &[u8]) -> String {
     let part = &bytes[..bytes.len().min(limits::MAX_SAMPLE * 4)];
     let text = String::from_utf8_lossy(part);
     let mut out: String =
