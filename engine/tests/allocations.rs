@@ -141,7 +141,7 @@ fn nothing_is_allocated_per_request() {
 }
 
 /// Steps of scenarios with a program that must cost no memory either.
-const SCRIPTED: [(&str, &str); 6] = [
+const SCRIPTED: [(&str, &str); 7] = [
     (
         "two checks and a header extractor",
         "get: /api/status, check: { status: 200, headers: { content-type: { includes: json } } }, \
@@ -156,6 +156,10 @@ const SCRIPTED: [(&str, &str); 6] = [
         "get: '/api/status?a={{n}}', query: { b: '{{t}}' }, headers: { x-n: '{{ n + 1 }}' }",
     ),
     ("a pattern", "get: /api/status, extract: { m: { regex: '\"([a-z]+)\"' } }"),
+    (
+        "a credential that is replaced",
+        "get: /headers, headers: { x-n: '{{iteration}}' }, extract: { token: { regex: '\"x-n\": ?\"([0-9]+)' } }",
+    ),
     ("a cookie", "get: /login, cookies: true, check: { status: 200 }"),
     ("a text of a variable", "get: /api/status, check: { headers: { content-type: { includes: '{{t}}' } } }"),
 ];

@@ -152,6 +152,8 @@ pub const MAX_OPS_IN_A_ROW: u32 = 10_000;
 pub const MAX_TALLIES: usize = 1_000_000;
 /// Samples of failures kept for each check and core.
 pub const MAX_SAMPLES: usize = 3;
+/// Replaced values of secret variables, and of cookies, that a user remembers: more than a session that is refreshed has at a time.
+pub const PAST_SECRETS: usize = 4;
 /// Bytes of the shortest value that is masked wherever it appears: shorter ones are in any text.
 pub const MIN_SECRET: usize = 4;
 /// Likewise of one that the plan writes, where the plan itself is shown.

@@ -497,3 +497,44 @@ fn a_user_is_small() {
     assert!(a.user.footprint() < 4096, "{} bytes", a.user.footprint());
     assert_eq!(Bytes::new(), a.user.flight().payload());
 }
+
+#[test]
+fn the_value_that_a_credential_had_before_is_not_shown_either() {
+    let mut a = actor(
+        "defaults: { cookies: true }\nvariables: { token: sesame-0 }",
+        r#"
+      - get: /log-in
+        extract: { token: { json: $.t } }
+      - repeat: 6
+        steps:
+          - get: /refresh
+            extract: { token: { json: $.t } }
+          - get: /echo
+            check: { body_equals: x }
+      - set: { token: sesame-set }
+      - log: "was {{status}}"
+      - get: /bye"#,
+    );
+    let cookie = |n: u32| format!("sid=cookie-{n}; path=/");
+    let shown = |a: &Actor, text: &str| a.user.masked(&a.program, &a.world, text);
+    a.request();
+    a.respond(200, &[("set-cookie", cookie(1).as_bytes())], br#"{"t":"sesame-1"}"#);
+    // What the plan writes is always known, and what was replaced for as long as there is room.
+    assert_eq!(shown(&a, "sesame-0 sesame-1 cookie-1"), "*** *** ***");
+    for n in 2..=7 {
+        a.request();
+        a.respond(
+            200,
+            &[("set-cookie", cookie(n).as_bytes())],
+            format!("{{\"t\":\"sesame-{n}\"}}").as_bytes(),
+        );
+        a.request();
+        a.ok(&format!("was sesame-{} and cookie-{}", n - 1, n - 1));
+    }
+    let samples = &a.world.checks[0].samples;
+    assert_eq!(*samples, ["was *** and ***"; 3]);
+    assert_eq!(shown(&a, "sesame-7 sesame-6 sesame-4 sesame-3 cookie-7 cookie-3"), "*** *** *** *** *** ***");
+    assert_eq!(shown(&a, "sesame-2 cookie-2"), "sesame-2 cookie-2", "four are remembered of each");
+    assert_eq!(a.next(), Action::Log("was 200".into()));
+    assert_eq!(shown(&a, "sesame-7 sesame-set"), "*** ***");
+}

@@ -1,12 +1,17 @@
 //! The cookies of a virtual user (RFC 6265), bounded. Public suffixes are not known: a test sends its own cookies to its own
 //! servers.
 
+use super::past::Past;
 use crate::limits;
 use std::borrow::Cow;
 
 /// A cookie jar.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Jar(Vec<Cookie>);
+pub(crate) struct Jar {
+    cookies: Vec<Cookie>,
+    /// Values that cookies had.
+    past: Past<String>,
+}
 
 #[derive(Clone, Debug)]
 struct Cookie {
@@ -42,7 +47,7 @@ pub(crate) enum Bomb {
 impl Jar {
     /// Forgets all.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.cookies.clear();
     }
 
     /// Takes one `set-cookie` field.
@@ -94,20 +99,24 @@ impl Jar {
             (None, None) => u64::MAX,
         };
         let same = |c: &Cookie| c.name == name && c.domain == domain && c.path == path;
-        let at = self.0.iter().position(same);
+        let at = self.cookies.iter().position(same);
         if expires <= wall {
-            at.map(|at| self.0.remove(at));
+            at.map(|at| self.cookies.remove(at)).into_iter().for_each(|cookie| self.past.keep(cookie.value));
             return Ok(());
         }
         match at {
             Some(at) => {
-                let cookie = &mut self.0[at];
-                cookie.value.clear();
-                cookie.value.push_str(value);
+                let cookie = &mut self.cookies[at];
+                if cookie.value != value {
+                    let old = std::mem::replace(&mut cookie.value, self.past.spare());
+                    self.past.keep(old);
+                    cookie.value.clear();
+                    cookie.value.push_str(value);
+                }
                 (cookie.host_only, cookie.secure, cookie.expires) = (host_only, secure, expires);
             }
-            None if self.0.len() >= limits::MAX_COOKIES => return Err(Bomb::Many),
-            None => self.0.push(Cookie {
+            None if self.cookies.len() >= limits::MAX_COOKIES => return Err(Bomb::Many),
+            None => self.cookies.push(Cookie {
                 name: name.to_owned(),
                 value: value.to_owned(),
                 domain: domain.into_owned(),
@@ -133,9 +142,10 @@ impl Jar {
         };
         // Longer paths first, then the older (section 5.4). Lengths are few, so this is a handful of passes at most.
         let mut longest = usize::MAX;
-        while let Some(len) = self.0.iter().filter(fits).map(|c| c.path.len()).filter(|n| *n < longest).max()
+        while let Some(len) =
+            self.cookies.iter().filter(fits).map(|c| c.path.len()).filter(|n| *n < longest).max()
         {
-            for cookie in self.0.iter().filter(fits).filter(|c| c.path.len() == len) {
+            for cookie in self.cookies.iter().filter(fits).filter(|c| c.path.len() == len) {
                 if out.len() > from {
                     out.extend_from_slice(b"; ");
                 }
@@ -149,18 +159,18 @@ impl Jar {
 
     /// The value of a cookie by its name, of whatever path.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|c| c.name == name).map(|c| c.value.as_str())
+        self.cookies.iter().rev().find(|c| c.name == name).map(|c| c.value.as_str())
     }
 
-    /// The values of all.
+    /// The values of all, and the last few that they had before.
     pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|c| c.value.as_str())
+        self.cookies.iter().map(|c| c.value.as_str()).chain(self.past.iter().map(String::as_str))
     }
 
     /// Heap bytes held.
     #[cfg(test)]
     fn footprint(&self) -> usize {
-        self.0.iter().map(|c| c.name.len() + c.value.len() + c.path.len() + size_of::<Cookie>()).sum()
+        self.cookies.iter().map(|c| c.name.len() + c.value.len() + c.path.len() + size_of::<Cookie>()).sum()
     }
 }
 

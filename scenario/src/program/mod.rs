@@ -12,6 +12,7 @@ mod extract;
 mod html;
 mod json;
 mod json_schema;
+mod past;
 mod user;
 
 pub(crate) use check::{Check, CheckKind, Limit, Operand, Test};
@@ -287,12 +288,19 @@ pub struct Exchange {
 /// Values that are not shown, whoever sends them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hidden {
-    /// Places of variables.
+    /// Places of variables, in order.
     pub places: Vec<u16>,
     /// Credentials that are the same in all requests, with the names of their fields.
     pub fields: Vec<(String, Secret)>,
     /// What users and passwords are sent as.
     pub pairs: Vec<Expr>,
+}
+
+impl Hidden {
+    /// Whether the variable in this place is not shown.
+    pub fn has(&self, place: u16) -> bool {
+        self.places.binary_search(&place).is_ok()
+    }
 }
 
 impl Exchange {
@@ -388,11 +396,10 @@ impl Program {
             _ => None,
         });
         let written = self.initial.iter().map(|(place, source)| (place, source)).chain(set);
-        let hidden = &self.hidden.places;
         let keys = self.exchanges.iter().flat_map(|exchange| &exchange.signer);
         let keys = keys.filter_map(|signer| signer.secret_key.as_constant().map(Cow::Borrowed));
         written
-            .filter(|(place, _)| hidden.contains(place))
+            .filter(|(place, _)| self.hidden.has(**place))
             .filter_map(|(_, source)| source.as_constant())
             .chain(keys)
     }

@@ -7,6 +7,7 @@ use super::aws;
 use super::cookies::{self, Jar};
 use super::data::{Cursor, Shard, Taken};
 use super::decode::Coding;
+use super::past::Past;
 use super::{BUILT_IN, Exchange, ITERATION, Lifetime, OK, Op, Payload, Program, RESPONSE_MS};
 use super::{Rendered, STATUS, Source, USER};
 use crate::expr::functions::TOO_LONG;
@@ -191,6 +192,8 @@ pub struct User {
     fan: (u32, u32),
     iteration: u64,
     vars: Vec<Value>,
+    /// Values that variables had which are not shown.
+    past: Past<Value>,
     counters: Vec<u32>,
     jar: Jar,
     /// Variables and cookies outlast the iteration.
@@ -271,6 +274,7 @@ impl User {
             fan: (0, 0),
             iteration: 0,
             vars,
+            past: Past::default(),
             counters: Vec::new(),
             jar: Jar::default(),
             lasting: false,
@@ -340,7 +344,7 @@ impl User {
         }
         if first || program.lifetime == Lifetime::Iteration {
             for (place, source) in &program.initial {
-                if let Err(error) = self.set(*place, source, world) {
+                if let Err(error) = self.set(*place, source, program, world) {
                     self.broken = Some(format!("variables: {}", explain(program, &error)));
                 }
             }
@@ -411,7 +415,7 @@ impl User {
                 return Ok(Some(Action::Meet { at: *at, timeout: *timeout, must: *must }));
             }
             Op::Think(think) => return Ok(Some(Action::Think(think.draw(&self.random)))),
-            Op::Set(place, source) => self.set(*place, source, world)?,
+            Op::Set(place, source) => self.set(*place, source, program, world)?,
             Op::Log(text) => {
                 let mut out = Vec::new();
                 text.render(self.env(world), &mut out)?;
@@ -468,14 +472,19 @@ impl User {
         Ok(None)
     }
 
-    fn set(&mut self, place: u16, source: &Source, world: &World) -> Result<(), EvalError> {
-        let place = usize::from(place);
+    fn set(
+        &mut self,
+        place: u16,
+        source: &Source,
+        program: &Program,
+        world: &World,
+    ) -> Result<(), EvalError> {
         // The variable itself may be part of the expression, so it is taken out only for writing.
         match source {
             Source::Expr(expr) => {
                 let mut value = Value::Null;
                 value.set(expr.eval(self.env(world))?);
-                self.vars[place] = value;
+                self.assign(place, value, program);
             }
             Source::Text(phrase) => {
                 let mut out = Vec::new();
@@ -483,10 +492,21 @@ impl User {
                 if out.len() > limits::MAX_TEXT {
                     return Err(TOO_LONG);
                 }
-                self.vars[place] = Value::Text(String::from_utf8_lossy(&out).into_owned());
+                self.assign(place, Value::Text(String::from_utf8_lossy(&out).into_owned()), program);
             }
         }
         Ok(())
+    }
+
+    /// Gives a variable another value. What is not shown is remembered for a while.
+    fn assign(&mut self, place: u16, value: Value, program: &Program) {
+        let now = &mut self.vars[usize::from(place)];
+        let old = std::mem::replace(now, value);
+        match () {
+            () if old == Value::Unset || !program.hidden.has(place) => {}
+            () if old == *now => self.past.give_back(old),
+            () => self.past.keep(old),
+        }
     }
 
     // ---- the request ----

@@ -145,7 +145,7 @@ impl User {
         }
         for extract in &exchange.extracts {
             match &extract.from {
-                From::Header(name) => self.extract(exchange, extract, |picker| {
+                From::Header(name) => self.extract(program, extract, |picker| {
                     let mut more = true;
                     fields.each(&mut |n, value| {
                         if more && n.eq_ignore_ascii_case(name.as_bytes()) {
@@ -156,7 +156,7 @@ impl User {
                 }),
                 From::Cookie(name) => {
                     let value = self.jar.get(name).map(str::to_owned);
-                    self.extract(exchange, extract, |picker| {
+                    self.extract(program, extract, |picker| {
                         value.map(|v| picker.offer_bytes(v.as_bytes()));
                         Ok(())
                     });
@@ -231,7 +231,7 @@ impl User {
         } else {
             exchange.extracts.iter().for_each(|e| {
                 if let Some(default) = &e.default {
-                    self.vars[usize::from(e.place)] = default.clone();
+                    self.assign(e.place, default.clone(), program);
                 }
             });
         }
@@ -281,7 +281,7 @@ impl User {
             match seen {
                 Some(seen) => {
                     let locations = &mut world.locations;
-                    self.extract(exchange, extract, |picker| find(&extract.from, seen, locations, picker));
+                    self.extract(program, extract, |picker| find(&extract.from, seen, locations, picker));
                 }
                 None => self.breaks(exchange, "the body is not what content-encoding says"),
             }
@@ -332,11 +332,16 @@ impl User {
 
     fn extract(
         &mut self,
-        exchange: &Exchange,
+        program: &Program,
         extract: &Extract,
         find: impl FnOnce(&mut Picker<'_>) -> Result<(), &'static str>,
     ) {
-        let mut value = std::mem::take(&mut self.vars[usize::from(extract.place)]);
+        let now = &mut self.vars[usize::from(extract.place)];
+        // The memory of what is there is used again, unless it is to be remembered.
+        let mut value = match program.hidden.has(extract.place) && *now != Value::Unset {
+            true => self.past.spare(),
+            false => std::mem::take(now),
+        };
         let mut picker = Picker::new(extract.pick, &self.random, &mut value);
         let read = find(&mut picker);
         picker.finish();
@@ -347,22 +352,22 @@ impl User {
             (_, Err(reason), _) => Some(reason),
             (false, Ok(()), None) => Some(extract.from.what()),
         };
-        let Some(reason) = reason else {
-            self.vars[usize::from(extract.place)] = value;
-            return;
-        };
+        let Some(reason) = reason else { return self.assign(extract.place, value, program) };
         let truncated = if self.flight.truncated {
             " (only the start of the body was kept: raise body_limit)"
         } else {
             ""
         };
         match &extract.default {
-            Some(default) => self.vars[usize::from(extract.place)] = default.clone(),
-            None if extract.required => {
-                let (step, name) = (&exchange.name, &extract.name);
-                self.broken.get_or_insert_with(|| format!("{step}: nothing for {name}: {reason}{truncated}"));
+            Some(default) => self.assign(extract.place, default.clone(), program),
+            None => {
+                self.assign(extract.place, Value::Unset, program);
+                if extract.required {
+                    let (step, name) = (&program.exchanges[self.flight.step as usize].name, &extract.name);
+                    self.broken
+                        .get_or_insert_with(|| format!("{step}: nothing for {name}: {reason}{truncated}"));
+                }
             }
-            None => {}
         }
     }
 
@@ -432,6 +437,7 @@ impl User {
         for place in hidden.places.iter().filter(|place| usize::from(**place) >= BUILT_IN.len()) {
             self.env(world).value(*place).into_iter().for_each(|value| hide(value, &mut secrets));
         }
+        self.past.iter().for_each(|value| hide(value, &mut secrets));
         for pair in hidden.pairs.iter().filter_map(|pair| pair.eval(self.env(world)).ok()) {
             secrets.add(pair.into_text().as_bytes());
         }
@@ -478,7 +484,7 @@ impl User {
     pub fn footprint(&self) -> usize {
         size_of::<User>()
             + self.vars.capacity() * size_of::<Value>()
-            + self.vars.iter().map(Value::footprint).sum::<usize>()
+            + self.vars.iter().chain(self.past.iter()).map(Value::footprint).sum::<usize>()
             + self.flight.rendered.capacity()
             + self.flight.ends.capacity() * 4
             + self.flight.path.capacity()
