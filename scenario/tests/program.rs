@@ -538,3 +538,18 @@ fn the_value_that_a_credential_had_before_is_not_shown_either() {
     assert_eq!(a.next(), Action::Log("was 200".into()));
     assert_eq!(shown(&a, "sesame-7 sesame-set"), "*** ***");
 }
+
+#[test]
+fn a_sample_does_not_show_what_is_extracted_from_the_same_response() {
+    let mut a = actor(
+        "",
+        r#"
+      - get: /log-in
+        check: { body_equals: x, headers: { x-is: "y" } }
+        extract: { token: { json: $.t } }"#,
+    );
+    a.request();
+    a.respond(200, &[("x-is", b"it is sesame-2")], br#"{"t":"sesame-2","n":1}"#);
+    let samples: Vec<&[String]> = a.world.checks.iter().map(|check| &check.samples[..]).collect();
+    assert_eq!(samples, [[r#"{"t":"***","n":1}"#], ["it is ***"]]);
+}

@@ -30,7 +30,7 @@ impl User {
         let exchange = &program.exchanges[self.flight.step as usize];
         (self.flight.status, self.flight.passed, self.flight.missed, self.flight.truncated) =
             (status, 0, 0, false);
-        (self.flight.coding, self.flight.hop) = (Coding::Identity, None);
+        (self.flight.coding, self.flight.hop, self.flight.sampled) = (Coding::Identity, None, false);
         if exchange.want.fields {
             self.fields(exchange, world, status, fields);
         }
@@ -164,6 +164,7 @@ impl User {
                 _ => {}
             }
         }
+        self.mask_samples(program, world, to);
     }
 
     /// A piece of the body.
@@ -289,6 +290,7 @@ impl User {
         decoded.clear();
         world.scratch = decoded;
         self.flight.body = body;
+        self.mask_samples(program, world, to);
     }
 
     fn check_body(&self, kind: &CheckKind, body: &[u8], world: &World) -> Result<bool, EvalError> {
@@ -410,6 +412,20 @@ impl User {
             tally.failed += u64::from(!passed);
             if sampled {
                 tally.samples.extend(found);
+                self.flight.sampled = true;
+            }
+        }
+    }
+
+    /// Samples without what the extractors have found since: they look at the same response, after the checks.
+    fn mask_samples(&self, program: &Program, world: &mut World, to: Tally) {
+        let (Some(first), true) = (to, self.flight.sampled) else { return };
+        let exchange = &program.exchanges[self.flight.step as usize];
+        let secrets = self.secrets(program, world);
+        let first = first + exchange.first_check as usize;
+        for tally in &mut world.checks[first..first + exchange.checks.len()] {
+            if let Some(sample) = tally.samples.last_mut() {
+                *sample = secrets.mask_text(sample);
             }
         }
     }
