@@ -75,6 +75,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         http2: http2::settings(args)?,
         http3: http3::settings(args),
         tracks: vec![],
+        files: vec![],
         thresholds: vec![],
         search: None,
         script: Default::default(),

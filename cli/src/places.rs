@@ -5,13 +5,23 @@ use crate::args::{OutputArgs, RunArgs};
 use crate::error::Failure;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Refuses two outputs to one file, by whatever names, one to a file that is read, and two to standard output. `key_log` is what
-/// `SSLKEYLOGFILE` says.
-pub fn refuse_shared(args: &RunArgs, key_log: Option<OsString>) -> Result<(), Failure> {
-    let inputs = inputs(args);
+/// Refuses two outputs to one file, by whatever names, one to a file that is read (also by the plan, which was read from `files`),
+/// and two to standard output. `key_log` is what `SSLKEYLOGFILE` says.
+pub fn refuse_shared(args: &RunArgs, files: &[PathBuf], key_log: Option<OsString>) -> Result<(), Failure> {
+    let inputs = inputs(args, files);
+    let logs = args.protocol.qlog_file_base.as_deref().and_then(QuicLogs::of);
+    if let Some((logs, input)) =
+        logs.as_ref().and_then(|l| Some((l, inputs.iter().find(|i| l.has(&i.path))?)))
+    {
+        return Err(Failure::new(format!(
+            "{} would overwrite what {} reads, for its files have such names: give it another base",
+            logs.shown, input.shown
+        )));
+    }
     let mut seen: Vec<Named> = Vec::new();
     for output in outputs(&args.output, key_log) {
         if let Some(input) = inputs.iter().find(|input| input.place == output.place) {
@@ -29,6 +39,12 @@ pub fn refuse_shared(args: &RunArgs, key_log: Option<OsString>) -> Result<(), Fa
                 ),
             }));
         }
+        if let Some(logs) = logs.as_ref().filter(|logs| logs.has(&output.path)) {
+            return Err(Failure::new(format!(
+                "{} would overwrite what {} writes, for its files have such names: give it another base",
+                logs.shown, output.shown
+            )));
+        }
         seen.push(output);
     }
     Ok(())
@@ -37,7 +53,39 @@ pub fn refuse_shared(args: &RunArgs, key_log: Option<OsString>) -> Result<(), Fa
 /// An option that reads or writes, and where.
 struct Named {
     shown: String,
+    /// As it was given; empty for standard output.
+    path: PathBuf,
     place: Place,
+}
+
+/// What `--qlog-file-base` writes to: `BASE.CORE.CLIENT.CONNECTION.sqlog`, with numbers that nobody knows before.
+struct QuicLogs {
+    shown: String,
+    /// Where they are, and what their names begin with.
+    folder: PathBuf,
+    base: Vec<u8>,
+}
+
+impl QuicLogs {
+    fn of(base: &Path) -> Option<QuicLogs> {
+        let shown = format!("--qlog-file-base {}", base.display());
+        let mut first = base.as_os_str().to_owned();
+        first.push(".");
+        let first = PathBuf::from(first);
+        Some(QuicLogs { shown, folder: folder(&first)?, base: first.file_name()?.as_bytes().to_vec() })
+    }
+
+    /// Whether one of them may be there.
+    fn has(&self, path: &Path) -> bool {
+        let path = target(path);
+        let numbers = path.file_name().and_then(|name| name.as_bytes().strip_prefix(&self.base[..]));
+        let Some(numbers) = numbers.and_then(|n| n.strip_suffix(b".sqlog")) else { return false };
+        let is_number = |n: &[u8]| !n.is_empty() && n.iter().all(u8::is_ascii_digit);
+        let mut parts = numbers.split(|b| *b == b'.');
+        parts.by_ref().take(3).filter(|n| is_number(n)).count() == 3
+            && parts.next().is_none()
+            && folder(&path).as_deref() == Some(&self.folder)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +100,7 @@ enum Place {
     New(PathBuf),
 }
 
-fn inputs(args: &RunArgs) -> Vec<Named> {
+fn inputs(args: &RunArgs, files: &[PathBuf]) -> Vec<Named> {
     let (load, request, tls) = (&args.load, &args.request, &args.tls);
     let all = [
         ("-f", args.file.as_ref().map(Path::new)),
@@ -65,22 +113,30 @@ fn inputs(args: &RunArgs) -> Vec<Named> {
     ];
     let named = all.into_iter().filter_map(|(option, path)| {
         let path = path?;
-        Some(Named { shown: format!("{option} {}", path.display()), place: place(path)? })
+        Some(Named {
+            shown: format!("{option} {}", path.display()),
+            path: path.to_owned(),
+            place: place(path)?,
+        })
     });
-    named.filter(|input| matches!(input.place, Place::File { .. })).collect()
+    let of_plan = files
+        .iter()
+        .filter_map(|path| Some(Named { shown: "the plan".into(), path: path.clone(), place: place(path)? }));
+    named.chain(of_plan).filter(|input| matches!(input.place, Place::File { .. })).collect()
 }
 
 fn outputs(args: &OutputArgs, key_log: Option<OsString>) -> Vec<Named> {
     let mut all = Vec::new();
     if args.format.is_some() && args.output.is_empty() {
-        all.push(Named { shown: "--format".into(), place: Place::Stdout });
+        all.push(Named { shown: "--format".into(), path: PathBuf::new(), place: Place::Stdout });
     }
     let mut add = |option: &str, path: &Path, dash: bool| {
         let place = match dash && path == Path::new("-") {
             true => Some(Place::Stdout),
             false => place(path),
         };
-        all.extend(place.map(|place| Named { shown: format!("{option}{}", path.display()), place }));
+        let shown = format!("{option}{}", path.display());
+        all.extend(place.map(|place| Named { shown, path: path.to_owned(), place }));
     };
     args.output.iter().for_each(|path| add("-o ", path, true));
     args.timeline.iter().for_each(|path| add("--timeline ", path, true));
@@ -102,11 +158,16 @@ fn place(path: &Path) -> Option<Place> {
         return found.is_file().then(|| Place::File { device: found.dev(), inode: found.ino() });
     }
     let path = target(path);
+    Some(Place::New(folder(&path)?.join(path.file_name()?)))
+}
+
+/// The folder that a file is in, without links in its path.
+fn folder(path: &Path) -> Option<PathBuf> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    Some(Place::New(fs::canonicalize(folder).ok()?.join(path.file_name()?)))
+    fs::canonicalize(folder).ok()
 }
 
 /// Where a link leads whose target is still to be made; the kernel follows as many.

@@ -29,7 +29,7 @@ pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     }
     let format = format(&args.output)?;
     job.options.unopened_is_result = persona == Persona::H2load;
-    places::refuse_shared(args, std::env::var_os("SSLKEYLOGFILE"))?;
+    places::refuse_shared(args, &job.plan.files, std::env::var_os("SSLKEYLOGFILE"))?;
     let machines = Machine::all(&args.output)?;
     let mut timeline = Timeline::of(&args.output)?;
     job.options.rows = timeline::rows(&args.output, &machines)?;

@@ -343,6 +343,62 @@ fn an_output_never_overwrites_an_input() {
 }
 
 #[test]
+fn an_output_never_overwrites_what_a_plan_names() {
+    let folder = scratch("read-by-plan");
+    std::fs::create_dir_all(folder.join("parts")).expect("a scratch folder");
+    let path = |name: &str| format!("{}/{name}", folder.display());
+    let files = [
+        ("users.csv", "name\nada\n"),
+        ("body.txt", "hello"),
+        ("upload.txt", "hello"),
+        ("schema.json", "{}"),
+        ("times.txt", "0\n"),
+        ("ca.pem", ""),
+        ("parts/more.yaml", "fragments: { f: { steps: [ { post: /, file: inner.txt } ] } }"),
+        ("parts/inner.txt", "hello"),
+    ];
+    for (name, content) in files {
+        std::fs::write(path(name), content).expect("a file");
+    }
+    let plan = "version: 1\ntarget: builtin\ninclude: parts/more.yaml\ntls: { ca: ca.pem }\ndata: { users: { file: users.csv } }\n\
+                scenarios:\n  s:\n    steps:\n      - { post: /, file: body.txt, check: { json_schema: schema.json } }\n\
+                \x20     - { post: /, multipart: { f: { file: upload.txt } } }\n      - use: f\n\
+                phases: [ { replay: times.txt, for: 1s } ]\n";
+    std::fs::write(path("plan.yaml"), plan).expect("a file");
+    let plan = path("plan.yaml");
+    for (name, content) in files {
+        let written = path(name);
+        let said = format!("{written} would overwrite what the plan reads: give it a file of its own");
+        refused(&["-f", &plan, "--timeline", &written], &["--timeline", &said]);
+        refused(&["-f", &plan, "--format", "json", "-o", &written], &["-o", &said]);
+        assert_eq!(std::fs::read_to_string(&written).expect("a file"), content);
+    }
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+#[test]
+fn qlogs_never_overwrite_another_output() {
+    let folder = scratch("qlogs");
+    std::fs::create_dir_all(&folder).expect("a scratch folder");
+    let path = |name: &str| format!("{}/{name}", folder.display());
+    let base = path("./q");
+    let args = |base: &str, output: &str| {
+        ["--h1", "-n", "1", "--qlog-file-base", base, "--log-file", output, "builtin"].map(str::to_owned)
+    };
+    let clash = args(&base, &path("q.0.12.3.sqlog"));
+    let parts = ["--qlog-file-base", "would overwrite what --log-file", "give it another base"];
+    refused(&clash.each_ref().map(String::as_str), &parts);
+    std::fs::write(path("q.1.2.3.sqlog"), "hello").expect("a file");
+    let read = ["--h1", "-n", "1", "--qlog-file-base", &base, "-d", &path("q.1.2.3.sqlog"), "builtin"];
+    refused(&read, &["would overwrite what -d", "reads"]);
+    for name in ["q.0.12.sqlog", "q.0.1.2.3.sqlog", "q.0.x.3.sqlog", "qq.0.1.2.sqlog", "q.0.1.2.qlog"] {
+        let output = loadgen(&args(&base, &path(name)).each_ref().map(String::as_str));
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
+    }
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+#[test]
 fn outputs_that_may_have_one_place() {
     let folder = scratch("own-place");
     std::fs::create_dir_all(folder.join("inner")).expect("a scratch folder");

@@ -77,6 +77,7 @@ fn main() {
         http2: Default::default(),
         http3: Default::default(),
         tracks: vec![],
+        files: vec![],
         thresholds: vec![],
         search: None,
         script: Default::default(),

@@ -109,6 +109,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
         http2: Default::default(),
         http3: Default::default(),
         tracks: vec![],
+        files: vec![],
         thresholds: vec![],
         search: None,
         script: Default::default(),

@@ -159,7 +159,7 @@ impl Files<'_, '_> {
         self.bytes += text.len();
         let dir = path.parent().unwrap_or(Path::new("")).to_owned();
         let name = Cow::Owned(path.display().to_string());
-        self.sources.0.push(Source { name, text: Cow::Owned(text), dir: Some(dir.clone()) });
+        self.sources.0.push(Source { name, text: Cow::Owned(text), path: Some(path.to_owned()) });
         if self.problems.count() > before {
             return;
         }

@@ -39,7 +39,9 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path, overrides: &Overrides
     overrides.add_sources(&mut sources);
     let mut problems = Problems::default();
     let root = tree(&mut sources, (text, file_name), base_dir, &mut problems);
-    let mut reader = Reader { sources: &sources, base_dir, problems, file_bytes: 0, scope: Scope::default() };
+    let files = sources.0.iter().filter_map(|source| source.path.clone()).collect();
+    let mut reader =
+        Reader { sources: &sources, base_dir, problems, file_bytes: 0, files, scope: Scope::default() };
     let plan = root.and_then(|root| read(&mut reader, &root, file_name));
     match (reader.problems.finish(&sources, file_name), plan) {
         (None, Some(plan)) => Ok(plan),

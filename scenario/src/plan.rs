@@ -62,6 +62,9 @@ pub struct Plan {
     pub script: Script,
     /// The load to look for. The phases are then those of its first probe, and there are no thresholds.
     pub search: Option<Search>,
+    /// What it was read from besides its own file: files that it includes, sends, takes rows or times from, holds responses against
+    /// or shows and trusts as certificates.
+    pub files: Vec<PathBuf>,
 }
 
 /// Phases that follow one another, and the scenarios whose iterations they make begin. Tracks run side by side, each with users
@@ -249,6 +252,7 @@ impl Plan {
             scenarios: vec![once.scenario.clone()],
             phases: vec![phase],
             tracks: vec![],
+            files: vec![],
             thresholds: vec![],
             script: Script {
                 data: vec![],

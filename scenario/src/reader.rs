@@ -13,7 +13,7 @@ use crate::scope::Scope;
 use crate::source::{Sources, Span, quote};
 use crate::tree::{Entry, Kind, Node};
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub(crate) struct Reader<'a> {
     pub problems: Problems,
     /// Bytes of body files read so far.
     pub file_bytes: u64,
+    /// Files that the plan names and that were there.
+    pub files: Vec<PathBuf>,
     /// The names that templates may use.
     pub scope: Scope,
 }
@@ -94,7 +96,8 @@ impl<'a> Reader<'a> {
     /// Where a file that is named here is looked for: beside the file that names it.
     pub fn beside(&self, span: Span) -> &'a Path {
         let sources = self.sources;
-        sources.0.get(span.source as usize).and_then(|s| s.dir.as_deref()).unwrap_or(self.base_dir)
+        let file = sources.0.get(span.source as usize).and_then(|s| s.path.as_deref());
+        file.map_or(self.base_dir, |file| file.parent().unwrap_or(Path::new("")))
     }
 
     /// A part of a scalar's text, as a place: exact where the text stands in the source as it is.

@@ -17,8 +17,8 @@ pub(crate) struct Span {
 pub(crate) struct Source<'a> {
     pub name: Cow<'a, str>,
     pub text: Cow<'a, str>,
-    /// Where the files that it names are looked for, if not beside the plan.
-    pub dir: Option<PathBuf>,
+    /// The file it stands in, if that is an included one: files that it names are looked for beside it.
+    pub path: Option<PathBuf>,
 }
 
 /// All texts of a plan: the first is the plan itself, then one for each setting given beside it, then the included files.
@@ -52,7 +52,7 @@ pub struct Excerpt {
 impl<'a> Source<'a> {
     /// A text that is there for as long as the plan is read.
     pub fn new(name: &'a str, text: &'a str) -> Source<'a> {
-        Source { name: Cow::Borrowed(name), text: Cow::Borrowed(text), dir: None }
+        Source { name: Cow::Borrowed(name), text: Cow::Borrowed(text), path: None }
     }
 
     /// Finds line and column of a range of bytes. A range outside is moved inside.

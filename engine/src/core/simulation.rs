@@ -505,6 +505,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             phase("counted", users, Stop::Iterations(NonZeroU64::new(ITERATIONS / 2).unwrap())),
         ],
         tracks: vec![],
+        files: vec![],
         thresholds: vec![],
         search: None,
         script: Default::default(),

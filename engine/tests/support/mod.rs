@@ -107,6 +107,7 @@ impl Load {
             }],
             phases: vec![phase("main", self.users, self.stop)],
             tracks: vec![],
+            files: vec![],
             thresholds: vec![],
             search: None,
             script: Default::default(),

@@ -110,6 +110,7 @@ pub fn plan() -> Plan {
         script: Default::default(),
         search: None,
         tracks: vec![],
+        files: vec![],
         thresholds: vec![
             threshold("error_rate < 10%", Metric::ErrorRate, Op::Less, 0.1),
             threshold(

@@ -292,6 +292,7 @@ fn replay(reader: &mut Reader<'_>, entry: &Entry) -> Option<Curve> {
         }
         Err(error) => return super::body::unreadable(reader, file.value.span, name, &error),
     };
+    reader.files.push(path);
     match replay::times(&text, speed) {
         Ok(at) => Some(Curve::Times { at: Arc::from(at), each: NonZeroU32::MIN }),
         Err(error) => {

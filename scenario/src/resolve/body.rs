@@ -160,7 +160,10 @@ pub(crate) fn contents(reader: &mut Reader<'_>, name: &str, span: Span, room: u6
     let mut bytes = Vec::with_capacity(size as usize);
     // It may have grown, and some say that they are empty until they are read.
     match std::fs::File::open(&path).and_then(|f| f.take(room + 1).read_to_end(&mut bytes)) {
-        Ok(read) => Some((bytes, read as u64)),
+        Ok(read) => {
+            reader.files.push(path);
+            Some((bytes, read as u64))
+        }
         Err(error) => unreadable(reader, span, name, &error),
     }
 }

@@ -124,7 +124,10 @@ fn certificates(reader: &mut Reader<'_>, entry: &Entry) -> Option<PathBuf> {
     let name = reader.text(entry)?;
     let path = reader.base_dir.join(name);
     match std::fs::metadata(&path) {
-        Ok(meta) if meta.is_file() => Some(path),
+        Ok(meta) if meta.is_file() => {
+            reader.files.push(path.clone());
+            Some(path)
+        }
         Ok(_) => {
             reader.fail(entry.value.span, format!("{} is not a file", quote(name)), "expected a regular file")
         }

@@ -131,8 +131,12 @@ fn file(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<T
             Some(list.iter().map(|n| n.as_text().unwrap_or_default().to_owned()).collect())
         }
     };
-    match Table::of_file(&reader.base_dir.join(name), format, columns) {
-        Ok(table) => Some(table),
+    let path = reader.base_dir.join(name);
+    match Table::of_file(&path, format, columns) {
+        Ok(table) => {
+            reader.files.push(path);
+            Some(table)
+        }
         Err(reason) => reader.fail(entry.value.span, format!("cannot use {}", quote(name)), reason),
     }
 }

@@ -161,6 +161,12 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         thresholds: thresholds?,
         search,
         tracks,
+        files: {
+            let mut files = std::mem::take(&mut reader.files);
+            files.sort_unstable();
+            files.dedup();
+            files
+        },
         script: Script {
             checks: scenarios::number_checks(&mut scenarios),
             data,
