@@ -126,6 +126,92 @@ fn a_search_says_what_it_found() {
     assert!(object()["search"].is_null());
 }
 
+/// What the schema finds wrong with a plan.
+fn faults_of_plan(plan: &Value) -> Vec<String> {
+    let schema: Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    let mut faults = Vec::new();
+    validate(plan, &schema["$defs"]["plan"], &schema, "plan", &mut faults);
+    faults
+}
+
+#[test]
+fn the_schema_accepts_every_plan_of_configs() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("a file").path();
+        if path.extension().is_some_and(|e| e == "yaml") {
+            let plan = scenario::load(&path, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
+            let faults = faults_of_plan(&json::plan::object(&plan));
+            assert!(faults.is_empty(), "{}: {faults:#?}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 5);
+}
+
+#[test]
+fn a_plan_shows_its_data_conditions_and_what_errors_do() {
+    let text = r#"
+version: 1
+target: builtin
+data: { users: { rows: [ { name: ada, password: sesame-1 } ], order: unique } }
+variables: { token: sesame-2, n: 0, list: [1, b] }
+fragments: { f: { parameters: [a], steps: [ get: "/f/{{a}}" ] } }
+scenarios:
+  s:
+    start_after: 1s
+    phases: [ { users: 2, for: 1s, graceful_stop: 1s, think: 0.5 } ]
+    on_error: end_iteration
+    lifetime: per_user
+    steps:
+      - { get: /, name: home, headers: { authorization: "Bearer {{token}}" } }
+      - if: "ok and n == 'a: b'"
+        then: [ { think: 1s..2s } ]
+        else:
+          - choose: [ { weight: 3, steps: [ get: /a ] }, { steps: [ fail: "no: {{status}}" ] } ]
+      - while: n < 3
+        at_most: 7
+        steps: [ { set: { n: "{{n + 1}}" } } ]
+      - repeat: 2
+        steps: [ { group: g, steps: [ log: it is sesame-2 ] } ]
+      - parallel: [ get: /b, get: "/c/{{users.name}}" ]
+      - { use: f, with: { a: "5" } }
+  plain: { phases: [ { name: other, rate: 1/s..2/s, for: 1s, stairs: 2 } ], steps: [ get: /plain ] }
+"#;
+    let plan = scenario::parse(text, "", std::path::Path::new(""), &Default::default());
+    let plan = json::plan::object(&plan.unwrap_or_else(|errors| panic!("{errors}")));
+    assert_eq!(faults_of_plan(&plan), [""; 0]);
+    let data = serde_json::json!([
+        { "name": "users", "order": "unique", "at_end": "stop", "rows": 1, "columns": ["name", "password"] }
+    ]);
+    assert_eq!(plan["data"], data);
+    let s = &plan["scenarios"][0];
+    assert_eq!((&s["on_error"], &s["lifetime"]), (&"end_iteration".into(), &"per_user".into()));
+    assert_eq!(s["data"], serde_json::json!(["users"]));
+    assert_eq!(s["variables"], serde_json::json!({ "token": "***", "n": "0", "list": "[1, b]" }));
+    let flow = serde_json::json!([
+        { "step": "home" },
+        {
+            "if": "ok and n == 'a: b'",
+            "then": [{ "think": "1s..2s" }],
+            "else": [{ "choose": [
+                { "weight": 3, "steps": [{ "step": "GET /a" }] },
+                { "weight": 1, "steps": [{ "fail": "no: {{status}}" }] },
+            ] }],
+        },
+        { "while": "n < 3", "at_most": 7, "steps": [{ "set": { "n": "{{n + 1}}" } }] },
+        { "repeat": "2", "steps": [{ "group": "g", "steps": [{ "log": "it is ***" }] }] },
+        { "max": 6, "parallel": [{ "step": "GET /b" }, { "step": "GET /c/{{users.name}}" }] },
+        { "use": "f", "with": { "a": "\"5\"" }, "steps": [{ "step": "GET /f/{{a}}" }] },
+    ]);
+    assert_eq!(s["flow"], flow, "{:#}", s["flow"]);
+    let plain = &plan["scenarios"][1];
+    assert_eq!((&plain["on_error"], &plain["lifetime"]), (&"continue".into(), &Value::Null));
+    assert_eq!(plain["flow"], serde_json::json!([{ "step": "GET /plain" }]));
+    assert!(!plan.to_string().contains("sesame"), "{plan}");
+}
+
 #[test]
 fn the_schema_refuses_other_things() {
     for (field, wrong) in [("verdict", "FINE".into()), ("started", "many".into()), ("surprise", 1.into())] {

@@ -7,7 +7,7 @@ use crate::plan::{
     Arrivals, Congestion, Connections, Curve, Endpoint, Family, Handshakes, Http2, Http3, Load, Mix, Phase,
     PhaseOverrides, Plan, ProxyVersion, Share, Socket, Spread, Stop, Target, Timeouts, Tls,
 };
-use crate::program::data::{self, AtEnd, Source};
+use crate::program::data::Source;
 use crate::rate::show_rate;
 use crate::search::{Quantity, Search};
 use crate::secret::MASK;
@@ -282,17 +282,7 @@ fn write_data(out: &mut String, data: &[Source]) -> fmt::Result {
         writeln!(out, "data:")?;
     }
     data.iter().try_for_each(|source| {
-        let order = match source.order {
-            data::Order::Sequential => "sequential",
-            data::Order::Random => "random",
-            data::Order::Unique => "unique",
-            data::Order::PerUser => "per_user",
-        };
-        let at_end = match source.at_end {
-            AtEnd::Stop => "stop",
-            AtEnd::Recycle => "recycle",
-            AtEnd::Fail => "fail",
-        };
+        let (order, at_end) = (source.order.as_str(), source.at_end.as_str());
         let (name, rows) = (plain(&source.name), source.table.rows());
         let columns = source.table.columns.join(", ");
         writeln!(out, "  {name}: {{ order: {order}, at_end: {at_end} }}  # rows: {rows}, columns: {columns}")

@@ -6,7 +6,8 @@ use scenario::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
     ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
 };
-use scenario::program::{Exchange, written};
+use scenario::program::data::Source;
+use scenario::program::{Act, Exchange, OnError, Part, Program, Shown, written};
 use scenario::secret::{MASK, Secrets, is_credential};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub fn object(plan: &Plan) -> Value {
         "http2": http2(&plan.http2),
         "http3": http3(&plan.http3),
         "timeouts": timeouts(&plan.timeouts),
+        "data": plan.script.data.iter().map(data).collect::<Value>(),
         "scenarios": plan.scenarios.iter().enumerate().map(|(i, s)| scenario(i, s, plan, &secrets)).collect::<Value>(),
         "phases": plan.phases.iter().map(|p| phase(p, plan)).collect::<Value>(),
         "thresholds": plan.thresholds.iter().map(threshold).collect::<Value>(),
@@ -157,11 +159,36 @@ fn timeouts(t: &Timeouts) -> Value {
     })
 }
 
+/// Not its values: there may be millions, and secrets among them.
+fn data(source: &Source) -> Value {
+    json!({
+        "name": source.name,
+        "order": source.order.as_str(),
+        "at_end": source.at_end.as_str(),
+        "rows": source.rows(),
+        "columns": source.columns(),
+    })
+}
+
 fn scenario(index: usize, scenario: &Scenario, plan: &Plan, secrets: &Secrets) -> Value {
+    let program = scenario.program.as_deref();
+    // Without a program there is nothing that ends an iteration, and nothing that lasts.
+    let on_error = program.map_or(OnError::Continue, Program::on_error);
+    let flow = match program {
+        Some(program) => acts(&program.acts(), scenario, secrets),
+        None => scenario.steps.iter().map(|step| json!({ "step": step.name })).collect(),
+    };
+    let variables = program.map_or(&[][..], Program::variables);
+    let sources = program.into_iter().flat_map(Program::sources);
     let mut object = json!({
         "name": scenario.name,
         "weight": scenario.weight,
         "order": match scenario.order { Order::Sequence => "sequence", Order::RoundRobin => "round_robin" },
+        "on_error": on_error.as_str(),
+        "lifetime": program.map(|program| program.lifetime().as_str()),
+        "variables": pairs(variables, secrets),
+        "data": sources.map(|at| json!(plan.script.data[at].name)).collect::<Value>(),
+        "flow": flow,
         "steps": scenario.steps.iter().enumerate().map(|(at, s)| step(s, exchange(scenario, at), plan, secrets)).collect::<Value>(),
     });
     if let Some(own) = plan.own_track(index) {
@@ -171,6 +198,37 @@ fn scenario(index: usize, scenario: &Scenario, plan: &Plan, secrets: &Secrets) -
     object
 }
 
+/// What is done, as a list of steps by name and of objects with the keys of the plan.
+fn acts(acts: &[Act], scenario: &Scenario, secrets: &Secrets) -> Value {
+    let part = |part: &Part| match part {
+        Part::Value(value) => shown(value, secrets),
+        Part::Acts(inner) => self::acts(inner, scenario, secrets),
+    };
+    let act = |act: &Act| match act {
+        Act::Step(index) => json!({ "step": scenario.steps[*index].name }),
+        Act::Other(keys) => keys.iter().map(|(key, value)| ((*key).to_owned(), part(value))).collect(),
+    };
+    acts.iter().map(act).collect()
+}
+
+fn shown(value: &Shown, secrets: &Secrets) -> Value {
+    match value {
+        // What is long has been cut, possibly within a secret.
+        Shown::Text(text) | Shown::Yaml(text) if text.ends_with("...") => json!(secrets.mask_text(text)),
+        Shown::Text(text) | Shown::Yaml(text) => json!(masked(text, secrets)),
+        Shown::Number(n) => json!(n),
+        Shown::Pairs(all) => pairs(all, secrets),
+    }
+}
+
+fn pairs(pairs: &[(String, Shown)], secrets: &Secrets) -> Value {
+    pairs.iter().map(|(name, value)| (name.clone(), shown(value, secrets))).collect::<Map<_, _>>().into()
+}
+
+fn masked(text: &str, secrets: &Secrets) -> String {
+    String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()
+}
+
 /// What a step's templates are, if it may have some.
 fn exchange(scenario: &Scenario, step: usize) -> Option<&Exchange> {
     scenario.program.as_ref().map(|program| &program.exchanges()[step])
@@ -178,10 +236,7 @@ fn exchange(scenario: &Scenario, step: usize) -> Option<&Exchange> {
 
 fn step(step: &Step, exchange: Option<&Exchange>, plan: &Plan, secrets: &Secrets) -> Value {
     let template = &step.template;
-    let shown = |text: &Text| {
-        let text = written(text, exchange);
-        String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()
-    };
+    let shown = |text: &Text| masked(&written(text, exchange), secrets);
     let headers: Vec<Value> = template.fields().iter().map(|field| header(field, shown)).collect();
     let checks: Vec<Value> =
         step.checks.iter().map(|Check::Status(set)| json!(format!("status {set}"))).collect();

@@ -5,7 +5,7 @@ use crate::duration::show_duration;
 use crate::limits;
 use crate::outline::What;
 use crate::plan::{Check, Order, Plan, Scenario, Step, Track};
-use crate::program::{Exchange, Lifetime, OnError, Program, Redirects, written};
+use crate::program::{Exchange, Program, Redirects, written};
 use crate::secret::is_credential;
 use proto::{Field, Framing};
 use std::fmt::{self, Write};
@@ -39,16 +39,9 @@ pub(super) fn scenario(
 
 /// What holds for all steps of a scenario that is more than constant requests.
 fn habits(out: &mut String, plan: &Plan, program: &Program) -> fmt::Result {
-    let on_error = match program.on_error {
-        OnError::Continue => "continue",
-        OnError::EndIteration => "end_iteration",
-    };
-    let lifetime = match program.lifetime {
-        Lifetime::Iteration => "per_iteration",
-        Lifetime::User => "per_user",
-    };
+    let (on_error, lifetime) = (program.on_error.as_str(), program.lifetime.as_str());
     writeln!(out, "    on_error: {on_error}\n    lifetime: {lifetime}")?;
-    let rows: Vec<&str> = program.rows.iter().map(|row| plan.script.data[row.source].name.as_str()).collect();
+    let rows: Vec<&str> = program.sources().map(|source| plan.script.data[source].name.as_str()).collect();
     if !rows.is_empty() {
         writeln!(out, "    # an iteration takes a row of: {}", rows.join(", "))?;
     }
@@ -79,7 +72,12 @@ fn steps(out: &mut String, plan: &Plan, scenario: &Scenario) -> fmt::Result {
                 request(&mut text, plan, &scenario.steps[*index as usize], Some(exchange))?;
                 response(&mut text, exchange)?;
             }
-            What::Text(words) => writeln!(text, "      {words}")?,
+            What::Key { first, key, value } => {
+                let dash = if *first { "- " } else { "  " };
+                let value = value.as_ref().map_or(String::new(), |value| format!(" {value}"));
+                writeln!(text, "      {dash}{key}:{value}")?;
+            }
+            What::Inside => writeln!(text, "        # its steps:")?,
         }
         let indent = 4 * line.level;
         text.lines().try_for_each(|line| writeln!(out, "{:indent$}{line}", ""))?;

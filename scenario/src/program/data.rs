@@ -49,6 +49,41 @@ pub enum AtEnd {
     Fail,
 }
 
+impl Order {
+    /// As the plan writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Order::Sequential => "sequential",
+            Order::Random => "random",
+            Order::Unique => "unique",
+            Order::PerUser => "per_user",
+        }
+    }
+}
+
+impl AtEnd {
+    /// As the plan writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AtEnd::Stop => "stop",
+            AtEnd::Recycle => "recycle",
+            AtEnd::Fail => "fail",
+        }
+    }
+}
+
+impl Source {
+    /// How many rows it has.
+    pub fn rows(&self) -> u64 {
+        self.table.rows()
+    }
+
+    /// The names of its columns.
+    pub fn columns(&self) -> &[String] {
+        &self.table.columns
+    }
+}
+
 /// Rows and columns.
 #[derive(Debug)]
 pub(crate) struct Table {

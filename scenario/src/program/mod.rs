@@ -27,6 +27,7 @@ use crate::expr::random::Random;
 use crate::expr::text::Phrase;
 use crate::expr::value::Value;
 use crate::outline::Outline;
+pub use crate::outline::{Act, Part, Shown};
 use crate::plan::{Secret, StatusSet};
 use bytes::Bytes;
 use proto::{Piece, Text, Want};
@@ -58,7 +59,7 @@ pub struct Program {
     /// What variables hold when an iteration (or a user) begins.
     pub(crate) initial: Vec<(u16, Source)>,
     /// The same for people.
-    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) variables: Vec<(String, Shown)>,
     /// Which rows an iteration takes.
     pub(crate) rows: Vec<RowUse>,
     /// Loops, each with a counter.
@@ -383,7 +384,52 @@ pub fn written(text: &Text, exchange: Option<&Exchange>) -> String {
     text.pieces().iter().map(piece).collect()
 }
 
+impl OnError {
+    /// As the plan writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OnError::Continue => "continue",
+            OnError::EndIteration => "end_iteration",
+        }
+    }
+}
+
+impl Lifetime {
+    /// As the plan writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Lifetime::Iteration => "per_iteration",
+            Lifetime::User => "per_user",
+        }
+    }
+}
+
 impl Program {
+    /// What a failed request does.
+    pub fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    /// How long variables and cookies live.
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// What variables hold at first, by their names, as the plan writes it.
+    pub fn variables(&self) -> &[(String, Shown)] {
+        &self.variables
+    }
+
+    /// Indices of the sources of data that an iteration takes a row of.
+    pub fn sources(&self) -> impl Iterator<Item = usize> {
+        self.rows.iter().map(|row| row.source)
+    }
+
+    /// What an iteration does, nearly as the plan writes it.
+    pub fn acts(&self) -> Vec<Act> {
+        self.outline.acts()
+    }
+
     /// The places of its variables that are not shown.
     pub(crate) fn hidden_places(&self) -> &[u16] {
         &self.hidden.places

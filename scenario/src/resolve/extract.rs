@@ -71,7 +71,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, place: Option<u16>) -> Option<Ext
             return reader.fail(odd.key_span, format!("{} goes with `{of}`", quote(key)), "");
         }
     }
-    let shown = outline::value(&entry.key, &entry.value);
+    let shown = outline::value(&entry.key, &entry.value).to_string();
     Some(Extract { name: entry.key.clone(), place: place?, from, pick, default, required, shown })
 }
 

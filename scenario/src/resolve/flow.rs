@@ -12,7 +12,7 @@ use crate::expr::parse::settle;
 use crate::expr::text::{Escape, is_template};
 use crate::expr::value::Value;
 use crate::limits;
-use crate::outline::{self, Outline};
+use crate::outline::{self, Outline, Shown};
 use crate::place;
 use crate::plan::Meeting;
 use crate::program::{Op, Source, Think};
@@ -140,13 +140,12 @@ impl<'t> Flow<'t> {
         match key {
             "think" => {
                 let think = think(reader, entry)?;
-                self.outline.text(format!("- think: {think}"));
+                self.outline.begin("think", Shown::Yaml(think.to_string()));
                 self.ops.push(Op::Think(think));
             }
             "set" => {
                 for entry in reader.named(entry, "variables to values")? {
-                    let value = outline::value(&entry.key, &entry.value);
-                    self.outline.text(format!("- set: {{ {}: {value} }}", entry.key));
+                    self.outline.begin("set", outline::values(std::slice::from_ref(entry)));
                     let source = source(reader, &entry.value);
                     let place = define(reader, entry);
                     self.ops.push(Op::Set(place?, source?));
@@ -154,8 +153,8 @@ impl<'t> Flow<'t> {
             }
             "group" => {
                 let name = reader.text(entry)?;
-                self.outline.text(format!("- group: {}", outline::text(name)));
-                self.outline.text("  steps:");
+                self.outline.begin("group", outline::text(name));
+                self.outline.list("steps");
                 let steps = steps_of(reader, &fields, entry)?;
                 let inner = tags::read(reader, &fields, &self.habits.tags);
                 let outer = std::mem::replace(&mut self.habits.tags, inner);
@@ -173,7 +172,7 @@ impl<'t> Flow<'t> {
                 let text = reader.text(entry)?;
                 let phrase = reader.phrase(text, entry.value.span, Escape::Raw)?;
                 self.ends = key == "fail";
-                self.outline.text(format!("- {key}: {}", outline::text(text)));
+                self.outline.begin(key, outline::text(text));
                 self.ops.push(if self.ends { Op::Fail(phrase) } else { Op::Log(phrase) });
             }
             _ => {}
@@ -199,8 +198,8 @@ impl<'t> Flow<'t> {
         };
         let list = reader.list(entry, "requests", limits::MAX_LIST)?;
         let first = self.made.len() as u32;
-        self.outline.text(format!("- max: {most}"));
-        self.outline.text("  parallel:");
+        self.outline.begin("max", Shown::Number(most));
+        self.outline.list("parallel");
         self.outline.open();
         reader.scope.hidden = Some(reader.scope.count());
         for node in list {
@@ -290,12 +289,14 @@ impl<'t> Flow<'t> {
                 reader.scope.meetings.len() - 1
             }
         };
-        let name = if name.is_empty() { String::new() } else { format!("name: {}, ", outline::text(name)) };
-        self.outline.text(format!(
-            "- pause_until: {{ {name}users: {users}, timeout: {}, at_timeout: {} }}",
-            show_duration(timeout),
-            if must { "fail" } else { "continue" }
-        ));
+        let name = Some(("name", outline::text(name))).filter(|_| !name.is_empty());
+        let pairs = name.into_iter().chain([
+            ("users", Shown::Number(users.get().into())),
+            ("timeout", Shown::Yaml(show_duration(timeout))),
+            ("at_timeout", Shown::Yaml(if must { "fail" } else { "continue" }.to_owned())),
+        ]);
+        let pairs = pairs.map(|(key, value)| (key.to_owned(), value)).collect();
+        self.outline.begin("pause_until", Shown::Pairs(pairs));
         self.ops.push(Op::Meet { at: at as u16, timeout, must });
         Some(())
     }
@@ -315,9 +316,10 @@ impl<'t> Flow<'t> {
                 return reader.mismatch(entry, &format!("a whole number from 1 to {}", limits::MAX_ROUNDS));
             }
         }
-        let written = outline::text(text);
-        self.outline.text(format!("- repeat: {written}"));
-        self.outline.text("  steps:");
+        let shown = outline::text(text);
+        let written = shown.to_string();
+        self.outline.begin("repeat", shown);
+        self.outline.list("steps");
         let surely = matches!(times, Some(Expr::Const(_)));
         let counter = self.counter();
         let at = self.ops.len();
@@ -343,9 +345,9 @@ impl<'t> Flow<'t> {
             None => limits::WHILE_ROUNDS,
             Some(entry) => reader.integer(entry, 1..=limits::MAX_ROUNDS)?,
         };
-        self.outline.text(format!("- while: {}", outline::text(text)));
-        self.outline.text(format!("  at_most: {most}"));
-        self.outline.text("  steps:");
+        self.outline.begin("while", outline::text(text));
+        self.outline.more("at_most", Shown::Number(most));
+        self.outline.list("steps");
         let counter = self.counter();
         self.ops.push(Op::Rounds { counter, most: most as u32 });
         let at = self.ops.len();
@@ -390,8 +392,8 @@ impl<'t> Flow<'t> {
             (Some(true), Some(otherwise)) => self.never(reader, otherwise, entry, true),
             _ => {}
         }
-        self.outline.text(format!("- if: {}", outline::text(text)));
-        self.outline.text("  then:");
+        self.outline.begin("if", outline::text(text));
+        self.outline.list("then");
         let at = self.ops.len();
         self.ops.push(Op::Unless(condition.unwrap_or(Expr::Const(Value::Null)), 0));
         self.steps(reader, then);
@@ -401,7 +403,7 @@ impl<'t> Flow<'t> {
             let over = self.ops.len();
             self.ops.push(Op::Jump(0));
             self.patch(at);
-            self.outline.text("  else:");
+            self.outline.list("else");
             self.steps(reader, otherwise);
             self.ends &= then_ends;
             self.patch(over);
@@ -415,7 +417,7 @@ impl<'t> Flow<'t> {
         let list = reader.list(entry, "choices", limits::MAX_LIST)?;
         let at = self.ops.len();
         self.ops.push(Op::Choose(vec![]));
-        self.outline.text("- choose:");
+        self.outline.begin_list("choose");
         self.outline.open();
         let (mut arms, mut exits, mut upto, mut all_end) = (vec![], vec![], 0, true);
         for node in list {
@@ -432,8 +434,8 @@ impl<'t> Flow<'t> {
                 }
                 continue;
             };
-            self.outline.text(format!("- weight: {weight}"));
-            self.outline.text("  steps:");
+            self.outline.begin("weight", Shown::Number(weight));
+            self.outline.list("steps");
             self.steps(reader, steps);
             all_end &= self.ends;
             exits.push(self.ops.len());
@@ -467,10 +469,10 @@ impl<'t> Flow<'t> {
             );
         }
         let inner = reader.map(fragment, &place::FRAGMENT)?;
-        self.outline.text(format!("- use: {}", outline::text(name)));
+        self.outline.begin("use", outline::text(name));
         self.parameters(reader, entry, &inner, fields.get("with"))?;
         let steps = steps_of(reader, &inner, fragment)?;
-        self.outline.text("  # its steps:");
+        self.outline.inside();
         self.inside.push(name.to_owned());
         let done = self.steps(reader, steps);
         self.inside.pop();
@@ -508,8 +510,8 @@ impl<'t> Flow<'t> {
                 "give it in `with`",
             );
         }
-        if let Some(with) = with {
-            self.outline.text(format!("  with: {}", outline::value("", &with.value)));
+        if with.is_some() {
+            self.outline.more("with", outline::values(given));
         }
         for entry in given {
             let source = source(reader, &entry.value);

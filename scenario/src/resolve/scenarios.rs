@@ -7,7 +7,7 @@ use super::step::Made;
 use super::targets::Targets;
 use crate::expr::HANDED;
 use crate::limits;
-use crate::outline::{self, Outline};
+use crate::outline::{self, Outline, Shown};
 use crate::place;
 use crate::plan::{NamedCheck, Order, Scenario, Step};
 use crate::program::{Exchange, Hidden, OnError, Op, Program, RowUse, Source};
@@ -145,7 +145,7 @@ pub(crate) struct Body {
     scripted: bool,
     initial: Vec<(u16, Source)>,
     /// The same for people.
-    shown: Vec<(String, String)>,
+    shown: Vec<(String, Shown)>,
     rows: Vec<RowUse>,
     pub names: Vec<String>,
     /// Place of the first variable that a step gives its value.
@@ -218,11 +218,11 @@ fn variables(
     reader: &mut Reader<'_>,
     entries: &[Entry],
     initial: &mut Vec<(u16, Source)>,
-    shown: &mut Vec<(String, String)>,
+    shown: &mut Vec<(String, Shown)>,
 ) {
     for entry in entries {
         // One that is given another value before anything uses it has that value alone.
-        if shown.iter().all(|(_, value)| !value.contains("{{")) {
+        if shown.iter().all(|(_, value)| !value.to_string().contains("{{")) {
             shown.retain(|(name, _)| *name != entry.key);
         }
         shown.push((entry.key.clone(), outline::value(&entry.key, &entry.value)));
