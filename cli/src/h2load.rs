@@ -57,7 +57,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
     // h2load pipelines no bodies.
     let alone = requests.body.is_some() && choice.protocol == Protocol::H1;
     let streams = if alone { NonZeroU32::MIN } else { load.streams };
-    let plan = Plan {
+    let mut plan = Plan {
         name: format!("{}://{}", target.scheme.as_str(), target.authority),
         targets: vec![target],
         protocol: choice.protocol,
@@ -80,8 +80,11 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         search: None,
         script: Default::default(),
     };
+    plan.mask_names();
+    let url = without_credentials(&urls[0]);
+    let url = String::from_utf8_lossy(&plan.secrets().mask(url.as_bytes(), false)).into_owned();
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
-    Ok(Job { plan, options, front: Front::Flags, url: without_credentials(&urls[0]), notes })
+    Ok(Job { plan, options, front: Front::Flags, url, notes })
 }
 
 /// A URL as it may be shown: the password in it became a secret header.

@@ -229,3 +229,39 @@ phases: [ { users: 2, iterations: 4 } ]
         }
     }
 }
+
+/// A step is named after its path, which may hold a secret in its query; with flags the URL itself is in results, too.
+#[test]
+fn secrets_of_a_query_are_in_no_name() {
+    let text = r#"version: 1
+target: builtin
+variables: { key: sesame-3 }
+scenarios:
+  plain: { steps: [ { get: '/any/a?r=404&token=open%20sesame-1', check: { status: 200 } } ] }
+  more:
+    on_error: end_iteration
+    steps:
+      - { post: '/echo?api_key={{key}}', body: "sesame-3 and open sesame-1", check: { body_equals: nonsense } }
+      - { get: /any/b, query: { r: 500, token: sesame-4 } }
+phases: [ { users: 2, iterations: 6 } ]
+thresholds: [ 'error_rate(step="GET /any/a?r=404&token=open%20sesame-1") < 1%' ]
+"#;
+    let plan = PlanFile::new("secret-query", text);
+    let path = plan.path();
+    for (args, there) in [
+        (&["check", path][..], "request: GET /any/a?r=404&token=***"),
+        (&["check", path], "request: GET /any/b?r=500&token=***"),
+        (&["check", "--json", path], "\"name\": \"GET /any/a?r=404&token=***\""),
+        (&["check", "--run", path], "> POST /echo?api_key=***"),
+        (&["check", "--run", path], "found *** and ***"),
+        (&["-f", path, "--format", "json"], "error_rate(step=\\\"GET /any/a?r=404&token=***\\\") < 1%"),
+        (&["-f", path, "--format", "junit"], "name=\"plain/GET /any/a?r=404&amp;token=***\""),
+        (&["-f", path, "--trace", "9"], "GET /any/a?r=404&token=***"),
+        (&["--h1", "-n", "1", "builtin/?token=sesame-1", "--format", "jsonl"], "/?token=***\""),
+        (&["--h1", "-n", "1", "builtin/?token=sesame-1", "--format", "json"], "\"name\":\"/?token=***\""),
+        (&["--h1", "-n", "1", "builtin/?token=sesame-1", "--trace", "1", "-v"], "> GET /?token=***"),
+    ] {
+        let text = said(&mut command(args));
+        assert!(text.contains(there) && !text.contains("sesame"), "{args:?} {there}\n{text}");
+    }
+}

@@ -6,7 +6,7 @@
 use crate::program::data::Source;
 use crate::program::{Handed, Program};
 use crate::search::Search;
-use crate::secret::{Secrets, is_credential};
+use crate::secret::{Secrets, in_query, is_credential};
 use crate::tags::Tags;
 use bytes::Bytes;
 use proto::{Scheme, Template, Want};
@@ -22,6 +22,7 @@ use std::time::Duration;
 
 mod connections;
 mod load;
+mod names;
 mod threshold;
 
 pub use connections::{
@@ -186,6 +187,9 @@ impl Plan {
         // A default stands in each of ten thousand steps.
         let mut seen = HashSet::new();
         for scenario in self.scenarios.iter().chain(once) {
+            for (_, value) in scenario.steps.iter().flat_map(|step| in_query(step.template.path())) {
+                value.as_literal().into_iter().for_each(|value| secrets.add_query(&value));
+            }
             let fields = scenario.steps.iter().flat_map(|step| step.template.fields());
             fields.filter(|field| is_credential(field)).for_each(|field| {
                 if let Some(value) = field.value.as_literal()

@@ -6,7 +6,7 @@
 use crate::limits;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
-use proto::Field;
+use proto::{Field, Piece, Text};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -39,6 +39,60 @@ pub fn is_never_indexed(name: &str) -> bool {
 pub fn is_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
     ["token", "secret", "passw", "session", "api_key", "csrf"].iter().any(|part| name.contains(part))
+}
+
+/// The parameters of a path's query whose names say that their values are secrets, and the values as they stand there.
+pub fn in_query(path: &Text) -> Vec<(String, Text)> {
+    let (mut all, mut name, mut value) = (Vec::new(), Vec::new(), Vec::new());
+    let mut at = InPath::Path;
+    let mut add = |name: &mut Vec<u8>, value: &mut Vec<Piece>| {
+        let (name, value) = (std::mem::take(name), std::mem::take(value));
+        let name = String::from_utf8_lossy(&name).into_owned();
+        if is_name(&name) && !value.is_empty() {
+            all.push((name, Text::new(value)));
+        }
+    };
+    for piece in path.pieces() {
+        let Piece::Literal(bytes) = piece else {
+            // What is worked out is a part of a value, or of something without a name.
+            if at == InPath::Value {
+                value.push(piece.clone());
+            }
+            continue;
+        };
+        let mut literal = Vec::new();
+        for &byte in bytes.iter() {
+            match (at, byte) {
+                (InPath::Path, b'?') => at = InPath::Name,
+                (InPath::Path, _) => {}
+                (InPath::Name, b'=') => at = InPath::Value,
+                (InPath::Name, b'&') => name.clear(),
+                (InPath::Name, _) => name.push(byte),
+                (InPath::Value, b'&') => {
+                    push_literal(&mut value, &mut literal);
+                    add(&mut name, &mut value);
+                    at = InPath::Name;
+                }
+                (InPath::Value, _) => literal.push(byte),
+            }
+        }
+        push_literal(&mut value, &mut literal);
+    }
+    add(&mut name, &mut value);
+    all
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InPath {
+    Path,
+    Name,
+    Value,
+}
+
+fn push_literal(pieces: &mut Vec<Piece>, literal: &mut Vec<u8>) {
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(std::mem::take(literal).into()));
+    }
 }
 
 /// Values of which no copy is shown.
@@ -103,6 +157,13 @@ impl Secrets {
         }
         known.0.retain(|value| value.len() >= limits::MIN_KNOWN_SECRET);
         self.merge(known);
+    }
+
+    /// The same of a parameter of a query, as it stands in a path.
+    pub fn add_query(&mut self, value: &[u8]) {
+        let pair = [b"v=", value].concat();
+        let decoded = url::form_urlencoded::parse(&pair).next();
+        decoded.into_iter().for_each(|(_, value)| self.add_known("", value.as_bytes()));
     }
 
     /// Adds those of another.
@@ -181,6 +242,24 @@ mod tests {
             assert!(is_never_indexed(name) && is_field(name), "{name}");
         }
         assert!(!is_never_indexed("x-csrf-token"));
+    }
+
+    #[test]
+    fn parameters_of_a_query_whose_names_say_so() {
+        let literal = |text: &str| Piece::Literal(text.as_bytes().into());
+        let pieces =
+            vec![literal("/token=no?page=1&token=a%20"), Piece::Slot(3), literal("=&x&csrf=b?&password=")];
+        let found = in_query(&Text::new([&pieces[..], &[Piece::Slot(4), literal("&session=")]].concat()));
+        let expected = [
+            ("token", Text::new(vec![literal("a%20"), Piece::Slot(3), literal("=")])),
+            ("csrf", Text::literal("b?")),
+            ("password", Text::new(vec![Piece::Slot(4)])),
+        ];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
+        assert_eq!(in_query(&Text::literal("/token=1")), []);
+        let mut secrets = Secrets::default();
+        secrets.add_query(b"open+sesame%2F");
+        assert_eq!(secrets.mask_text("/?t=open+sesame%2F open sesame/ open%20sesame%2f"), "/?t=*** *** ***");
     }
 
     #[test]

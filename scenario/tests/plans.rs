@@ -676,3 +676,43 @@ fn the_same_fields_are_never_indexed_in_a_plan_as_with_flags() {
     let fields = plan.scenarios[0].steps[0].template.fields();
     assert_eq!(fields.iter().map(|f| f.secret).collect::<Vec<_>>(), [true, true, false]);
 }
+
+#[test]
+fn names_of_steps_hold_no_secret_and_stay_unique() {
+    let plan = parse(
+        "version: 1
+target: http://a
+setup: [ get: '/up?token=sesame-0' ]
+scenarios:
+  s:
+    steps:
+      - get: /?token=sesame-1
+      - get: /?token=sesame-2
+      - { get: '/?token=sesame-2', check: { body_includes: x } }
+      - { get: /, name: 'GET /?token=***' }
+      - { get: /, headers: { authorization: Bearer sesame-3 }, name: as sesame-3 }
+      - get: /?page=sesame-4
+  t: { steps: [ get: '/?page=1&csrf=sesame-5' ] }
+phases: [ { users: 1, for: 1s } ]
+thresholds:
+  - 'p99(response_time, step=\"GET /?token=sesame-2\") < 1s'
+  - 'rate(scenario=t, step=\"GET /?page=1&csrf=sesame-5\") > 1/s'
+",
+    );
+    let names: Vec<&str> = plan.steps().map(|(_, step)| &step.name[..]).collect();
+    let expected = [
+        "GET /?token=*** #2",
+        "GET /?token=*** #3",
+        "GET /?token=*** #2 #2",
+        "GET /?token=***",
+        "as ***",
+        "GET /?page=sesame-4",
+        "GET /?page=1&csrf=***",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(plan.script.setup.as_ref().unwrap().scenario.steps[0].name, "GET /up?token=***");
+    assert_eq!(plan.script.checks[0].step, "GET /?token=*** #2 #2");
+    let steps: Vec<_> = plan.thresholds.iter().map(|t| t.step.as_deref().unwrap()).collect();
+    assert_eq!(steps, ["GET /?token=*** #3", "GET /?page=1&csrf=***"]);
+    assert_eq!(plan.thresholds[1].text, "rate(scenario=t, step=\"GET /?page=1&csrf=***\") > 1/s");
+}

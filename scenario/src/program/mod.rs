@@ -282,7 +282,7 @@ pub struct Exchange {
     pub(crate) extracts: Vec<Extract>,
     pub(crate) body_limit: usize,
     pub(crate) want: Want,
-    /// Fields of the request whose values are secrets, by name.
+    /// Fields of the request, and parameters of its query, whose values are secrets, by name.
     pub(crate) credentials: Vec<(String, Text)>,
 }
 

@@ -179,6 +179,7 @@ pub(crate) fn plan(reader: &mut Reader<'_>, root: &Node, fallback_name: &str) ->
         },
         scenarios,
     };
+    plan.mask_names();
     plan.script.hidden = plan.secrets();
     Some(plan)
 }

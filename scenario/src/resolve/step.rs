@@ -109,6 +109,7 @@ fn assemble(
         .iter()
         .filter(|field| secret::is_credential(field))
         .map(|field| (field.name.clone(), field.value.clone()))
+        .chain(secret::in_query(&path))
         .collect();
     let step = Step {
         name: name.clone(),

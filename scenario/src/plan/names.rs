@@ -1,0 +1,90 @@
+//! The names of steps without secrets: a step that is given none is named after its path, and names stand in every result.
+
+use super::{Plan, Scenario, Threshold};
+use crate::secret::Secrets;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// By the name of the scenario and the step's name as it was.
+type Renamed = HashMap<(String, String), String>;
+
+impl Plan {
+    /// Masks secrets in the names of steps, and wherever these are spoken of. Names stay unique in their scenario. Whoever makes a
+    /// plan does this last.
+    pub fn mask_names(&mut self) {
+        let secrets = self.secrets();
+        let mut renamed = Renamed::new();
+        for once in self.script.setup.iter_mut().chain(&mut self.script.teardown) {
+            mask(&mut once.scenario, &secrets, &mut renamed);
+            for check in &mut once.checks {
+                rename(&mut check.step, &check.scenario, &renamed);
+            }
+        }
+        self.scenarios.iter_mut().for_each(|scenario| mask(scenario, &secrets, &mut renamed));
+        if renamed.is_empty() {
+            return;
+        }
+        for check in &mut self.script.checks {
+            rename(&mut check.step, &check.scenario, &renamed);
+        }
+        let names: Vec<&String> = self.scenarios.iter().map(|scenario| &scenario.name).collect();
+        let searched = self.search.iter_mut().flat_map(|search| &mut search.condition);
+        for threshold in self.thresholds.iter_mut().chain(searched) {
+            rename_of(threshold, &names, &renamed);
+            threshold.text = masked(&threshold.text, &secrets);
+        }
+        if let Some(search) = &mut self.search {
+            search.text = masked(&search.text, &secrets);
+        }
+    }
+}
+
+/// A name may have been cut, with `...` in the place of the rest.
+fn masked(text: &str, secrets: &Secrets) -> String {
+    match text.ends_with("...") {
+        true => secrets.mask_text(text),
+        false => String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned(),
+    }
+}
+
+fn mask(scenario: &mut Scenario, secrets: &Secrets, renamed: &mut Renamed) {
+    let shown: Vec<String> = scenario.steps.iter().map(|step| masked(&step.name, secrets)).collect();
+    let changed = |at: usize| shown[at] != scenario.steps[at].name;
+    let odd: Vec<usize> = (0..shown.len()).filter(|at| changed(*at)).collect();
+    if odd.is_empty() {
+        return;
+    }
+    let mut taken: HashSet<String> =
+        (0..shown.len()).filter(|at| !changed(*at)).map(|at| shown[at].clone()).collect();
+    let mut counts: HashMap<&String, usize> = HashMap::new();
+    let mut program = scenario.program.as_mut().and_then(Arc::get_mut);
+    for at in odd {
+        let mut name = shown[at].clone();
+        while !taken.insert(name.clone()) {
+            let count = counts.entry(&shown[at]).or_insert(1);
+            *count += 1;
+            name = format!("{} #{count}", shown[at]);
+        }
+        if let Some(program) = &mut program {
+            program.exchanges[at].name.clone_from(&name);
+        }
+        let old = std::mem::replace(&mut scenario.steps[at].name, name.clone());
+        renamed.insert((scenario.name.clone(), old), name);
+    }
+}
+
+fn rename(step: &mut String, scenario: &str, renamed: &Renamed) {
+    if let Some(name) = renamed.get(&(scenario.to_owned(), step.clone())) {
+        step.clone_from(name);
+    }
+}
+
+/// Where a threshold speaks of a step of that name in whichever scenario, the first one that has such a step counts.
+fn rename_of(threshold: &mut Threshold, scenarios: &[&String], renamed: &Renamed) {
+    let Some(step) = &mut threshold.step else { return };
+    let in_question = scenarios.iter().filter(|name| threshold.scenario.as_ref().is_none_or(|s| s == **name));
+    let new = in_question.filter_map(|name| renamed.get(&((**name).clone(), step.clone()))).next();
+    if let Some(new) = new {
+        step.clone_from(new);
+    }
+}
