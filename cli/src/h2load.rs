@@ -14,7 +14,7 @@ use scenario::plan::{
     Arrivals, Backlog, Connections, Curve, Family, Load, Order, Phase, Protocol, Scenario, Share, Spread,
     Step, Stop, Timeouts,
 };
-use scenario::secret::is_never_indexed;
+use scenario::secret::{is_never_indexed, mask_query};
 use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -81,7 +81,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         script: Default::default(),
     };
     plan.mask_names();
-    let url = without_credentials(&urls[0]);
+    let url = mask_query(&without_credentials(&urls[0])).into_owned();
     let url = String::from_utf8_lossy(&plan.secrets().mask(url.as_bytes(), false)).into_owned();
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
     Ok(Job { plan, options, front: Front::Flags, url, notes })

@@ -4,7 +4,7 @@ use engine::Exchange;
 use proto::{Framing, Piece, Text};
 use scenario::Plan;
 use scenario::plan::Step;
-use scenario::secret::{MASK, Secrets, is_credential, is_field};
+use scenario::secret::{MASK, Secrets, in_query, is_credential, is_field, mask_query};
 use std::fmt::Write as _;
 
 /// One exchange: `>` before lines of the request, `<` before lines of the response, `*` before what is neither. `known` are the
@@ -39,6 +39,9 @@ fn secrets(step: Option<&Step>, exchange: &Exchange) -> Secrets {
     for field in fields.iter().filter(|field| is_credential(field)) {
         secrets.add_field(&field.name, &filled(&field.value, &exchange.values).unwrap_or_default());
     }
+    for value in step.into_iter().flat_map(|step| in_query(step.template.path())) {
+        secrets.add_parameter(&filled(&value, &exchange.values).unwrap_or_default());
+    }
     for (name, value) in &exchange.fields {
         let name = String::from_utf8_lossy(name);
         if is_field(&name) {
@@ -55,9 +58,10 @@ fn request(out: &mut String, step: &Step, exchange: &Exchange, secrets: &Secrets
         None => "(made for each request)".into(),
     };
     let _ = match &exchange.redirected {
-        None => writeln!(out, "> {} {}", t.method(), shown(t.path())),
+        None => writeln!(out, "> {} {}", t.method(), mask_query(&shown(t.path()))),
         Some(path) => {
-            writeln!(out, "> {}  (a redirect is followed)", printable(&secrets.mask(path, false)))
+            let path = printable(&secrets.mask(path, false));
+            writeln!(out, "> {}  (a redirect is followed)", mask_query(&path))
         }
     };
     let _ = writeln!(out, "> host: {}", shown(t.authority()));

@@ -154,6 +154,9 @@ pub const MAX_TALLIES: usize = 1_000_000;
 pub const MAX_SAMPLES: usize = 3;
 /// Replaced values of secret variables, and of cookies, that a user remembers: more than a session that is refreshed has at a time.
 pub const PAST_SECRETS: usize = 4;
+/// Values of parameters of queries that are masked wherever they appear, and not only in their own query and the response to it: a
+/// list of URLs may have a million.
+pub const KNOWN_PARAMETERS: usize = 50;
 /// Bytes of the shortest value that is masked wherever it appears: shorter ones are in any text.
 pub const MIN_SECRET: usize = 4;
 /// Likewise of one that the plan writes, where the plan itself is shown.

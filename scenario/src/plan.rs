@@ -3,6 +3,7 @@
 //! Everything here is already checked: counts are non-zero where zero makes no sense, every index points somewhere,
 //! every template is a legal request. What cannot be expressed cannot go wrong at run time.
 
+use crate::limits;
 use crate::program::data::Source;
 use crate::program::{Handed, Program};
 use crate::search::Search;
@@ -185,10 +186,16 @@ impl Plan {
         }
         let once = self.script.setup.iter().chain(&self.script.teardown).map(|once| &once.scenario);
         // A default stands in each of ten thousand steps.
-        let mut seen = HashSet::new();
+        let (mut seen, mut parameters) = (HashSet::new(), HashSet::new());
         for scenario in self.scenarios.iter().chain(once) {
-            for (_, value) in scenario.steps.iter().flat_map(|step| in_query(step.template.path())) {
-                value.as_literal().into_iter().for_each(|value| secrets.add_query(&value));
+            for value in scenario.steps.iter().flat_map(|step| in_query(step.template.path())) {
+                if let Some(value) =
+                    value.as_literal().filter(|_| parameters.len() < limits::KNOWN_PARAMETERS)
+                    && !parameters.contains(&value)
+                {
+                    secrets.add_known_parameter(&value);
+                    parameters.insert(value);
+                }
             }
             let fields = scenario.steps.iter().flat_map(|step| step.template.fields());
             fields.filter(|field| is_credential(field)).for_each(|field| {

@@ -41,15 +41,55 @@ pub fn is_name(name: &str) -> bool {
     ["token", "secret", "passw", "session", "api_key", "csrf"].iter().any(|part| name.contains(part))
 }
 
-/// The parameters of a path's query whose names say that their values are secrets, and the values as they stand there.
-pub fn in_query(path: &Text) -> Vec<(String, Text)> {
+/// A path, or a text that ends in one, without the values of those parameters of its query whose names say that they are secrets.
+/// Values that are nothing but templates stay.
+pub fn mask_query(text: &str) -> Cow<'_, str> {
+    let Some(query) = text.find('?') else { return Cow::Borrowed(text) };
+    let (mut out, mut copied, mut at) = (String::new(), 0, query + 1);
+    while at < text.len() {
+        let name = &text[at..at + text[at..].find(['=', '&', ' ']).unwrap_or(text.len() - at)];
+        at += name.len();
+        if text[at..].starts_with('=') {
+            at += 1;
+            let (length, only_templates) = value_in_query(&text[at..]);
+            if is_name(name) && !only_templates {
+                out += &text[copied..at];
+                out += MASK;
+                copied = at + length;
+            }
+            at += length;
+        }
+        if !text[at..].starts_with('&') {
+            break;
+        }
+        at += 1;
+    }
+    match copied {
+        0 => Cow::Borrowed(text),
+        _ => Cow::Owned(out + &text[copied..]),
+    }
+}
+
+/// How long the value is that a text begins with, and whether there is nothing in it that is no template.
+fn value_in_query(text: &str) -> (usize, bool) {
+    let (mut at, mut only_templates) = (0, true);
+    while let Some(byte) = text.as_bytes().get(at).filter(|byte| !matches!(byte, b'&' | b' ')) {
+        let template = (*byte == b'{').then(|| text[at..].strip_prefix("{{")?.find("}}")).flatten();
+        only_templates &= template.is_some();
+        at += template.map_or(1, |inside| inside + 4);
+    }
+    (at, only_templates)
+}
+
+/// The values of those parameters of a path's query whose names say that they are secrets.
+pub fn in_query(path: &Text) -> Vec<Text> {
     let (mut all, mut name, mut value) = (Vec::new(), Vec::new(), Vec::new());
     let mut at = InPath::Path;
     let mut add = |name: &mut Vec<u8>, value: &mut Vec<Piece>| {
         let (name, value) = (std::mem::take(name), std::mem::take(value));
         let name = String::from_utf8_lossy(&name).into_owned();
         if is_name(&name) && !value.is_empty() {
-            all.push((name, Text::new(value)));
+            all.push(Text::new(value));
         }
     };
     for piece in path.pieces() {
@@ -159,11 +199,14 @@ impl Secrets {
         self.merge(known);
     }
 
-    /// The same of a parameter of a query, as it stands in a path.
-    pub fn add_query(&mut self, value: &[u8]) {
-        let pair = [b"v=", value].concat();
-        let decoded = url::form_urlencoded::parse(&pair).next();
-        decoded.into_iter().for_each(|(_, value)| self.add_known("", value.as_bytes()));
+    /// Adds the value of a parameter of a query, as it stands in a path.
+    pub fn add_parameter(&mut self, value: &[u8]) {
+        self.add(&decoded(value));
+    }
+
+    /// The same of one that the plan writes.
+    pub fn add_known_parameter(&mut self, value: &[u8]) {
+        self.add_known("", &decoded(value));
     }
 
     /// Adds those of another.
@@ -204,10 +247,21 @@ impl Secrets {
     }
 }
 
+/// Without the encoding of a query.
+fn decoded(value: &[u8]) -> Vec<u8> {
+    let pair = [b"v=", value].concat();
+    let value = url::form_urlencoded::parse(&pair).next().map(|(_, value)| value.into_owned().into_bytes());
+    value.unwrap_or_default()
+}
+
 fn without(bytes: &[u8], secret: &[u8], cut: bool) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (mut from, mut at) = (0, 0);
     while at < bytes.len() {
+        if !spelling::may_begin(bytes[at], secret) {
+            at += 1;
+            continue;
+        }
         let (length, matched) = spelling::prefix(&bytes[at..], secret);
         let begun = cut && at + length == bytes.len() && matched >= limits::MIN_SECRET;
         if matched == secret.len() || begun {
@@ -248,17 +302,26 @@ mod tests {
     fn parameters_of_a_query_whose_names_say_so() {
         let literal = |text: &str| Piece::Literal(text.as_bytes().into());
         let pieces =
-            vec![literal("/token=no?page=1&token=a%20"), Piece::Slot(3), literal("=&x&csrf=b?&password=")];
+            [literal("/token=no?page=1&token=a%20"), Piece::Slot(3), literal("=&x&csrf=b?&password=")];
         let found = in_query(&Text::new([&pieces[..], &[Piece::Slot(4), literal("&session=")]].concat()));
         let expected = [
-            ("token", Text::new(vec![literal("a%20"), Piece::Slot(3), literal("=")])),
-            ("csrf", Text::literal("b?")),
-            ("password", Text::new(vec![Piece::Slot(4)])),
+            Text::new(vec![literal("a%20"), Piece::Slot(3), literal("=")]),
+            Text::literal("b?"),
+            Text::new(vec![Piece::Slot(4)]),
         ];
-        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
+        assert_eq!(found, expected);
+        for (text, masked) in [
+            ("GET /a?page=1&token=abc&x&csrf=b?=c&session=", "GET /a?page=1&token=***&x&csrf=***&session="),
+            ("/?token={{ a & b }}&token={{a}}b{{c}}&token={x", "/?token={{ a & b }}&token=***&token=***"),
+            ("GET /?token=a%20b #2", "GET /?token=*** #2"),
+            ("see /?token=ä... and ?token=b", "see /?token=*** and ?token=b"),
+            ("/token=a?page=token=b", "/token=a?page=token=b"),
+        ] {
+            assert_eq!(mask_query(text), masked);
+        }
         assert_eq!(in_query(&Text::literal("/token=1")), []);
         let mut secrets = Secrets::default();
-        secrets.add_query(b"open+sesame%2F");
+        secrets.add_known_parameter(b"open+sesame%2F");
         assert_eq!(secrets.mask_text("/?t=open+sesame%2F open sesame/ open%20sesame%2f"), "/?t=*** *** ***");
     }
 

@@ -716,3 +716,13 @@ thresholds:
     assert_eq!(steps, ["GET /?token=*** #3", "GET /?page=1&csrf=***"]);
     assert_eq!(plan.thresholds[1].text, "rate(scenario=t, step=\"GET /?page=1&csrf=***\") > 1/s");
 }
+
+#[test]
+fn however_many_values_queries_have_none_is_shown() {
+    let steps: String = (100..200).map(|n| format!("      - get: /?n={n}&token=sesame-{n}\n")).collect();
+    let head =
+        "version: 1\ntarget: http://a\nphases: [ { users: 1, for: 1s } ]\nscenarios:\n  s:\n    steps:\n";
+    let plan = parse(&format!("{head}{steps}"));
+    assert!(plan.steps().all(|(_, step)| step.name.ends_with("&token=***")));
+    assert!(!scenario::describe(&plan).contains("sesame"));
+}

@@ -8,7 +8,7 @@ use scenario::plan::{
 };
 use scenario::program::data::Source;
 use scenario::program::{Act, Exchange, OnError, Part, Program, Shown, written};
-use scenario::secret::{MASK, Secrets, is_credential};
+use scenario::secret::{MASK, Secrets, is_credential, mask_query};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -243,7 +243,7 @@ fn step(step: &Step, exchange: Option<&Exchange>, plan: &Plan, secrets: &Secrets
     let target = &plan.targets[step.target];
     json!({
         "name": step.name,
-        "request": format!("{} {}", template.method(), shown(template.path())),
+        "request": format!("{} {}", template.method(), mask_query(&shown(template.path()))),
         "target": format!("{}://{}", target.scheme.as_str(), target.authority),
         "protocol": plan.protocol_of(target).as_str(),
         "authority": shown(template.authority()),

@@ -6,7 +6,7 @@ use crate::limits;
 use crate::outline::What;
 use crate::plan::{Check, Order, Plan, Scenario, Step, Track};
 use crate::program::{Exchange, Program, Redirects, written};
-use crate::secret::is_credential;
+use crate::secret::{is_credential, mask_query};
 use proto::{Field, Framing};
 use std::fmt::{self, Write};
 
@@ -118,7 +118,12 @@ fn request(out: &mut String, plan: &Plan, step: &Step, exchange: Option<&Exchang
         true => String::new(),
         false => origin(target),
     };
-    writeln!(out, "      - request: {} {host}{}", template.method(), written(template.path(), exchange))?;
+    writeln!(
+        out,
+        "      - request: {} {host}{}",
+        template.method(),
+        mask_query(&written(template.path(), exchange))
+    )?;
     writeln!(out, "        name: {}", plain(&step.name))?;
     if let Some(protocol) = target.protocol {
         writeln!(out, "        protocol: {}", protocol.as_str())?;

@@ -1,7 +1,8 @@
 //! The names of steps without secrets: a step that is given none is named after its path, and names stand in every result.
 
 use super::{Plan, Scenario, Threshold};
-use crate::secret::Secrets;
+use crate::limits;
+use crate::secret::{Secrets, mask_query};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -12,7 +13,11 @@ impl Plan {
     /// Masks secrets in the names of steps, and wherever these are spoken of. Names stay unique in their scenario. Whoever makes a
     /// plan does this last.
     pub fn mask_names(&mut self) {
-        let secrets = self.secrets();
+        // No plan has more steps, but a list of URLs has: what their queries say by name is masked, and not looked for elsewhere.
+        let secrets = match self.steps().count() <= limits::MAX_STEPS {
+            true => self.secrets(),
+            false => Secrets::default(),
+        };
         let mut renamed = Renamed::new();
         for once in self.script.setup.iter_mut().chain(&mut self.script.teardown) {
             mask(&mut once.scenario, &secrets, &mut renamed);
@@ -31,20 +36,30 @@ impl Plan {
         let searched = self.search.iter_mut().flat_map(|search| &mut search.condition);
         for threshold in self.thresholds.iter_mut().chain(searched) {
             rename_of(threshold, &names, &renamed);
-            threshold.text = masked(&threshold.text, &secrets);
+            threshold.text = speaking(&threshold.text, &renamed, &secrets);
         }
         if let Some(search) = &mut self.search {
-            search.text = masked(&search.text, &secrets);
+            search.text = speaking(&search.text, &renamed, &secrets);
         }
     }
 }
 
 /// A name may have been cut, with `...` in the place of the rest.
 fn masked(text: &str, secrets: &Secrets) -> String {
+    let text = mask_query(text);
     match text.ends_with("...") {
-        true => secrets.mask_text(text),
+        true => secrets.mask_text(&text),
         false => String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned(),
     }
+}
+
+/// What a text says of steps by the names that they have now.
+fn speaking(text: &str, renamed: &Renamed, secrets: &Secrets) -> String {
+    let mut names: Vec<_> = renamed.iter().filter(|((_, old), _)| text.contains(&old[..])).collect();
+    // The longest first: it may begin with another. Which of two scenarios has it makes no difference for what is masked.
+    names.sort_by_key(|((scenario, old), _)| (std::cmp::Reverse(old.len()), old.clone(), scenario.clone()));
+    let text = names.into_iter().fold(text.to_owned(), |text, ((_, old), new)| text.replace(&old[..], new));
+    String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()
 }
 
 fn mask(scenario: &mut Scenario, secrets: &Secrets, renamed: &mut Renamed) {

@@ -282,8 +282,10 @@ pub struct Exchange {
     pub(crate) extracts: Vec<Extract>,
     pub(crate) body_limit: usize,
     pub(crate) want: Want,
-    /// Fields of the request, and parameters of its query, whose values are secrets, by name.
+    /// Fields of the request whose values are secrets, by name.
     pub(crate) credentials: Vec<(String, Text)>,
+    /// Likewise values of parameters of its query.
+    pub(crate) parameters: Vec<Text>,
 }
 
 /// Values that are not shown, whoever sends them.
@@ -315,7 +317,8 @@ impl Exchange {
 
     /// What its credentials are made of.
     pub(crate) fn made_credentials(&self) -> impl Iterator<Item = &Expr> {
-        let slots = self.credentials.iter().flat_map(|(_, text)| text.pieces());
+        let secret = self.credentials.iter().map(|(_, text)| text).chain(&self.parameters);
+        let slots = secret.flat_map(|text| text.pieces());
         let made_of = slots.filter_map(|piece| match piece {
             Piece::Slot(slot) => self.values.get(usize::from(*slot)),
             Piece::Literal(_) => None,

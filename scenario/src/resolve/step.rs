@@ -109,8 +109,8 @@ fn assemble(
         .iter()
         .filter(|field| secret::is_credential(field))
         .map(|field| (field.name.clone(), field.value.clone()))
-        .chain(secret::in_query(&path))
         .collect();
+    let parameters = secret::in_query(&path);
     let step = Step {
         name: name.clone(),
         target: request.target,
@@ -137,6 +137,7 @@ fn assemble(
         body_limit: habits.body_limit,
         want,
         credentials,
+        parameters,
     };
     Made { step, given, exchange, plain }
 }

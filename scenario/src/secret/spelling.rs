@@ -2,6 +2,12 @@
 
 use crate::limits;
 
+/// Whether a text that begins with this byte may read as a value from its start: most are none, and this is soon said.
+#[inline]
+pub(super) fn may_begin(byte: u8, value: &[u8]) -> bool {
+    Some(&byte) == value.first() || matches!(byte, b'%' | b'\\' | b'&' | b'+' | b' ')
+}
+
 /// How much of a text, from its start, reads as a value from its start: bytes of the text, bytes of the value. Where the text
 /// ends within what stands for a byte, that counts as read.
 pub(super) fn prefix(text: &[u8], value: &[u8]) -> (usize, usize) {

@@ -442,6 +442,11 @@ impl User {
                 rendered.write(text, &mut value);
                 secrets.add_field(name, &value);
             }
+            for text in &exchange.parameters {
+                let mut value = Vec::new();
+                rendered.write(text, &mut value);
+                secrets.add_parameter(&value);
+            }
         }
         secrets
     }
