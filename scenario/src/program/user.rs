@@ -216,6 +216,8 @@ pub struct Flight {
     status: u16,
     passed: u32,
     missed: u32,
+    /// Checks of the head, until the response is complete.
+    judged: Vec<response::Judged>,
     target: u16,
     /// The values of the request's slots one after the other, and where each ends.
     rendered: Vec<u8>,

@@ -17,6 +17,36 @@ use proto::Fields;
 use std::collections::HashMap;
 use std::time::Duration;
 
+/// What came of a check.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// Which of the step's.
+    index: usize,
+    passed: bool,
+    /// What was found instead, if somebody wants to know.
+    found: Option<String>,
+}
+
+impl Judged {
+    fn count(self, exchange: &Exchange, world: &mut World, to: Tally) {
+        let Some(first) = to else { return };
+        let tally = &mut world.checks[first + exchange.first_check as usize + self.index];
+        tally.passed += u64::from(self.passed);
+        tally.failed += u64::from(!self.passed);
+        if tally.samples.len() < limits::MAX_SAMPLES {
+            tally.samples.extend(self.found);
+        }
+    }
+}
+
+impl World {
+    /// Whether a check that counts there has too few samples yet.
+    fn wants_sample(&self, exchange: &Exchange, index: usize, to: Tally) -> bool {
+        let at = to.map(|first| first + exchange.first_check as usize + index);
+        at.is_some_and(|at| self.checks[at].samples.len() < limits::MAX_SAMPLES)
+    }
+}
+
 impl User {
     /// The head of the final response.
     pub fn head(
@@ -31,6 +61,7 @@ impl User {
         (self.flight.status, self.flight.passed, self.flight.missed, self.flight.truncated) =
             (status, 0, 0, false);
         (self.flight.coding, self.flight.hop) = (Coding::Identity, None);
+        self.flight.judged.clear();
         if exchange.want.fields {
             self.fields(exchange, world, status, fields);
         }
@@ -107,7 +138,7 @@ impl User {
         Ok(target as u16)
     }
 
-    /// Checks and extractors that look at header fields.
+    /// Checks and extractors that look at header fields. The checks count when the response is complete.
     fn judge_fields(&mut self, exchange: &Exchange, world: &mut World, fields: &dyn Fields, to: Tally) {
         for (i, check) in exchange.checks.iter().enumerate() {
             let (name, test) = match &check.kind {
@@ -115,7 +146,8 @@ impl User {
                 CheckKind::Cookie(name, test) => {
                     let found = self.jar.get(name);
                     let outcome = one(test, found.map(str::as_bytes), self.env(world));
-                    self.count(exchange, world, i, outcome, to, |_| secret::MASK.into());
+                    let judged = self.judge(exchange, world, i, outcome, to, |_| secret::MASK.into());
+                    self.flight.judged.push(judged);
                     continue;
                 }
                 _ => continue,
@@ -136,11 +168,13 @@ impl User {
             if matches!(test, Test::Absent) {
                 outcome = Ok(!any);
             }
-            self.count(exchange, world, i, outcome, to, |_| match (any, secret::is_field(name)) {
+            let found = |_: &Check| match (any, secret::is_field(name)) {
                 (false, _) => "the header is not there".into(),
                 (true, true) => secret::MASK.into(),
                 (true, false) => show(&sample),
-            });
+            };
+            let judged = self.judge(exchange, world, i, outcome, to, found);
+            self.flight.judged.push(judged);
         }
         for extract in &exchange.extracts {
             match &extract.from {
@@ -187,6 +221,9 @@ impl User {
             return Verdict { expected: true, passed: 0, failed: 0 };
         }
         let expected = exchange.expected.contains(self.flight.status);
+        for judged in self.flight.judged.drain(..) {
+            judged.count(exchange, world, done.tally);
+        }
         if exchange.want.body {
             self.judge_body(exchange, world, done.tally);
         }
@@ -364,7 +401,7 @@ impl User {
         }
     }
 
-    /// Counts a check.
+    /// Judges a check and counts it.
     fn count(
         &mut self,
         exchange: &Exchange,
@@ -374,36 +411,38 @@ impl User {
         to: Tally,
         sample: impl FnOnce(&Check) -> String,
     ) {
+        let judged = self.judge(exchange, world, index, outcome, to, sample);
+        judged.count(exchange, world, to);
+    }
+
+    /// What came of a check; notes say it at once.
+    fn judge(
+        &mut self,
+        exchange: &Exchange,
+        world: &mut World,
+        index: usize,
+        outcome: Result<bool, EvalError>,
+        to: Tally,
+        sample: impl FnOnce(&Check) -> String,
+    ) -> Judged {
         let passed = outcome == Ok(true);
         self.flight.passed += u32::from(passed);
         self.flight.missed += u32::from(!passed);
-        if to.is_none() && world.notes.is_none() {
-            return;
-        }
         let check = &exchange.checks[index];
         let found = || match outcome {
             Ok(_) => sample(check),
             Err(EvalError::Unset(_)) => "the expected value has a variable without a value".into(),
             Err(EvalError::Bad(reason)) => reason.into(),
         };
-        let at = to.map(|first| first + exchange.first_check as usize + index);
-        let sampled = !passed && at.is_some_and(|at| world.checks[at].samples.len() < limits::MAX_SAMPLES);
-        let found = (!passed && (sampled || world.notes.is_some()))
-            .then(|| self.secrets_of(exchange, world).mask_text(&found()));
+        let wanted = !passed && (world.notes.is_some() || world.wants_sample(exchange, index, to));
+        let found = wanted.then(|| self.secrets_of(exchange, world).mask_text(&found()));
         if let Some(notes) = &mut world.notes {
             notes.push(match &found {
                 None => format!("check {}: ok", check.name),
                 Some(found) => format!("check {}: FAIL, found {found}", check.name),
             });
         }
-        if let Some(at) = at {
-            let tally = &mut world.checks[at];
-            tally.passed += u64::from(passed);
-            tally.failed += u64::from(!passed);
-            if sampled {
-                tally.samples.extend(found);
-            }
-        }
+        Judged { index, passed, found }
     }
 
     /// What nobody is to see of the present request, its response and the user.
