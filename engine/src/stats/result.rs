@@ -68,9 +68,7 @@ pub struct ScriptResult {
     pub checks: Vec<CheckFigures>,
     /// By phase and check, where a threshold asks for a check in a phase; else empty.
     pub by_phase: Vec<Vec<Passed>>,
-    /// Iterations that failed.
-    pub iterations_failed: u64,
-    /// Why, and how often.
+    /// Why iterations failed, and how often.
     pub reasons: Vec<(String, u64)>,
 }
 
@@ -117,6 +115,8 @@ pub struct Figures {
     pub books: Books,
     /// Iterations ended.
     pub iterations: u64,
+    /// Of them: failed.
+    pub iterations_failed: u64,
     /// Iterations that were begun and ended before their end: by a graceful stop, an interrupt or the end of the run.
     pub iterations_cut: u64,
     /// Arrivals of the open model that came due.
@@ -454,6 +454,7 @@ impl Figures {
         self.iterations += other.iterations;
         self.iterations_cut += other.iterations_cut;
         self.arrived += other.arrived;
+        self.iterations_failed += other.iterations_failed;
         self.dropped += other.dropped;
         self.without_data += other.without_data;
         self.waited += other.waited;

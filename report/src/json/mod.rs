@@ -70,7 +70,6 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     figures::rest(&mut out, &result.totals);
     let checks: Vec<Value> = result.script.checks.iter().map(check).collect();
     out.insert("checks_by_name".into(), json!(checks));
-    out.insert("iterations_failed".into(), json!(result.script.iterations_failed));
     let reason = |(reason, count): &(String, u64)| json!({ "reason": reason, "count": count });
     out.insert("iteration_failures".into(), result.script.reasons.iter().map(reason).collect());
     out.insert("setup".into(), result.setup.as_ref().map_or(Value::Null, once));

@@ -145,6 +145,7 @@ pub fn figures() -> Figures {
         without_data: 0,
         books: books(),
         iterations: 4,
+        iterations_failed: 0,
         iterations_cut: 2,
         status: BTreeMap::from([(200, 5), (302, 1), (503, 1)]),
         errors: vec![
