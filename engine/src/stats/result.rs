@@ -253,6 +253,8 @@ pub struct ConnectionFigures {
     pub lost: u64,
     /// Of the opened: ended by us because a time limit ran out, that of the connection or of a request on it.
     pub timed_out: u64,
+    /// How long a core had none and could open none: the longest of the cores.
+    pub down: Duration,
     /// TCP connect time.
     pub connect: Series,
     /// TLS handshake time.
@@ -452,9 +454,9 @@ impl Figures {
     pub fn merge(&mut self, other: &Figures) {
         self.books.merge(&other.books);
         self.iterations += other.iterations;
+        self.iterations_failed += other.iterations_failed;
         self.iterations_cut += other.iterations_cut;
         self.arrived += other.arrived;
-        self.iterations_failed += other.iterations_failed;
         self.dropped += other.dropped;
         self.without_data += other.without_data;
         self.waited += other.waited;
@@ -509,6 +511,7 @@ impl ConnectionFigures {
         self.failed += other.failed;
         self.lost += other.lost;
         self.timed_out += other.timed_out;
+        self.down = self.down.max(other.down);
         self.connect.merge(&other.connect);
         self.handshake.merge(&other.handshake);
         self.ready.merge(&other.ready);

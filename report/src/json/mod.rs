@@ -204,6 +204,7 @@ fn connection_object(c: &ConnectionFigures) -> Value {
         "failed": c.failed,
         "lost": c.lost,
         "timed_out": c.timed_out,
+        "down_s": c.down.as_secs_f64(),
         "fresh": c.fresh,
         "resumed": c.resumed,
         "early_accepted": c.early_accepted,

@@ -183,6 +183,7 @@ fn connections() -> ConnectionFigures {
         failed: 1,
         lost: 1,
         timed_out: 0,
+        down: Duration::from_millis(1500),
         connect: series(&[37, 38, 39, 40]),
         handshake: series(&[500, 510, 520, 530]),
         connection_first_byte: series(&[1_500, 1_600, 1_700, 1_800]),
