@@ -86,7 +86,7 @@ fn show(event: &Event, plan: &Plan, known: &Secrets) {
 
 fn is_good(result: &RunResult) -> bool {
     let t = &result.totals;
-    t.books.failed == 0 && t.checks_failed == 0 && result.script.iterations_failed == 0 && !result.interrupted
+    t.books.failed == 0 && t.checks_failed == 0 && t.iterations_failed == 0 && !result.interrupted
 }
 
 /// What became of the iteration, and why.

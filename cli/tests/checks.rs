@@ -123,6 +123,37 @@ fn a_check_of_one_name_is_watched() {
     }
 }
 
+/// No request of theirs need fail: they have a figure of their own.
+#[test]
+fn iterations_that_fail_can_fail_a_run() {
+    let server = Server::start();
+    let plan = |phases: &str, thresholds: &str| {
+        format!(
+            "{}scenarios:\n  s:\n    steps: [ get: /any/a, {{ if: iteration % 4 == 3, then: [ fail: unlucky ] }} ]\n\
+             phases: [ {phases} ]\nthresholds: [ error_rate < 1%, {thresholds} ]\n",
+            head(&server, Http::H1)
+        )
+    };
+    let ended = plan(
+        "{ name: before, users: 1, iterations: 4, record: false }, { name: one, users: 1, iterations: 8 }",
+        "iteration_failure_rate < 1%, iterations_failed(phase=one) == 2",
+    );
+    let result = run_text("failed-iterations", &ended, &["-t", "1"], &[99]);
+    let judged: Vec<_> =
+        (0..3).map(|i| (&result["thresholds"][i]["holds"], &result["thresholds"][i]["actual"])).collect();
+    let held = [(true, 0.0), (false, 0.25), (true, 2.0)].map(|(holds, actual)| (holds.into(), actual.into()));
+    assert_eq!(judged, held.iter().map(|(holds, actual)| (holds, actual)).collect::<Vec<(&Value, &Value)>>());
+    let counts = ["iterations", "iterations_failed"].map(|name| result[name].as_u64());
+    assert_eq!(counts, [Some(8), Some(2)]);
+    let counts = |i: usize| result["phases"][i]["iterations_failed"].as_u64();
+    assert_eq!((counts(0), counts(1)), (Some(1), Some(2)));
+    assert!(result["steps"][0]["iterations_failed"].is_null());
+    let watched = plan("{ users: 1, for: 1m }", "{ that: iteration_failure_rate < 10%, abort_after: 0s }");
+    let result = run_text("failed-iterations-watched", &watched, &["-t", "1", "--interval", "100ms"], &[99]);
+    let by = result["thresholds"][1]["aborted_by"].as_f64().expect("it ended the run");
+    assert!(by > 0.2 && by < 0.3, "{by}");
+}
+
 /// Three digits outside of 100 to 599 are a server error in every protocol (RFC 9110 section 15): a complete answer, of which the
 /// connection is none the worse.
 #[test]

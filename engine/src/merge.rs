@@ -52,6 +52,7 @@ pub(crate) fn result(
             cost: core.of_phases,
             spun: Duration::from_nanos(core.spun),
             pauses: core.pauses,
+            down: core.recorder.connections.down,
             overflows: core.overflows,
             log_waits: core.log_waits,
             unpinned: core.unpinned,
@@ -137,7 +138,7 @@ fn script(
         (figures.passed, figures.failed) = (passed, failed);
         figures.step.clone_from(&steps[at].name);
     }
-    ScriptResult { checks: figures, by_phase, iterations_failed: all.failed, reasons: all.reasons }
+    ScriptResult { checks: figures, by_phase, reasons: all.reasons }
 }
 
 /// A check, and what was counted of it.
@@ -215,6 +216,7 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
             }
             phase.figures.bytes.merge(&core.recorder.bytes[index]);
             phase.figures.iterations += core.recorder.iterations[index];
+            phase.figures.iterations_failed += core.recorder.iterations_failed[index];
             phase.figures.iterations_cut += core.recorder.iterations_cut[index];
             phase.figures.arrived += core.recorder.arrived[index];
             phase.figures.dropped += core.recorder.dropped[index];

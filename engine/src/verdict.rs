@@ -21,6 +21,8 @@ const LAG: Duration = Duration::from_micros(100);
 const PAUSED: f64 = 0.002;
 /// The same in the closed model, which does not show it by itself.
 const STILL: f64 = 0.01;
+/// A server that could not be reached for more than this share of the time is spoken of.
+const DOWN: f64 = 0.01;
 /// Arrivals that found every user busy, as a share: beyond it the limit of users shaped the load.
 const CROWDED: f64 = 0.01;
 /// Arrivals dropped, as a share: beyond it the load was not the one asked for.
@@ -57,6 +59,8 @@ pub(crate) struct CoreFacts<'a> {
     /// CPU time spent spinning: not work.
     pub(crate) spun: Duration,
     pub(crate) pauses: Pauses,
+    /// How long it had no connection and could open none.
+    pub(crate) down: Duration,
     pub(crate) overflows: u64,
     pub(crate) log_waits: u64,
     /// The CPU that it should have been kept on and was not.
@@ -92,6 +96,7 @@ pub(crate) fn judge(e: &Evidence<'_>) -> Verdict {
     } else {
         little(e, &mut verdict);
         stood_still(e, &mut verdict);
+        out_of_reach(e, &mut verdict);
     }
     verdict.client_limited |=
         !e.broken.is_empty() || e.cores.iter().any(|c| c.busy(e.wall) > BUSY || c.kept(e.wall) > KEPT);
@@ -277,12 +282,16 @@ fn send_lag(e: &Evidence<'_>, verdict: &mut Verdict) {
 }
 
 fn arrivals(e: &Evidence<'_>, verdict: &mut Verdict) {
-    crowded(
-        e,
-        true,
-        "found every user busy: the server is too slow for this rate, or users_max too low",
-        verdict,
-    );
+    let slow = "the server is too slow for this rate, or users_max too low";
+    let pauses = pauses(e);
+    let why = if let Some(down) = down(e) {
+        format!("no connection could be opened for {:.1} s", down.as_secs_f64())
+    } else if pauses.total > e.wall.mul_f64(PAUSED) {
+        format!("this client stood still for {:.0} ms, or {slow}", pauses.total.as_secs_f64() * 1e3)
+    } else {
+        slow.to_owned()
+    };
+    crowded(e, true, &format!("found every user busy: {why}"), verdict);
     let places = "of handshakes found as many connections as there may be at a time: the server is too slow for this rate, \
                   `connections: max` too low or `hold` too long";
     crowded(e, false, places, verdict);
@@ -372,6 +381,23 @@ fn stood_still(e: &Evidence<'_>, verdict: &mut Verdict) {
         );
         say(verdict, VerdictLevel::Suspect, reason);
     }
+}
+
+/// In the closed model nobody asks a server that is not there: its failures are few however long that lasts.
+fn out_of_reach(e: &Evidence<'_>, verdict: &mut Verdict) {
+    if let Some(down) = down(e) {
+        verdict.reasons.push(format!(
+            "note: for {:.1} of {:.1} s no connection could be opened, and users waited for one: few requests could fail \
+             meanwhile, so the error rate does not show how long it lasted (that of an open model does)",
+            down.as_secs_f64(),
+            e.wall.as_secs_f64()
+        ));
+    }
+}
+
+/// How long a core had no connection and could open none, if that matters.
+fn down(e: &Evidence<'_>) -> Option<Duration> {
+    e.cores.iter().map(|core| core.down).max().filter(|down| *down > e.wall.mul_f64(DOWN))
 }
 
 fn pauses(e: &Evidence<'_>) -> Pauses {
@@ -527,7 +553,18 @@ mod tests {
     fn arrivals_that_waited_or_were_dropped_are_told() {
         let idle = busy(S, S / 2, S / 10);
         let waited = Figures { waited: 200, ..figures(|_| 5_000) };
-        expect(&judged(&open(), idle, &waited), VerdictLevel::Suspect, "users_max too low");
+        expect(&judged(&open(), idle, &waited), VerdictLevel::Suspect, "busy: the server is too slow");
+        // Whose fault it was.
+        let mut stopped = idle;
+        stopped.pauses.note(S);
+        let reason = "busy: this client stood still for 1000 ms, or the server is too slow";
+        expect(&judged(&open(), stopped, &waited), VerdictLevel::Suspect, reason);
+        let gone = CoreFacts { down: 2 * S, ..idle };
+        expect(
+            &judged(&open(), gone, &waited),
+            VerdictLevel::Suspect,
+            "busy: no connection could be opened for 2.0 s",
+        );
         let Load::Open(arrivals) = open().phases[0].load.clone() else { unreachable!() };
         let handshakes = Load::Handshakes(Handshakes { arrivals, hold: S });
         let mut opened = waited.clone();
@@ -606,6 +643,14 @@ mod tests {
         // In a count run users are idle at the end; that is said, and no fault of the client.
         let counted = plan(Load::Closed, Stop::Iterations(NonZeroU64::new(10_000).unwrap()));
         expect(&judged(&counted, full, &of(5_000_000)), VerdictLevel::Valid, "short count run");
+    }
+
+    #[test]
+    fn a_server_that_was_out_of_reach_is_told_of() {
+        let timed = plan(Load::Closed, Stop::After(10 * S));
+        let of = |down| judged(&timed, CoreFacts { down, ..busy(S, S / 2, S / 10) }, &figures(|_| 5_000));
+        expect(&of(3 * S), VerdictLevel::Valid, "note: for 3.0 of 10.0 s no connection could be opened");
+        expect(&of(S / 20), VerdictLevel::Valid, "");
     }
 
     #[test]

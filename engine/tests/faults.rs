@@ -63,6 +63,13 @@ fn a_counted_run_survives_a_server_that_is_killed_and_restarted() {
         let seen = server.requests() - before_run;
         assert!(seen <= left(&books) && left(&books) <= seen + 4, "{share:?}: server {seen}, {books:?}");
         assert!(result.connections.failed > 0 && result.connections.opened >= 8, "{:?}", result.connections);
+        // It was away for 300 ms, and was found again within the longest pause between attempts.
+        let down = result.connections.down;
+        assert!(down > ms(200) && down < ms(700), "{share:?}: {down:?}");
+        let told = |reason: &String| {
+            reason.starts_with("note: for 0.") && reason.contains("no connection could be opened")
+        };
+        assert!(result.verdict.reasons.iter().any(told), "{:?}", result.verdict);
     }
 }
 

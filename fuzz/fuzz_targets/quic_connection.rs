@@ -64,6 +64,8 @@ fn word(id: u64, offset: u64) -> u8 {
 
 struct Run {
     w: World,
+    /// Early data was, and what was said with it is forgotten.
+    refused: bool,
     /// The server broke a rule, or may have.
     wild: bool,
     closed: bool,
@@ -88,8 +90,11 @@ impl Run {
     fn new(p: &mut Program<'_>) -> Run {
         let settings = p.byte();
         let config = Config {
-            congestion: [Congestion::Cubic, Congestion::NewReno, Congestion::Bbr, Congestion::Cubic]
-                [usize::from(settings & 3)],
+            congestion: match settings & 3 {
+                1 => Congestion::NewReno,
+                2 => Congestion::Bbr,
+                _ => Congestion::Cubic,
+            },
             stream_window: WINDOW,
             connection_window: CONNECTION_WINDOW,
             uni_streams: UNI,
@@ -101,14 +106,18 @@ impl Run {
         let which = |b: u8| if b < 0xe0 { param::MAX_DATA + u64::from(b % 6) } else { u64::from(b & 0x1f) };
         let changed: Vec<_> = (0..settings >> 6).map(|_| (which(p.byte()), p.number())).collect();
         let wild = changed.iter().any(|(id, n)| !limits.contains(id) || *n > 1 << 60);
-        let mut server = Server::with(move |params: &mut Params| {
-            changed.iter().for_each(|(id, n)| set(params, *id, *n));
-        });
-        server.answers = settings & 8 == 0;
-        server.retry = (settings & 0x10 != 0).then(|| b"token".to_vec());
-        let mut w = World::new(&config, server);
+        let adjust = move |params: &mut Params| changed.iter().for_each(|(id, n)| set(params, *id, *n));
+        let mut w = match settings & 3 {
+            // A server that takes early data keeps to what it allowed before (RFC 9000 section 7.4.1).
+            3 if p.byte() & 1 == 0 => World::resumed(&config, true, |_| {}),
+            3 => World::resumed(&config, false, adjust),
+            _ => World::new(&config, Server::with(adjust)),
+        };
+        w.server.answers = settings & 8 == 0;
+        w.server.retry = (settings & 0x10 != 0).then(|| b"token".to_vec());
         w.log.hoards = settings & 0x20 != 0;
         Run {
+            refused: false,
             w,
             wild,
             closed: false,
@@ -354,6 +363,21 @@ impl Run {
         }
     }
 
+    /// RFC 9001 section 4.6.2: what was said with early data that the server refuses was never said.
+    fn forget_refused(&mut self) {
+        let Run { w, refused, .. } = self;
+        let taken = !w.client.has_early_data() || w.client.early_data_accepted();
+        if *refused || taken || !w.log.is_connected() {
+            return;
+        }
+        self.refused = true;
+        self.opened.clear();
+        self.wrote.clear();
+        self.given_up.clear();
+        self.w.log.cookies.clear();
+        self.w.log.sent.clear();
+    }
+
     /// What holds at any time.
     fn check(&self) {
         let most = (1 << 20) + 4 * WRITTEN as i64;
@@ -389,6 +413,8 @@ impl Run {
         }
         w.run();
         for _ in 0..20 {
+            self.forget_refused();
+            let w = &mut self.w;
             if !w.server.is_complete() {
                 w.wait(secs(2));
                 continue;
@@ -416,6 +442,7 @@ fuzz_target!(|data: &[u8]| {
     let mut run = Run::new(&mut p);
     while !p.0.is_empty() {
         run.operation(&mut p);
+        run.forget_refused();
         run.check();
     }
     run.settle();

@@ -139,27 +139,9 @@ fn a_retry_is_proved_by_parameters() {
 
 // RFC 9001 section 4.6: early data.
 
-fn early_tls() -> Tls {
-    let mut tls = client_tls(ALPN);
-    tls.enable_early_data = true;
-    tls.resumption = rustls::client::Resumption::in_memory_sessions(4);
-    Tls::new(Arc::new(tls)).unwrap()
-}
-
-/// Both servers resume each other's sessions; the second may refuse early data, and may have changed its parameters.
+/// A connection with the session of one before; the server may refuse early data, and may have changed its parameters.
 fn resumed(take: bool, adjust: impl Fn(&mut Params) + 'static) -> World {
-    let (tls, sessions) = (early_tls(), rustls::server::ServerSessionMemoryCache::new(16));
-    let server = |early| {
-        let mut config = server_tls(ALPN, early);
-        config.session_storage = sessions.clone();
-        Arc::new(config)
-    };
-    let mut first = World::over(&config(), &tls, Server::over(server(true), |_| {}));
-    first.run();
-    first.settle();
-    assert!(!first.client.has_early_data());
-    first.exchange();
-    World::over(&config(), &tls, Server::over(server(take), adjust))
+    World::resumed(&config(), take, adjust)
 }
 
 #[test]

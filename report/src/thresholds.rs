@@ -184,6 +184,10 @@ pub(crate) fn measure(metric: Metric, selection: &Selection<'_>) -> Result<f64, 
         Metric::ErrorRate if figures.ended() == 0 => return Err("no request ended"),
         Metric::ErrorRate => figures.error_rate(),
         Metric::Rate => counts::rate(figures, selection.elapsed),
+        Metric::IterationFailureRate => match counts::iterations(figures) {
+            0 => return Err("no iteration ended"),
+            all => counts::share(figures.iterations_failed, all),
+        },
         Metric::Count(name) => count(name, selection) as f64,
         Metric::CheckRate | Metric::CheckFailureRate => {
             let Passed { passed, failed } = selection.checks;
@@ -223,6 +227,7 @@ fn count(name: CountName, selection: &Selection<'_>) -> u64 {
         CountName::Abandoned => figures.books.abandoned,
         CountName::Dropped => figures.dropped,
         CountName::Iterations => figures.iterations,
+        CountName::IterationsFailed => figures.iterations_failed,
         CountName::HandshakesOpened => figures.handshakes.opened,
         CountName::HandshakesFailed => figures.handshakes.failed,
     }
@@ -231,7 +236,9 @@ fn count(name: CountName, selection: &Selection<'_>) -> u64 {
 pub(crate) fn unit(metric: Metric) -> Unit {
     match metric {
         Metric::Quantile(..) | Metric::Mean(_) | Metric::Min(_) | Metric::Max(_) => Unit::Nanoseconds,
-        Metric::ErrorRate | Metric::CheckFailureRate | Metric::CheckRate => Unit::Fraction,
+        Metric::ErrorRate | Metric::IterationFailureRate | Metric::CheckFailureRate | Metric::CheckRate => {
+            Unit::Fraction
+        }
         Metric::Rate => Unit::PerSecond,
         Metric::Count(_) => Unit::Count,
     }

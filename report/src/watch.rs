@@ -96,6 +96,7 @@ impl Watched {
         let (all, new) = (&mut self.so_far, &part.figures);
         all.books.merge(&new.books);
         all.iterations += new.iterations;
+        all.iterations_failed += new.iterations_failed;
         all.dropped += new.dropped;
         all.handshakes.opened += new.handshakes.opened;
         all.handshakes.failed += new.handshakes.failed;

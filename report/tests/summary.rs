@@ -106,7 +106,7 @@ fn failed_iterations_are_a_part_of_those_of_scenarios() {
     let plan = common::plan();
     let context = Context { plan: &plan, outcomes: &[], bodies_discarded: false, colour: false };
     let mut result = common::result();
-    result.script.iterations_failed = 1;
+    result.totals.iterations_failed = 1;
     assert_eq!((result.totals.iterations, result.totals.handshakes.opened), (4, 2));
     let text = summary::render(&result, &context);
     assert!(text.contains("iterations    1 failed of 2\n"), "{text}");

@@ -64,6 +64,19 @@ fn each_metric_has_its_unit_and_its_value() {
     }
 }
 
+/// Connections of phases of handshakes count among iterations, and cannot fail as one.
+#[test]
+fn iterations_that_fail_can_be_asked_about() {
+    use Metric::{Count, IterationFailureRate};
+    let mut result = common::result();
+    assert_eq!(actual(&result, IterationFailureRate, |_| {}), Some(0.0));
+    result.totals.iterations_failed = 1;
+    assert_eq!(actual(&result, IterationFailureRate, |_| {}), Some(0.5));
+    assert_eq!(actual(&result, Count(CountName::IterationsFailed), |_| {}), Some(1.0));
+    (result.totals.iterations, result.totals.iterations_failed) = (result.totals.handshakes.opened, 0);
+    assert_eq!(actual(&result, IterationFailureRate, |_| {}), None, "no iteration ended");
+}
+
 #[test]
 fn the_margin_is_positive_on_the_good_side() {
     let count = |op, limit| {

@@ -59,6 +59,7 @@ pub(crate) const SERIES: &[(&str, SeriesName)] = &[
 const PLAIN: &[(&str, Metric)] = &[
     ("error_rate", Metric::ErrorRate),
     ("rate", Metric::Rate),
+    ("iteration_failure_rate", Metric::IterationFailureRate),
     ("checks", Metric::CheckRate),
     ("check_failure_rate", Metric::CheckFailureRate),
     ("started", Metric::Count(CountName::Started)),
@@ -67,6 +68,7 @@ const PLAIN: &[(&str, Metric)] = &[
     ("abandoned", Metric::Count(CountName::Abandoned)),
     ("dropped", Metric::Count(CountName::Dropped)),
     ("iterations", Metric::Count(CountName::Iterations)),
+    ("iterations_failed", Metric::Count(CountName::IterationsFailed)),
     ("handshakes_opened", Metric::Count(CountName::HandshakesOpened)),
     ("handshakes_failed", Metric::Count(CountName::HandshakesFailed)),
 ];
@@ -190,7 +192,12 @@ impl Parsed {
 
 /// Whether a figure exists for a single step.
 fn has_steps(metric: Metric) -> bool {
-    let of_run = matches!(metric, Metric::Count(CountName::Dropped | CountName::Iterations))
+    let of_iterations = matches!(
+        metric,
+        Metric::IterationFailureRate | Metric::Count(CountName::Iterations | CountName::IterationsFailed)
+    );
+    let of_run = of_iterations
+        || metric == Metric::Count(CountName::Dropped)
         || matches!(metric.series(), Some(SeriesName::Connect | SeriesName::Handshake));
     !of_run && !metric.of_handshakes()
 }
@@ -298,12 +305,11 @@ fn unknown_metric<T>(word: &str, at: Range<usize>) -> Result<T, Bad> {
 /// The right side, if something may be on this side of it.
 fn possible(metric: Metric, op: Op, text: &str, at: Range<usize>) -> Result<f64, Bad> {
     let limit = value(metric, text, at.clone())?;
-    let is_share = matches!(metric, Metric::ErrorRate | Metric::CheckFailureRate | Metric::CheckRate);
     match op {
         Op::Less if limit == 0.0 => {
             bad(at, "nothing is below 0, so this never holds", format!("did you mean `== {text}`?"))
         }
-        Op::More if is_share && limit == 1.0 => {
+        Op::More if metric.is_share() && limit == 1.0 => {
             bad(at, "no share is above all, so this never holds", format!("did you mean `== {text}`?"))
         }
         _ => Ok(limit),
@@ -319,7 +325,9 @@ fn value(metric: Metric, text: &str, at: Range<usize>) -> Result<f64, Bad> {
                 Err(error) => bad(at, error.to_string(), duration_advice(text, &error)),
             }
         }
-        Metric::ErrorRate | Metric::CheckFailureRate | Metric::CheckRate => fraction(text, at),
+        Metric::ErrorRate | Metric::IterationFailureRate | Metric::CheckFailureRate | Metric::CheckRate => {
+            fraction(text, at)
+        }
         Metric::Rate => {
             let number = text.strip_suffix("/s").map(str::trim_end).and_then(decimal);
             number.map_or_else(|| bad(at, format!("{} is not a rate", quote(text)), "write `1000/s`"), Ok)
@@ -512,6 +520,8 @@ mod tests {
         assert_eq!(read("rate > 1000/s").value, 1000.0);
         assert_eq!(read("dropped == 0").value, 0.0);
         assert_eq!(read("failed<10").metric, Metric::Count(CountName::Failed));
+        assert_eq!(read("iterations_failed == 0").metric, Metric::Count(CountName::IterationsFailed));
+        assert_eq!(read("iteration_failure_rate(phase=p) < 1%").value, 0.01);
         assert_eq!(read("max(service_time, step=\"GET /a,b(1)\") < 1s").step.as_deref(), Some("GET /a,b(1)"));
     }
 
@@ -533,6 +543,8 @@ mod tests {
             ("dropped(tag.a=x) == 0", "a"),
             ("p99(response_time, protocol=h1) < 1s", "protocol"),
             ("iterations(scenario=x) < 1", "scenario"),
+            ("iteration_failure_rate(step=x) < 1%", "step"),
+            ("iteration_failure_rate > 100%", "100%"),
             ("p99(connect, step=x) < 1s", "step"),
             ("p99(response_time, step=x, step=y) < 1s", "step"),
             ("p99(response_time < 1s", "("),

@@ -284,6 +284,29 @@ fn every_check_passes_and_fails() {
     assert!(failed(&a).contains(&"header x-n is >= 3: 2".to_owned()), "{:?}", failed(&a));
 }
 
+/// Checks are of complete responses: those of the head count with the rest.
+#[test]
+fn checks_of_a_head_whose_response_breaks_off_do_not_count() {
+    let mut a = actor(
+        "defaults: { cookies: true }",
+        "\n      - { get: /, check: [{ header_equals: { x: y } }, { cookie: { c: v } }] }",
+    );
+    let counted = |a: &Actor| -> Vec<(u64, u64, usize)> {
+        a.world.checks.iter().map(|c| (c.passed, c.failed, c.samples.len())).collect()
+    };
+    a.request();
+    let Actor { user, program, world, .. } = &mut a;
+    user.head(program, world, 200, &Head(&[("x", b"z"), ("set-cookie", b"c=v")]), Some(0));
+    user.body(program, b"only a ");
+    user.failed(program, world, "the connection was lost");
+    assert_eq!(counted(&a), [(0, 0, 0), (0, 0, 0)]);
+    a.next();
+    assert!(a.begin());
+    a.request();
+    assert_eq!(a.respond(200, &[("x", b"z"), ("set-cookie", b"c=v")], b"all of it").passed, 1);
+    assert_eq!(counted(&a), [(0, 1, 1), (1, 0, 0)]);
+}
+
 #[test]
 fn every_extractor() {
     let mut a = actor(

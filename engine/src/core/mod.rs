@@ -636,6 +636,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         (0..self.tracks.len()).for_each(|t| self.close_open_model(t));
         self.cut_all();
         self.abandon_all(now);
+        self.no_longer_down(now);
         (0..self.links.len() as u32).for_each(|link| self.harvest_path(link));
         self.leave_quic(now);
         self.tell_traced(true);

@@ -226,7 +226,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         let target = usize::from(self.links[index as usize].target);
         self.open += 1;
         self.up[target] += u32::from(index < self.pool);
-        self.down_since = None;
+        self.no_longer_down(now);
         self.arm_idle(index, now);
         self.overdue(index, now);
         if self.is_apart(index) {
@@ -388,6 +388,13 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 self.down_since = Some(now);
             }
             self.start_link(index, now);
+        }
+    }
+
+    /// A link is open again, or the run is over.
+    pub(super) fn no_longer_down(&mut self, now: Time) {
+        if let Some(since) = self.down_since.take() {
+            self.recorder.connections.down += now.since(since);
         }
     }
 

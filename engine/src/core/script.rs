@@ -177,9 +177,7 @@ pub(super) struct Scripts {
 pub(crate) struct ScriptFigures {
     /// By check of the plan, or by phase and check.
     pub(crate) checks: Vec<CheckTally>,
-    /// Iterations of recorded phases that failed.
-    pub(crate) failed: u64,
-    /// Why, and how often.
+    /// Why iterations of recorded phases failed, and how often.
     pub(crate) reasons: Vec<(Reason, u64)>,
     /// What the core's first user hands on, where the plan is a setup.
     pub(crate) handed: Handed,
@@ -290,7 +288,6 @@ impl Scripts {
         if self.tallies[usize::from(phase)].is_none() {
             return;
         }
-        self.figures.failed += 1;
         note_reason(&mut self.figures.reasons, reason, 1);
     }
 
@@ -328,7 +325,6 @@ fn note_reason(reasons: &mut Vec<(Reason, u64)>, reason: Reason, count: u64) {
 impl ScriptFigures {
     /// Adds those of another core.
     pub(crate) fn merge(&mut self, other: &ScriptFigures) {
-        self.failed += other.failed;
         other.reasons.iter().for_each(|(reason, n)| note_reason(&mut self.reasons, reason.clone(), *n));
         ScriptFigures::add_tallies(&mut self.checks, &other.checks);
     }
@@ -385,6 +381,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
                 Action::End(result) => {
                     let phase = self.users[index as usize].iteration_phase;
                     if let Err(reason) = result {
+                        self.recorder.iterations_failed[usize::from(phase)] += 1;
                         self.scripts.note_failure(phase, reason);
                     }
                     return self.end_iteration(index, fresh, now);

@@ -24,6 +24,8 @@ pub(crate) struct Recorder {
     pub(crate) bytes: Vec<Bytes>,
     /// Iterations ended, by phase.
     pub(crate) iterations: Vec<u64>,
+    /// Of them: failed.
+    pub(crate) iterations_failed: Vec<u64>,
     /// Iterations that ended before their end, by phase.
     pub(crate) iterations_cut: Vec<u64>,
     /// Arrivals of the open model that came due, by phase.
@@ -102,6 +104,7 @@ impl Handshakes {
 struct Counts {
     books: Books,
     iterations: u64,
+    iterations_failed: u64,
     arrived: u64,
     waited: u64,
     dropped: u64,
@@ -143,6 +146,7 @@ impl Recorder {
             cells,
             bytes: vec![Bytes::default(); phases],
             iterations: vec![0; phases],
+            iterations_failed: vec![0; phases],
             iterations_cut: vec![0; phases],
             arrived: vec![0; phases],
             waited: vec![0; phases],
@@ -251,6 +255,7 @@ impl Recorder {
             part.bytes.received += moved.received + running.received;
             part.bytes.sent += moved.sent + running.sent;
             part.iterations = self.iterations[index];
+            part.iterations_failed = self.iterations_failed[index];
             part.arrived = self.arrived[index];
             part.waited = self.waited[index];
             part.dropped = self.dropped[index];
@@ -278,6 +283,7 @@ impl Counts {
         Figures {
             books: self.books.since(&before.books),
             iterations: self.iterations - before.iterations,
+            iterations_failed: self.iterations_failed - before.iterations_failed,
             arrived: self.arrived - before.arrived,
             waited: self.waited - before.waited,
             dropped: self.dropped - before.dropped,

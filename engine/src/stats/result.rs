@@ -68,9 +68,7 @@ pub struct ScriptResult {
     pub checks: Vec<CheckFigures>,
     /// By phase and check, where a threshold asks for a check in a phase; else empty.
     pub by_phase: Vec<Vec<Passed>>,
-    /// Iterations that failed.
-    pub iterations_failed: u64,
-    /// Why, and how often.
+    /// Why iterations failed, and how often.
     pub reasons: Vec<(String, u64)>,
 }
 
@@ -117,6 +115,8 @@ pub struct Figures {
     pub books: Books,
     /// Iterations ended.
     pub iterations: u64,
+    /// Of them: failed.
+    pub iterations_failed: u64,
     /// Iterations that were begun and ended before their end: by a graceful stop, an interrupt or the end of the run.
     pub iterations_cut: u64,
     /// Arrivals of the open model that came due.
@@ -253,6 +253,8 @@ pub struct ConnectionFigures {
     pub lost: u64,
     /// Of the opened: ended by us because a time limit ran out, that of the connection or of a request on it.
     pub timed_out: u64,
+    /// How long a core had none and could open none: the longest of the cores.
+    pub down: Duration,
     /// TCP connect time.
     pub connect: Series,
     /// TLS handshake time.
@@ -452,6 +454,7 @@ impl Figures {
     pub fn merge(&mut self, other: &Figures) {
         self.books.merge(&other.books);
         self.iterations += other.iterations;
+        self.iterations_failed += other.iterations_failed;
         self.iterations_cut += other.iterations_cut;
         self.arrived += other.arrived;
         self.dropped += other.dropped;
@@ -508,6 +511,7 @@ impl ConnectionFigures {
         self.failed += other.failed;
         self.lost += other.lost;
         self.timed_out += other.timed_out;
+        self.down = self.down.max(other.down);
         self.connect.merge(&other.connect);
         self.handshake.merge(&other.handshake);
         self.ready.merge(&other.ready);

@@ -1,8 +1,8 @@
 //! A client, a scripted server, a clock, and nothing between them but a millisecond.
 
-use super::scripted::Server;
+use super::scripted::{Params, Server};
 use super::wire::{Frame, Level};
-use super::{ALPN, client_tls, meter, millis, secs};
+use super::{ALPN, client_tls, meter, millis, secs, server_tls};
 use bytes::Bytes;
 use proto::Time;
 use proto_quic::crypto::Crypto;
@@ -146,6 +146,27 @@ impl World {
         assert!(w.log.is_connected(), "{:?}, {:?}", w.log.events, w.server.tls_error);
         w.settle();
         w
+    }
+
+    /// A connection with the session of one that was there before, and with early data, which the server takes or refuses. Its
+    /// parameters may be others than they were.
+    pub fn resumed(config: &Config, take: bool, adjust: impl Fn(&mut Params) + 'static) -> World {
+        let mut tls = client_tls(ALPN);
+        tls.enable_early_data = true;
+        tls.resumption = rustls::client::Resumption::in_memory_sessions(4);
+        let tls = Tls::new(Arc::new(tls)).expect("it has the cipher");
+        let sessions = rustls::server::ServerSessionMemoryCache::new(16);
+        let server = |early| {
+            let mut config = server_tls(ALPN, early);
+            config.session_storage = sessions.clone();
+            Arc::new(config)
+        };
+        let mut first = World::over(config, &tls, Server::over(server(true), |_| {}));
+        first.run();
+        first.settle();
+        assert!(!first.client.has_early_data());
+        first.exchange();
+        World::over(config, &tls, Server::over(server(take), adjust))
     }
 
     /// What the client has to say goes out; returns the datagrams.

@@ -18,6 +18,7 @@ pub(super) fn books(into: &mut Map<String, Value>, figures: &Figures, elapsed: D
         ("rate", json!(counts::rate(figures, elapsed))),
         ("error_rate", json!(figures.error_rate())),
         ("iterations", json!(figures.iterations)),
+        ("iterations_failed", json!(figures.iterations_failed)),
         ("iterations_cut", json!(figures.iterations_cut)),
         ("failed_status", json!(books.failed_status)),
         ("failed_timeout", json!(books.failed_timeout)),
@@ -72,7 +73,7 @@ pub(super) fn of_steps(into: &mut Map<String, Value>, figures: &Figures, elapsed
     for field in ["received", "sent", "headers", "headers_decoded"] {
         into["bytes"][field] = Value::Null;
     }
-    for field in ["iterations", "iterations_cut"] {
+    for field in ["iterations", "iterations_failed", "iterations_cut"] {
         into[field] = Value::Null;
     }
 }

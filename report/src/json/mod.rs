@@ -70,7 +70,6 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     figures::rest(&mut out, &result.totals);
     let checks: Vec<Value> = result.script.checks.iter().map(check).collect();
     out.insert("checks_by_name".into(), json!(checks));
-    out.insert("iterations_failed".into(), json!(result.script.iterations_failed));
     let reason = |(reason, count): &(String, u64)| json!({ "reason": reason, "count": count });
     out.insert("iteration_failures".into(), result.script.reasons.iter().map(reason).collect());
     out.insert("setup".into(), result.setup.as_ref().map_or(Value::Null, once));
@@ -205,6 +204,7 @@ fn connection_object(c: &ConnectionFigures) -> Value {
         "failed": c.failed,
         "lost": c.lost,
         "timed_out": c.timed_out,
+        "down_s": c.down.as_secs_f64(),
         "fresh": c.fresh,
         "resumed": c.resumed,
         "early_accepted": c.early_accepted,

@@ -269,10 +269,11 @@ const MAX_SHOWN: usize = 20;
 /// Iterations that failed, and why.
 pub(super) fn iterations(result: &RunResult, ink: Ink) -> String {
     let script = &result.script;
-    if script.iterations_failed == 0 {
+    let failed = result.totals.iterations_failed;
+    if failed == 0 {
         return String::new();
     }
-    let failed = ink.bad(&format!("{} failed", script.iterations_failed));
+    let failed = ink.bad(&format!("{failed} failed"));
     let mut out = format!("iterations    {failed} of {}\n", counts::iterations(&result.totals));
     let mut sorted: Vec<&(String, u64)> = script.reasons.iter().collect();
     sorted.sort_by_key(|(_, n)| std::cmp::Reverse(*n));

@@ -146,6 +146,7 @@ pub fn figures() -> Figures {
         without_data: 0,
         books: books(),
         iterations: 4,
+        iterations_failed: 0,
         iterations_cut: 2,
         status: BTreeMap::from([(200, 5), (302, 1), (503, 1)]),
         errors: vec![
@@ -183,6 +184,7 @@ fn connections() -> ConnectionFigures {
         failed: 1,
         lost: 1,
         timed_out: 0,
+        down: Duration::from_millis(1500),
         connect: series(&[37, 38, 39, 40]),
         handshake: series(&[500, 510, 520, 530]),
         connection_first_byte: series(&[1_500, 1_600, 1_700, 1_800]),

@@ -67,6 +67,8 @@ pub enum Metric {
     Rate,
     /// A count of the books.
     Count(CountName),
+    /// Iterations that failed over those that ended.
+    IterationFailureRate,
     /// Checks failed over checks made.
     CheckFailureRate,
     /// Checks passed over checks made.
@@ -83,9 +85,16 @@ impl Metric {
             Metric::ErrorRate
             | Metric::Rate
             | Metric::Count(_)
+            | Metric::IterationFailureRate
             | Metric::CheckFailureRate
             | Metric::CheckRate => None,
         }
+    }
+
+    /// Whether it is a share of something, 0 to 1.
+    pub fn is_share(self) -> bool {
+        use Metric::{CheckFailureRate, CheckRate, ErrorRate, IterationFailureRate};
+        matches!(self, ErrorRate | IterationFailureRate | CheckFailureRate | CheckRate)
     }
 
     /// Whether it speaks of connections of phases of handshakes alone.
@@ -129,6 +138,8 @@ pub enum CountName {
     Dropped,
     /// Iterations ended.
     Iterations,
+    /// Of them: failed.
+    IterationsFailed,
     /// Connections of phases of handshakes that were opened.
     HandshakesOpened,
     /// Those that were not, for whatever reason.

@@ -219,8 +219,8 @@ pub struct Flight {
     status: u16,
     passed: u32,
     missed: u32,
-    /// A check that failed has a sample of the response.
-    sampled: bool,
+    /// What came of the checks so far, until the response is complete.
+    judged: Vec<response::Judged>,
     target: u16,
     /// The values of the request's slots one after the other, and where each ends.
     rendered: Vec<u8>,

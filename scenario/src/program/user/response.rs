@@ -17,6 +17,16 @@ use proto::Fields;
 use std::collections::HashMap;
 use std::time::Duration;
 
+/// What came of a check.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// Which of the step's.
+    index: usize,
+    passed: bool,
+    /// What was found instead, if somebody wants to know.
+    found: Option<String>,
+}
+
 impl User {
     /// The head of the final response.
     pub fn head(
@@ -30,7 +40,8 @@ impl User {
         let exchange = &program.exchanges[self.flight.step as usize];
         (self.flight.status, self.flight.passed, self.flight.missed, self.flight.truncated) =
             (status, 0, 0, false);
-        (self.flight.coding, self.flight.hop, self.flight.sampled) = (Coding::Identity, None, false);
+        (self.flight.coding, self.flight.hop) = (Coding::Identity, None);
+        self.flight.judged.clear();
         if exchange.want.fields {
             self.fields(exchange, world, status, fields);
         }
@@ -116,7 +127,7 @@ impl User {
                 CheckKind::Cookie(name, test) => {
                     let found = self.jar.get(name);
                     let outcome = one(test, found.map(str::as_bytes), self.env(world));
-                    self.count(program, world, i, outcome, to, |_| secret::MASK.into());
+                    self.judge(program, world, i, outcome, to, |_| secret::MASK.into());
                     continue;
                 }
                 _ => continue,
@@ -137,7 +148,7 @@ impl User {
             if matches!(test, Test::Absent) {
                 outcome = Ok(!any);
             }
-            self.count(program, world, i, outcome, to, |_| match (any, secret::is_field(name)) {
+            self.judge(program, world, i, outcome, to, |_| match (any, secret::is_field(name)) {
                 (false, _) => "the header is not there".into(),
                 (true, true) => secret::MASK.into(),
                 (true, false) => show(&sample),
@@ -164,7 +175,6 @@ impl User {
                 _ => {}
             }
         }
-        self.mask_samples(program, world, to);
     }
 
     /// A piece of the body.
@@ -200,7 +210,7 @@ impl User {
                 _ => continue,
             };
             let status = self.flight.status;
-            self.count(program, world, i, Ok(outcome), done.tally, |check| match &check.kind {
+            self.judge(program, world, i, Ok(outcome), done.tally, |check| match &check.kind {
                 CheckKind::Status(_) => status.to_string(),
                 CheckKind::Time(_) => crate::duration::show_duration(Duration::from_nanos(done.response)),
                 _ => done.protocol.to_owned(),
@@ -213,6 +223,7 @@ impl User {
             self.broken
                 .get_or_insert_with(|| format!("{}: the status {status} was not expected", exchange.name));
         }
+        self.count_checks(program, world, done.tally);
         self.note_extracts(exchange, world);
         world.give_back(std::mem::take(&mut self.flight.body));
         self.flight.payload = Bytes::new();
@@ -269,7 +280,7 @@ impl User {
                 None => Ok(false),
             };
             let truncated = self.flight.truncated;
-            self.count(program, world, i, outcome, to, |check| match (seen, &check.kind) {
+            self.judge(program, world, i, outcome, to, |check| match (seen, &check.kind) {
                 (None, _) => "the body is not what content-encoding says".into(),
                 (Some(_), _) if truncated => "only the start of the body was kept: raise body_limit".into(),
                 (Some(seen), CheckKind::JsonSchema(schema)) => {
@@ -290,7 +301,6 @@ impl User {
         decoded.clear();
         world.scratch = decoded;
         self.flight.body = body;
-        self.mask_samples(program, world, to);
     }
 
     fn check_body(&self, kind: &CheckKind, body: &[u8], world: &World) -> Result<bool, EvalError> {
@@ -373,61 +383,54 @@ impl User {
         }
     }
 
-    /// Counts a check.
-    fn count(
+    /// Judges a check. It counts when the response is complete.
+    fn judge(
         &mut self,
         program: &Program,
-        world: &mut World,
+        world: &World,
         index: usize,
         outcome: Result<bool, EvalError>,
         to: Tally,
         sample: impl FnOnce(&Check) -> String,
     ) {
+        let exchange = &program.exchanges[self.flight.step as usize];
         let passed = outcome == Ok(true);
         self.flight.passed += u32::from(passed);
         self.flight.missed += u32::from(!passed);
-        if to.is_none() && world.notes.is_none() {
-            return;
-        }
-        let exchange = &program.exchanges[self.flight.step as usize];
-        let check = &exchange.checks[index];
-        let found = || match outcome {
-            Ok(_) => sample(check),
+        let at = to.map(|first| first + exchange.first_check as usize + index);
+        let sampled = at.is_some_and(|at| world.checks[at].samples.len() < limits::MAX_SAMPLES);
+        let found = (!passed && (sampled || world.notes.is_some())).then(|| match outcome {
+            Ok(_) => sample(&exchange.checks[index]),
             Err(EvalError::Unset(_)) => "the expected value has a variable without a value".into(),
             Err(EvalError::Bad(reason)) => reason.into(),
-        };
-        let at = to.map(|first| first + exchange.first_check as usize + index);
-        let sampled = !passed && at.is_some_and(|at| world.checks[at].samples.len() < limits::MAX_SAMPLES);
-        let found = (!passed && (sampled || world.notes.is_some()))
-            .then(|| self.secrets(program, world).mask_text(&found()));
-        if let Some(notes) = &mut world.notes {
-            notes.push(match &found {
-                None => format!("check {}: ok", check.name),
-                Some(found) => format!("check {}: FAIL, found {found}", check.name),
-            });
-        }
-        if let Some(at) = at {
-            let tally = &mut world.checks[at];
-            tally.passed += u64::from(passed);
-            tally.failed += u64::from(!passed);
-            if sampled {
-                tally.samples.extend(found);
-                self.flight.sampled = true;
-            }
-        }
+        });
+        self.flight.judged.push(Judged { index, passed, found });
     }
 
-    /// Samples without what the extractors have found since: they look at the same response, after the checks.
-    fn mask_samples(&self, program: &Program, world: &mut World, to: Tally) {
-        let (Some(first), true) = (to, self.flight.sampled) else { return };
+    /// Counts the checks of a complete response. What was found instead shows nothing that extractors have found in it either.
+    fn count_checks(&mut self, program: &Program, world: &mut World, to: Tally) {
         let exchange = &program.exchanges[self.flight.step as usize];
-        let secrets = self.secrets(program, world);
-        let first = first + exchange.first_check as usize;
-        for tally in &mut world.checks[first..first + exchange.checks.len()] {
-            if let Some(sample) = tally.samples.last_mut() {
-                *sample = secrets.mask_text(sample);
+        let mut judged = std::mem::take(&mut self.flight.judged);
+        let any = judged.iter().any(|j| j.found.is_some());
+        let secrets = any.then(|| self.secrets(program, world));
+        for Judged { index, passed, found } in judged.drain(..) {
+            let found = found.zip(secrets.as_ref()).map(|(found, secrets)| secrets.mask_text(&found));
+            if let Some(notes) = &mut world.notes {
+                let name = &exchange.checks[index].name;
+                notes.push(match &found {
+                    None => format!("check {name}: ok"),
+                    Some(found) => format!("check {name}: FAIL, found {found}"),
+                });
+            }
+            let Some(first) = to else { continue };
+            let tally = &mut world.checks[first + exchange.first_check as usize + index];
+            tally.passed += u64::from(passed);
+            tally.failed += u64::from(!passed);
+            if tally.samples.len() < limits::MAX_SAMPLES {
+                tally.samples.extend(found);
             }
         }
+        self.flight.judged = judged;
     }
 
     /// What nobody is to see of the present request, its response and the user.
