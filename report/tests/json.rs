@@ -165,7 +165,10 @@ scenarios:
     on_error: end_iteration
     lifetime: per_user
     steps:
-      - { get: /, name: home, headers: { authorization: "Bearer {{token}}" } }
+      - get: /
+        name: home
+        headers: { authorization: "Bearer {{token}}" }
+        check: { status: 2xx, body_includes: sesame-2, json: { $.id: 7 } }
       - if: "ok and n == 'a: b'"
         then: [ { think: 1s..2s } ]
         else:
@@ -189,6 +192,10 @@ scenarios:
     let s = &plan["scenarios"][0];
     assert_eq!((&s["on_error"], &s["lifetime"]), (&"end_iteration".into(), &"per_user".into()));
     assert_eq!(s["data"], serde_json::json!(["users"]));
+    assert_eq!(
+        s["steps"][0]["checks"],
+        serde_json::json!(["status 200..299", "body_includes", "json $.id equals"])
+    );
     assert_eq!(s["variables"], serde_json::json!({ "token": "***", "n": "0", "list": "[1, b]" }));
     let flow = serde_json::json!([
         { "step": "home" },

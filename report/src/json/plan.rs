@@ -4,7 +4,8 @@ use crate::tags;
 use scenario::Plan;
 use scenario::plan::{
     Arrivals, Check, Congestion, Connections, Curve, Endpoint, Family, Http2, Http3, Load, Mix, Order, Phase,
-    ProxyVersion, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts, Tls,
+    ProxyVersion, STATUS_CHECK, Scenario, Share, Socket, Spread, Step, Stop, Target, Threshold, Timeouts,
+    Tls,
 };
 use scenario::program::data::Source;
 use scenario::program::{Act, Exchange, OnError, Part, Program, Shown, written};
@@ -238,8 +239,11 @@ fn step(step: &Step, exchange: Option<&Exchange>, plan: &Plan, secrets: &Secrets
     let template = &step.template;
     let shown = |text: &Text| masked(&written(text, exchange), secrets);
     let headers: Vec<Value> = template.fields().iter().map(|field| header(field, shown)).collect();
-    let checks: Vec<Value> =
-        step.checks.iter().map(|Check::Status(set)| json!(format!("status {set}"))).collect();
+    // Statuses are told as they are; of the other checks a name says it.
+    let mut checks: Vec<String> =
+        step.checks.iter().map(|Check::Status(set)| format!("status {set}")).collect();
+    let names = exchange.into_iter().flat_map(Exchange::check_names);
+    checks.extend(names.filter(|name| *name != STATUS_CHECK).map(|name| masked(name, secrets)));
     let target = &plan.targets[step.target];
     json!({
         "name": step.name,
