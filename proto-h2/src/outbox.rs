@@ -41,7 +41,8 @@ pub(crate) struct Outbox {
     marks: VecDeque<Mark>,
     /// Bytes of those that are void.
     void: usize,
-    acks: u32,
+    /// Where the acknowledgements end that have not left.
+    acks: Vec<u64>,
     /// Where the last WINDOW_UPDATE ends.
     updates_end: u64,
 }
@@ -74,9 +75,13 @@ impl Outbox {
         let n = limit.min(self.bytes.len() - self.taken);
         out.extend_from_slice(&self.bytes[self.taken..self.taken + n]);
         self.taken += n;
+        if !self.acks.is_empty() {
+            let handed = self.handed();
+            let left = self.acks.iter().take_while(|end| **end <= handed).count();
+            self.acks.drain(..left);
+        }
         if self.is_empty() {
             self.forget_taken();
-            self.acks = 0;
             if self.bytes.capacity() > limits::KEPT_CAPACITY {
                 self.bytes.shrink_to(limits::KEPT_CAPACITY);
             }
@@ -157,9 +162,13 @@ impl Outbox {
     fn drop_void(&mut self) {
         let (mut kept, mut next) = (self.taken, self.taken);
         let (bytes, before, updates_end) = (&mut self.bytes, self.before, self.updates_end);
+        let mut acks = self.acks.iter_mut().peekable();
         self.marks.retain_mut(|mark| {
             let gone = (next - kept) as u64;
             if mark.void {
+                while let Some(end) = acks.next_if(|end| **end <= mark.start) {
+                    *end -= gone;
+                }
                 if mark.end <= updates_end {
                     self.updates_end -= mark.end - mark.start;
                 }
@@ -175,6 +184,7 @@ impl Outbox {
             !mark.void
         });
         let gone = next - kept;
+        acks.for_each(|end| *end -= gone as u64);
         bytes.copy_within(next.., kept);
         bytes.truncate(bytes.len() - gone);
         self.void = 0;
@@ -263,16 +273,18 @@ impl Outbox {
 
     /// Queues an acknowledgement; false if too many wait already.
     pub(crate) fn acknowledge(&mut self, kind: u8, payload: &[u8]) -> bool {
-        self.acks += 1;
         let header = FrameHeader { len: payload.len() as u32, kind, flags: flag::ACK, stream: 0 };
         self.bytes.extend_from_slice(&header.bytes());
         self.bytes.extend_from_slice(payload);
-        self.acks <= limits::PENDING_ACKS
+        self.acks.push(self.end());
+        self.acks.len() <= limits::PENDING_ACKS
     }
 
     /// Heap bytes held.
     pub(crate) fn footprint(&self) -> usize {
-        self.bytes.capacity() + self.marks.capacity() * size_of::<Mark>()
+        self.bytes.capacity()
+            + self.marks.capacity() * size_of::<Mark>()
+            + self.acks.capacity() * size_of::<u64>()
     }
 }
 
@@ -405,12 +417,30 @@ mod tests {
                     ends.filter(|&(kind, end)| kind == of && end > out.len()).count()
                 };
                 assert_eq!(o.holds_window_update(), waits(kind::WINDOW_UPDATE) > 0);
+                assert_eq!(o.acks.len(), waits(kind::PING));
             }
             o.hand_out(usize::MAX, &mut out);
             told.extend(std::iter::from_fn(|| o.next_handed_out()).map(|m| m.stream));
             assert_eq!(out, frames.iter().flat_map(|f| &f.1).copied().collect::<Vec<_>>());
             assert!(told.iter().eq(frames.iter().map(|f| &f.0).filter(|&&s| s > 0)));
         }
+    }
+
+    /// A peer reads slowly, so that the outbox is never empty, and asks now and then whether we are there.
+    #[test]
+    fn acknowledgements_that_have_left_do_not_wait() {
+        let (mut o, mut out) = (Outbox::default(), Vec::new());
+        request(&mut o, 1, 100);
+        for i in 1..5000 {
+            assert!(o.acknowledge(kind::PING, &[0; 8]), "{i}");
+            request(&mut o, 2 * i + 1, 100);
+            out.clear();
+            o.hand_out(126, &mut out);
+            assert!(!o.is_empty() && out.len() == 126);
+        }
+        let waits = o.acks.len();
+        assert!((0..limits::PENDING_ACKS - waits).all(|_| o.acknowledge(kind::PING, &[0; 8])));
+        assert!(!o.acknowledge(kind::PING, &[0; 8]), "a flood");
     }
 
     /// Queues a request with a block of so many bytes, all of the same value.
