@@ -60,7 +60,8 @@ pub const HANDSHAKE_TURN: Duration = Duration::from_micros(250);
 /// What is assumed at most: what RFC 9002 section 6.2.2 wants to be assumed of a path that is not known.
 pub const INITIAL_RTT_MAX: Duration = Duration::from_millis(333);
 
-/// How often one request is sent again because the server certainly did not process it.
+/// How often one request is sent again because the server certainly did not process it. What a connection leaves over that
+/// has brought answers does not count: requests end with each such connection, so it ends by itself.
 pub const RETRIES: u8 = 3;
 /// How often because it crossed the close of an idle connection: a retry that fails is not retried (RFC 9112 section 9.3.1).
 pub const CROSSINGS: u8 = 1;

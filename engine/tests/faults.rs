@@ -273,12 +273,11 @@ fn a_server_that_says_close_with_each_response_is_not_pipelined_to() {
     assert_eq!((server.requests(), server.connections()), (300, 300));
 }
 
-/// The last answer on a connection says so; what is pipelined behind it goes to the next one, the oldest first: four
-/// connections serve each of them.
-#[test]
-fn what_is_pipelined_behind_the_last_of_a_connection_is_sent_again_in_its_order() {
-    let server = Hostile::new(|visit| {
-        for _ in 0..9 {
+/// A server that says with the last of so many answers that it closes, and then reads the rest away: as nginx does with
+/// `keepalive_requests`.
+fn served_at_most(most: u32) -> Hostile {
+    Hostile::new(move |visit| {
+        for _ in 1..most {
             visit.request()?;
             visit.answer()?;
         }
@@ -286,7 +285,14 @@ fn what_is_pipelined_behind_the_last_of_a_connection_is_sent_again_in_its_order(
         visit.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
         visit.stream.shutdown(Shutdown::Write)?;
         visit.stall()
-    });
+    })
+}
+
+/// The last answer on a connection says so; what is pipelined behind it goes to the next one, the oldest first: four
+/// connections serve each of them.
+#[test]
+fn what_is_pipelined_behind_the_last_of_a_connection_is_sent_again_in_its_order() {
+    let server = served_at_most(10);
     let load = Load { streams: 24, users: 96, ..Load::on(server.address(), iterations(2000)) };
     let result = run(load.plan());
     server.settle();
@@ -294,6 +300,30 @@ fn what_is_pipelined_behind_the_last_of_a_connection_is_sent_again_in_its_order(
     assert_eq!((books.succeeded, books.failed), (2000, 0), "{:?}", result.totals.errors);
     assert_eq!(server.requests(), 2000);
     assert!(books.retried > 1000, "{books:?}");
+}
+
+/// However deep the pipelines are and whoever takes which connection: as long as each connection brings answers, what it
+/// leaves over is not given up.
+#[test]
+fn what_a_connection_that_answers_leaves_over_is_sent_again_until_it_is_answered() {
+    for (share, most, users) in [
+        (Share::PerUser, 3, 32),
+        (Share::PerUser, 2, 32),
+        (Share::Pool, 3, 32),
+        (Share::Pool, 2, 32),
+        (Share::Pool, 3, 20),
+        (Share::Pool, 3, 96),
+    ] {
+        let server = served_at_most(most);
+        let load = Load { streams: 8, users, share, ..Load::on(server.address(), iterations(1500)) };
+        let result = run(load.plan());
+        server.settle();
+        let books = result.totals.books;
+        let case = format!("{share:?}, {most} answers, {users} users: {books:?} {:?}", result.totals.errors);
+        assert_eq!((books.succeeded, books.failed), (1500, 0), "{case}");
+        assert_eq!(server.requests(), 1500, "{case}");
+        assert!(books.retried > 500, "{case}");
+    }
 }
 
 /// A server whose every response ends its connection, without a word, in the same segment: whatever is sent next on it

@@ -56,6 +56,50 @@ fn a_server_that_goes_away_after_a_thousand_requests_fails_none() {
     }
 }
 
+/// Many more streams are open than a connection answers; each goes away in order.
+#[test]
+fn what_a_connection_that_answers_does_not_come_to_is_sent_again_until_it_is_answered() {
+    for share in [Share::PerUser, Share::Pool] {
+        let server = Hostile::new(|visit| {
+            let mut h2 = Server::greet(visit, &[(MAX_CONCURRENT_STREAMS, 128)])?;
+            for n in 1..=3 {
+                let stream = h2.request()?;
+                if n == 3 {
+                    h2.go_away(h2.last, NO_ERROR)?;
+                }
+                h2.answer(stream)?;
+            }
+            loop {
+                h2.request()?; // too late: ignored
+            }
+        });
+        let result = run(Load { share, streams: 32, users: 64, ..load(server.address(), 300) }.plan());
+        server.settle();
+        let books = result.totals.books;
+        assert_eq!((books.succeeded, books.failed), (300, 0), "{share:?}: {:?}", result.totals.errors);
+        assert_eq!(server.requests(), left(&books), "{share:?}: {books:?}");
+    }
+}
+
+#[test]
+fn a_server_that_goes_away_at_once_is_asked_four_times_and_believed() {
+    for share in [Share::PerUser, Share::Pool] {
+        let server = Hostile::new(|visit| {
+            let mut h2 = Server::greet(visit, &[])?;
+            h2.request()?;
+            h2.go_away(0, NO_ERROR)?;
+            loop {
+                h2.request()?;
+            }
+        });
+        let result = run(Load { share, ..load(server.address(), 40) }.plan());
+        server.settle();
+        let books = result.totals.books;
+        assert_eq!((books.started, books.failed, books.retried), (40, 40, 120), "{:?}", result.totals.errors);
+        assert_eq!(server.requests(), left(&books), "{share:?}: {books:?}");
+    }
+}
+
 /// Serves with the `h2` crate: at most `streams` at a time, going away in order after each `last` requests.
 fn h2_crate(streams: u32, last: u64) -> (SocketAddr, Arc<AtomicU64>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -331,6 +331,19 @@ fn connections_that_come_later_find_their_part_of_the_work() {
     assert_eq!(each, [10, 10, 11, 11]);
 }
 
+/// In the open model arrivals are due whether their connection is there yet or not.
+#[test]
+fn an_arrival_whose_connection_comes_later_has_waited_for_it() {
+    let server = answering(Duration::ZERO);
+    let mut plan = plan(&server, Share::PerUser, vec![open(40.0, iterations(20))]);
+    plan.connections.ramp_up = ms(800);
+    let result = run(plan);
+    assert_complete(&result, &server);
+    // The last of four connections is opened after 600 ms, and the first arrival there is due within 100 ms.
+    let longest = Duration::from_nanos(result.totals.response_time.max_ns());
+    assert!(longest >= ms(450), "{longest:?}");
+}
+
 /// Threads are as many as the largest phase can use. Where a phase has fewer users, each of its arrivals is where one of them is.
 #[test]
 fn a_phase_with_fewer_users_than_cores_leaves_nobody_waiting() {

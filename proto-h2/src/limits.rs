@@ -29,7 +29,7 @@ pub(crate) const IDLE_FRAMES_PER_USE: u32 = 4;
 
 /// Acknowledgements (PING, SETTINGS) waiting to be sent. The driver flushes after each batch of input, so more pile up
 /// only where the peer floods or does not read (nghttp2 stops at the same number).
-pub(crate) const PENDING_ACKS: u32 = 1_000;
+pub(crate) const PENDING_ACKS: usize = 1_000;
 
 /// Requests in flight before the peer's SETTINGS arrive: what nghttp2 assumes, and the least that RFC 9113 section 6.5.2
 /// recommends a server to allow. A server that allows fewer refuses the rest, which is `unprocessed`.
@@ -65,5 +65,5 @@ pub(crate) const PATHS_OF_TABLE: usize = 2;
 const _: () = {
     assert!(HEADER_BLOCK <= u32::MAX as usize / 16);
     assert!(DATA_FRAME_TINY < DATA_FRAME_WORTHWHILE && DATA_FRAME_WORTHWHILE < DATA_FRAME);
-    assert!(PENDING_ACKS < IDLE_FRAMES);
+    assert!(PENDING_ACKS < IDLE_FRAMES as usize);
 };

@@ -155,7 +155,9 @@ impl RequestWriter {
         self.encoder.set_peer_max_size(size as usize);
     }
 
-    /// Appends the header block of a request.
+    /// Appends the header block of a request. Returns whether it changes the peer's table: one that adds an entry, or says a
+    /// new size, must reach the peer even if its request is not wanted any more, for all later blocks are encoded for the table
+    /// as it is after it. One that only refers to entries can be left out.
     #[inline]
     pub(crate) fn write(
         &mut self,
@@ -163,10 +165,10 @@ impl RequestWriter {
         values: &[&[u8]],
         body_len: usize,
         out: &mut Vec<u8>,
-    ) {
+    ) -> bool {
         let index = prepared.index as usize;
-        let cached = match self.cached.get_mut(index) {
-            Some(cached) if cached.version == self.encoder.version() => cached,
+        let (cached, changes_table) = match self.cached.get_mut(index) {
+            Some(cached) if cached.version == self.encoder.version() => (&*cached, false),
             _ => self.refresh(prepared, out),
         };
         let mut rest = &cached.runs[..];
@@ -175,17 +177,21 @@ impl RequestWriter {
             variable.put(values, body_len, out);
         }
         put_run(&mut rest, out);
+        changes_table
     }
 
-    /// Encodes a template for the table as it is, which may add to the table.
+    /// Encodes a template for the table as it is, which may add to the table. Returns whether the block with it changes the
+    /// table.
     #[cold]
-    fn refresh(&mut self, prepared: &Prepared, out: &mut Vec<u8>) -> &Cached {
+    fn refresh(&mut self, prepared: &Prepared, out: &mut Vec<u8>) -> (&Cached, bool) {
         let index = prepared.index as usize;
         if index < limits::CACHED_TEMPLATES && self.cached.len() <= index {
             self.cached.resize_with(index + 1, Cached::default);
         }
         let cached = self.cached.get_mut(index).unwrap_or(&mut self.spare);
+        let block = out.len();
         self.encoder.begin(out);
+        let resized = out.len() > block;
         let before = self.encoder.version();
         let runs = &mut cached.runs;
         runs.clear();
@@ -212,8 +218,9 @@ impl RequestWriter {
         }
         end_run(runs, start);
         // What inserts is right once only.
-        cached.version = if self.encoder.version() == before { before } else { 0 };
-        cached
+        let inserts = self.encoder.version() != before;
+        cached.version = if inserts { 0 } else { before };
+        (cached, inserts || resized)
     }
 
     /// Heap bytes held.

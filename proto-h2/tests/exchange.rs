@@ -379,6 +379,85 @@ fn cancel_and_close() {
 }
 
 #[test]
+fn a_request_that_has_not_left_is_taken_back() {
+    let (mut c, mut d) = (Client::ready(config(), &[]), Decoder::new(4096));
+    // The first of a template fills the table that the others refer to.
+    c.submit(0, &get("/")).unwrap();
+    let first = decoded(&mut d, &c.sent()[0].payload);
+    for n in 1..4 {
+        c.submit_with(n, &post(), &[], Bytes::from_static(b"body"), Want::default()).unwrap();
+        c.submit(n + 10, &get("/")).unwrap();
+    }
+    c.events();
+    for n in [12, 3, 2] {
+        c.conn.cancel(c.now, Token(n), &mut c.log);
+    }
+    let events = c.events();
+    let unseen = |e: &Event| matches!(e, Event::Failed(_, e, true) if e.kind == Kind::Cancelled);
+    assert!(events.len() == 3 && events.iter().all(unseen), "{events:?}");
+    let sent = c.sent();
+    let seen: Vec<_> = sent.iter().map(|f| (f.kind, f.stream)).collect();
+    assert_eq!(seen, [(kind::HEADERS, 3), (kind::HEADERS, 5), (kind::HEADERS, 13), (kind::DATA, 3)]);
+    let fields: Vec<_> = sent[..3].iter().map(|f| decoded(&mut d, &f.payload)).collect();
+    assert_eq!(fields[0][0].1, "POST");
+    assert!(fields[1] == first && fields[2] == first);
+    // What was taken back is not waited for.
+    c.input(&cat(&[headers(3, &[(":status", "200")], END), headers(5, &[(":status", "200")], END)]));
+    c.input(&headers(13, &[(":status", "200")], END));
+    assert_eq!((c.conn.in_flight(), c.events().len()), (1, 9));
+}
+
+/// Later blocks are encoded for the table as the first one leaves it.
+#[test]
+fn a_request_that_changes_the_peers_table_leaves_even_if_it_is_cancelled() {
+    let (mut c, mut d) = (Client::ready(config(), &[]), Decoder::new(4096));
+    for size in [None, Some(100), Some(0)] {
+        if let Some(size) = size {
+            c.input(&settings(&[(1, size)]));
+            d.set_max_size(size as usize);
+        }
+        c.submit(1, &get("/")).unwrap();
+        c.submit(2, &get("/")).unwrap();
+        c.submit(3, &get("/")).unwrap();
+        c.events();
+        c.conn.cancel(c.now, Token(1), &mut c.log);
+        c.conn.cancel(c.now, Token(2), &mut c.log);
+        assert!(
+            matches!(c.events()[..], [Event::Failed(1, _, false), Event::Failed(2, _, true)]),
+            "{size:?}"
+        );
+        let sent: Vec<_> = c.sent().into_iter().filter(|f| f.kind != kind::SETTINGS).collect();
+        let id = sent[0].stream;
+        let seen: Vec<_> = sent.iter().map(|f| (f.kind, f.stream)).collect();
+        assert_eq!(seen, [(kind::HEADERS, id), (kind::HEADERS, id + 4), (kind::RST_STREAM, id)], "{size:?}");
+        assert_eq!(decoded(&mut d, &sent[0].payload), decoded(&mut d, &sent[1].payload));
+        c.input(&headers(id + 4, &[(":status", "200")], END));
+    }
+}
+
+/// Requests that time out while nothing leaves.
+#[test]
+fn a_server_that_does_not_read_cannot_fill_memory_with_what_was_cancelled() {
+    let mut c = Client::ready(config(), &[]);
+    let (get, slot) = (get("/"), get_slot());
+    for n in 0..20_000 {
+        // A hundred are in flight: each is cancelled in its turn.
+        if n >= 100 {
+            c.conn.cancel(c.now, Token(n - 100), &mut c.log);
+        }
+        let value = format!("{n:0100}");
+        match n % 2 {
+            0 => c.submit(n, &get).unwrap(),
+            _ => c.submit_with(n, &slot, &[value.as_bytes()], Bytes::new(), Want::default()).unwrap(),
+        }
+        assert!(c.conn.footprint() < 100_000, "{} bytes held after {n}", c.conn.footprint());
+        c.log.0.clear();
+    }
+    let sent = c.sent();
+    assert!(sent.iter().filter(|f| f.kind == kind::HEADERS).count() < 110);
+}
+
+#[test]
 fn end_of_input_says_what_was_lost() {
     let mut c = Client::ready(config(), &[]);
     c.submit(0, &get("/")).unwrap();

@@ -7,7 +7,7 @@ use super::Core;
 use super::users::State;
 use crate::clock::Clock;
 use crate::io::Driver;
-use crate::pacing::Schedule;
+use crate::pacing::{Arrival, Schedule};
 use proto::Time;
 use scenario::plan::Stop;
 use std::collections::VecDeque;
@@ -167,45 +167,72 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
     }
 
     fn release_arrivals_of(&mut self, t: usize, now: Time) {
-        let track = &mut self.tracks[t];
-        let Some(mut open) = track.arrivals.take() else { return };
-        let (phase, ends) = (track.phase.index, track.phase.ends);
+        let pooling = self.pooling();
+        let (phase, ends) = (self.tracks[t].phase.index, self.tracks[t].phase.ends);
         // What is due after the phase belongs to the next.
         let until = if ends <= now { Time::from_nanos(ends.as_nanos() - 1) } else { now };
-        while let Some(arrival) = open.schedule.take(until) {
+        while let Some(open) = &mut self.tracks[t].arrivals {
+            let Some(arrival) = open.schedule.take(until) else { break };
             self.recorder.arrived[phase] += 1;
-            let lane = arrival.lane as usize;
-            let user = if self.pooling() { open.idle.pop() } else { self.idle_of(t, arrival.lane) };
+            let user = if pooling { open.idle.pop() } else { self.idle_of(t, arrival.lane) };
             match user {
-                Some(user) if open.of_handshakes => self.begin_handshake(user, arrival.due, now),
                 Some(user) => {
-                    if !self.start_iteration(user, arrival.due, now) {
-                        if self.count_without_data(user, t) {
-                            self.recorder.without_data[phase] += open.give_up();
-                        }
-                        if self.pooling() && self.takes_arrivals(user, t) {
-                            open.idle.push(user);
-                        }
+                    if self.take_arrival(user, t, arrival.due, now) {
+                        self.be_idle(user, t);
                     }
                 }
                 // Whoever is busy will begin nothing more.
                 None if self.tracks[t].used_up => self.recorder.without_data[phase] += 1,
-                None => {
-                    self.recorder.waited[phase] += 1;
-                    self.recorder.dropped[phase] += open.expire(lane, now);
-                    if open.waiting >= open.most || now.nanos_since(arrival.due) > open.longest {
-                        self.recorder.dropped[phase] += 1;
-                    } else {
-                        open.backlog[lane].push_back(arrival.due);
-                        open.waiting += 1;
-                    }
-                }
+                None => self.let_wait(t, arrival, now),
             }
         }
+        let Some(open) = &mut self.tracks[t].arrivals else { return };
         if open.waiting > 0 && open.schedule.next() == Time::NEVER {
             self.recorder.dropped[phase] += open.expire_all(now);
         }
-        self.tracks[t].arrivals = Some(open);
+    }
+
+    /// An arrival found everybody busy.
+    fn let_wait(&mut self, t: usize, arrival: Arrival, now: Time) {
+        let track = &mut self.tracks[t];
+        let Some(open) = &mut track.arrivals else { return };
+        let (phase, lane) = (track.phase.index, arrival.lane as usize);
+        self.recorder.waited[phase] += 1;
+        self.recorder.dropped[phase] += open.expire(lane, now);
+        if open.waiting >= open.most || now.nanos_since(arrival.due) > open.longest {
+            self.recorder.dropped[phase] += 1;
+        } else {
+            open.backlog[lane].push_back(arrival.due);
+            open.waiting += 1;
+        }
+    }
+
+    /// A user begins what was due. True: there was no row for it, and the user may take another arrival.
+    ///
+    /// The schedule stays where it is meanwhile: by it a track is told to be in the open model.
+    fn take_arrival(&mut self, user: u32, t: usize, due: Time, now: Time) -> bool {
+        if self.tracks[t].arrivals.as_ref().is_some_and(|open| open.of_handshakes) {
+            self.begin_handshake(user, due, now);
+            return false;
+        }
+        if self.start_iteration(user, due, now) {
+            return false;
+        }
+        // Where no scenario has any row left, it stands for all that wait.
+        if self.count_without_data(user, t) {
+            let track = &mut self.tracks[t];
+            let waited = track.arrivals.as_mut().map_or(0, |open| open.give_up());
+            self.recorder.without_data[track.phase.index] += waited;
+        }
+        self.takes_arrivals(user, t)
+    }
+
+    /// A user waits for the next arrival.
+    fn be_idle(&mut self, user: u32, t: usize) {
+        let pooling = self.pooling();
+        if let Some(open) = self.tracks[t].arrivals.as_mut().filter(|_| pooling) {
+            open.idle.push(user);
+        }
     }
 
     /// An idle user of the connection that is this lane. There is one track where users own connections.
@@ -230,34 +257,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             return;
         }
         while let Some(open) = &mut self.tracks[t].arrivals {
-            let Some(due) = open.backlog[lane].pop_front() else {
-                if pooling {
-                    open.idle.push(user);
-                }
-                return;
-            };
+            let Some(due) = open.backlog[lane].pop_front() else { return self.be_idle(user, t) };
             open.waiting -= 1;
-            if open.of_handshakes {
-                return self.begin_handshake(user, due, now);
-            }
-            if self.start_iteration(user, due, now) {
-                return;
-            }
-            self.arrival_without_data(user, t);
-            if !self.takes_arrivals(user, t) {
+            if !self.take_arrival(user, t, due, now) {
                 return;
             }
         }
-    }
-
-    /// An arrival that waited found no row. Where no scenario has any left it stands for all that wait.
-    fn arrival_without_data(&mut self, user: u32, t: usize) {
-        if !self.count_without_data(user, t) {
-            return;
-        }
-        let track = &mut self.tracks[t];
-        self.recorder.without_data[track.phase.index] +=
-            track.arrivals.as_mut().map_or(0, |open| open.give_up());
     }
 
     /// Arrivals that nobody will take any more.

@@ -247,13 +247,37 @@ struct Queues {
     /// Users whose request ended, or is to be sent again.
     ready: Vec<u32>,
     /// Users waiting for a link, by target.
-    waiting: Vec<VecDeque<u32>>,
+    waiting: Vec<Waiting>,
     /// Links with room, by target.
     pooled: Vec<VecDeque<u32>>,
     /// What is known of alternatives, by target; empty where the plan does not want to know.
     alternatives: Vec<Option<Alternative>>,
     /// Requests begun and not ended: counted on its own, so that the balance of the books proves something.
     in_flight: u64,
+}
+
+/// Users of a pool that wait for a link of one target.
+#[derive(Default)]
+struct Waiting {
+    /// Those whose request a connection left over, in its order. They come first, as they came first: else one could be
+    /// behind the last that is answered on connection after connection.
+    left_over: VecDeque<u32>,
+    fresh: VecDeque<u32>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.left_over.is_empty() && self.fresh.is_empty()
+    }
+
+    fn push(&mut self, user: u32, left_over: bool) {
+        let queue = if left_over { &mut self.left_over } else { &mut self.fresh };
+        queue.push_back(user);
+    }
+
+    fn pop(&mut self) -> Option<u32> {
+        self.left_over.pop_front().or_else(|| self.fresh.pop_front())
+    }
 }
 
 /// What a core tells the run while it goes.
@@ -459,7 +483,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
                 crate::clock::wall().saturating_sub(now.as_nanos()),
             ),
             queues: Queues {
-                waiting: vec![VecDeque::new(); targets],
+                waiting: (0..targets).map(|_| Waiting::default()).collect(),
                 pooled: vec![VecDeque::new(); targets],
                 alternatives: alternative::all(setup),
                 ..Queues::default()
@@ -893,4 +917,20 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
 /// How long a link waits before its next attempt after so many failures in a row.
 fn backoff(failures: u32) -> Duration {
     limits::BACKOFF_MIN.saturating_mul(1 << failures.min(16)).min(limits::BACKOFF_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Waiting;
+
+    #[test]
+    fn what_was_left_over_is_served_first_and_in_its_order() {
+        let mut waiting = Waiting::default();
+        for (user, left_over) in [(1, false), (2, true), (3, false), (4, true)] {
+            waiting.push(user, left_over);
+        }
+        let served: Vec<u32> = std::iter::from_fn(|| waiting.pop()).collect();
+        assert_eq!(served, [2, 4, 1, 3]);
+        assert!(waiting.is_empty());
+    }
 }

@@ -182,6 +182,9 @@ impl Sink for Notes<'_> {
         // Refused is not unseen: the server has read what it does not process, at least the head of an upload.
         let refused = matches!(error.kind, Kind::StreamReset(_) | Kind::GoAway(_));
         let unseen = unprocessed && user.sent == Time::NEVER && (!step.has_body || !refused);
+        // What a connection that brings answers did not come to was not tried: the next one begins with it, and whoever goes
+        // round so costs a connection that got others on. A stream that is refused by itself was come to.
+        let passed_over = unprocessed && self.tidings.served && !matches!(error.kind, Kind::StreamReset(_));
         let allowed = match unprocessed {
             true => limits::RETRIES,
             // `Kind::Closed`: not a byte of an answer has come.
@@ -195,8 +198,8 @@ impl Sink for Notes<'_> {
             || (error.kind == Kind::Cancelled && user.deadline(step.timeout) <= self.now);
         if late {
             self.fail(index, TIMED_OUT, unseen);
-        } else if user.attempts < allowed {
-            user.attempts += 1;
+        } else if passed_over || user.attempts < allowed {
+            user.attempts += u8::from(!passed_over);
             user.state = State::Again;
             self.tidings.left_over.get_or_insert(index);
             let (phase, step) = (user.phase, user.step);

@@ -309,7 +309,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if self.pooling() {
             let target = usize::from(self.links[index as usize].target);
             while self.links[index as usize].room() > 0 {
-                let Some(user) = self.queues.waiting[target].pop_front() else { break };
+                let Some(user) = self.queues.waiting[target].pop() else { break };
                 self.pool_front(index);
                 self.place(user, now);
             }
@@ -411,7 +411,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             if self.links_of(target).any(|l| hope(&self.links[l as usize])) {
                 return; // another connection may still serve them
             }
-            while let Some(user) = self.queues.waiting[usize::from(target)].pop_front() {
+            while let Some(user) = self.queues.waiting[usize::from(target)].pop() {
                 self.fail_user(user, error, now);
             }
             return;

@@ -474,9 +474,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if let Some(link) = link {
             return self.submit(index, link, now);
         }
-        self.users[index as usize].state = State::Waiting;
+        let before = std::mem::replace(&mut self.users[index as usize].state, State::Waiting);
         if self.pooling() {
-            self.queues.waiting[usize::from(target)].push_back(index);
+            self.queues.waiting[usize::from(target)].push(index, before == State::Again);
             self.want_any_link(target, now);
         } else {
             let link = self.home(index, target);

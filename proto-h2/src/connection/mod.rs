@@ -10,7 +10,7 @@ use crate::budget::Budget;
 use crate::code::Code;
 use crate::fault::{Breach, Scope};
 use crate::flow::{ReceiveWindow, SendWindow};
-use crate::outbox::Outbox;
+use crate::outbox::{Headers, Outbox};
 use crate::request::{Prepared, RequestWriter};
 use crate::response::HeadReader;
 use crate::settings::{Config, DEFAULT_WINDOW, PeerSettings};
@@ -119,13 +119,16 @@ impl Connection {
         sink.failed(stream.token, error, unprocessed);
     }
 
-    /// RST_STREAM from us, and the request fails.
+    /// The request fails, and the peer hears of that by RST_STREAM if it hears of the request at all.
     fn reset(&mut self, slot: usize, code: Code, error: Error, sink: &mut impl Sink) {
         let id = self.streams.at(slot).id;
-        self.outbox.reset(id, code);
-        // What was on its way when we reset the stream is not the peer's fault.
-        self.budget.earn();
-        self.fail(slot, error, false, sink);
+        let unheard = self.outbox.take_back(id);
+        if !unheard {
+            self.outbox.reset(id, code);
+            // What was on its way when we reset the stream is not the peer's fault.
+            self.budget.earn();
+        }
+        self.fail(slot, error, unheard, sink);
     }
 
     /// A rule broken on a stream in flight or by the connection as a whole.
@@ -261,8 +264,10 @@ impl ClientConn for Connection {
         stream.is_head = prepared.is_head;
         let id = stream.id;
         let at = self.outbox.begin_headers();
-        self.writer.write(prepared, request.values, request.body.len(), self.outbox.bytes());
-        self.outbox.end_headers(at, id, request.body.is_empty(), self.peer.max_frame_size);
+        let (end_stream, out) = (request.body.is_empty(), self.outbox.bytes());
+        let changes_table = self.writer.write(prepared, request.values, request.body.len(), out);
+        let headers = Headers { stream: id, end_stream, changes_table };
+        self.outbox.end_headers(at, headers, self.peer.max_frame_size);
         if !request.body.is_empty() {
             let hold = if prepared.expects_continue {
                 now.after(self.config.continue_timeout).max(Time::from_nanos(1))
