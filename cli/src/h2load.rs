@@ -373,6 +373,7 @@ fn connections(args: &RunArgs, load: &Amount, streams: NonZeroU32) -> Result<Con
         alt_svc: false,
         ramp_up,
         ramp_step,
+        own_parts: true,
         socket: network::socket(&args.connection),
         family,
         route: network::route(&args.connection)?,

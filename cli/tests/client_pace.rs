@@ -7,8 +7,11 @@ mod common;
 use common::plan::seen;
 use common::{Server, accepted, assert_balanced, command, json, loadgen, number, scratch, stderr, stdout};
 use serde_json::Value;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const ALL: [&str; 3] = ["--h1", "--alpn-list=h2", "--h3"];
 
@@ -205,4 +208,84 @@ fn what_makes_no_sense_is_refused_by_name() {
         assert_eq!(output.status.code(), Some(1), "{option}: {message}");
         assert!(message.contains("a value is required"), "{option}: {message}");
     }
+}
+
+/// A server of HTTP/1.1 that counts the requests of each connection. Of every two connections the second takes its time for
+/// an answer.
+struct Uneven {
+    url: String,
+    counts: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Uneven {
+    fn new(slow: Duration) -> Uneven {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let counts = Arc::new(Mutex::new(Vec::new()));
+        let all = counts.clone();
+        // It ends with the process.
+        std::thread::spawn(move || {
+            for (index, stream) in listener.incoming().enumerate() {
+                all.lock().unwrap().push(0);
+                let (counts, wait) = (all.clone(), slow * (index as u32 % 2));
+                std::thread::spawn(move || answer(stream.unwrap(), wait, &|| counts.lock().unwrap()[index] += 1));
+            }
+        });
+        Uneven { url, counts }
+    }
+
+    /// Requests by connection, fewest first.
+    fn counts(&self) -> Vec<u64> {
+        let mut counts = self.counts.lock().unwrap().clone();
+        counts.sort_unstable();
+        counts
+    }
+}
+
+/// Answers each request after this time, and tells of it.
+fn answer(stream: TcpStream, wait: Duration, asked: &dyn Fn()) {
+    let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+    while lines.any(|line| line.is_empty()) {
+        asked();
+        std::thread::sleep(wait);
+        if (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn every_client_makes_its_own_part_of_the_requests_however_fast_it_is_answered() {
+    let uneven = |args: &[&str]| {
+        let server = Uneven::new(Duration::from_millis(30));
+        let result = run(&[args, &["--h1", &server.url]].concat(), 0);
+        let all: u64 = server.counts().iter().sum();
+        assert_eq!(books(&result), [all, all, 0, 0], "{args:?}");
+        server.counts()
+    };
+    for (args, parts) in [
+        (&["-n", "20", "-c", "2"][..], &[10, 10][..]),
+        (&["-n", "21", "-c", "4", "-t", "2"], &[5, 5, 5, 6]),
+        (&["-n", "31", "-c", "2", "-m", "4"], &[15, 16]),
+        // More at a time than a client has.
+        (&["-n", "5", "-c", "2", "-m", "8"], &[2, 3]),
+        (&["-n", "2", "-c", "2", "-t", "2"], &[1, 1]),
+        (&["-n", "9", "-c", "2", "--rps", "100"], &[4, 5]),
+        (&["-n", "10", "-c", "2", "-r", "1", "--rate-period", "50ms"], &[5, 5]),
+    ] {
+        assert_eq!(uneven(args), parts, "{args:?}");
+    }
+    // Several connections one after the other for each client: its part goes on, a fast one takes nothing over.
+    let each = uneven(&["-n", "20", "-c", "1", "--requests-per-connection", "3"]);
+    assert_eq!(each, [2, 3, 3, 3, 3, 3, 3]);
+}
+
+#[test]
+fn with_several_urls_every_client_begins_with_the_first_and_makes_its_part() {
+    let server = Server::start();
+    let urls = ["/any/a", "/any/b", "/any/c"].map(|path| url(&server, "--h1", path));
+    run(&["-n", "8", "-c", "2", "-t", "2", "--h1", &urls[0], &urls[1], &urls[2]], 0);
+    let stats = server.stats_after(2);
+    let seen = ["a", "b", "c"].map(|p| seen(&stats, &format!("/any/{p}")));
+    assert_eq!(seen, [4, 2, 2], "four each: a, b, c, a");
 }

@@ -478,6 +478,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             mix: None,
             ramp_up: Duration::from_millis(random.within(0..50)),
             ramp_step: NonZeroU32::MIN,
+            own_parts: false,
             alt_svc: false,
             socket: scenario::plan::Socket::default(),
             family: Family::Any,

@@ -74,6 +74,7 @@ pub fn plan() -> Plan {
             mix: None,
             ramp_up: Duration::ZERO,
             ramp_step: NonZeroU32::MIN,
+            own_parts: false,
             alt_svc: false,
             socket: Socket::default(),
             family: Family::Any,
