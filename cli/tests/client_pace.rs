@@ -228,7 +228,9 @@ impl Uneven {
             for (index, stream) in listener.incoming().enumerate() {
                 all.lock().unwrap().push(0);
                 let (counts, wait) = (all.clone(), slow * (index as u32 % 2));
-                std::thread::spawn(move || answer(stream.unwrap(), wait, &|| counts.lock().unwrap()[index] += 1));
+                std::thread::spawn(move || {
+                    answer(stream.unwrap(), wait, &|| counts.lock().unwrap()[index] += 1)
+                });
             }
         });
         Uneven { url, counts }
@@ -288,4 +290,54 @@ fn with_several_urls_every_client_begins_with_the_first_and_makes_its_part() {
     let stats = server.stats_after(2);
     let seen = ["a", "b", "c"].map(|p| seen(&stats, &format!("/any/{p}")));
     assert_eq!(seen, [4, 2, 2], "four each: a, b, c, a");
+}
+
+/// Rates of the connections, lowest first.
+fn rates(result: &Value) -> Vec<f64> {
+    let mut rates =
+        Vec::from_iter(result["client_rates"].as_array().unwrap().iter().map(|r| r.as_f64().unwrap()));
+    rates.sort_unstable_by(f64::total_cmp);
+    rates
+}
+
+#[test]
+fn the_rate_of_a_client_is_over_its_own_time() {
+    let server = Server::start();
+    let fast = |args: &[&str]| {
+        let rates = rates(&run(args, 0));
+        assert!(rates[0] > 50.0, "{args:?}: {rates:?}");
+    };
+    // One lot a second: ten requests take a client no second.
+    for threads in ["1", "2"] {
+        fast(&["-n", "20", "-c", "2", "-t", threads, "-r", "1", "--rate-period=1s", "--h1", &server.http]);
+    }
+    // A client that has done its part waits for nobody.
+    let uneven = Uneven::new(Duration::from_millis(50));
+    let both = rates(&run(&["-n", "20", "-c", "2", "--h1", &uneven.url], 0));
+    assert!(both[0] <= 20.0 && both[1] > 50.0, "{both:?}");
+    // Over its connections, one after the other.
+    let one = rates(&run(
+        &["-n", "6", "--requests-per-connection=2", "--h1", &url(&server, "--h1", "/?t=50ms")],
+        0,
+    ));
+    assert!(one.len() == 1 && one[0] > 2.0 && one[0] <= 20.0, "{one:?}");
+    // To the end of the time, of the main part alone.
+    let args = ["-D", "500ms", "--warm-up-time=300ms", "-c", "2", "--rps=20", "--h1", &server.http];
+    for rate in rates(&run(&args, 0)) {
+        assert!((18.0..=22.0).contains(&rate), "{rate}");
+    }
+}
+
+#[test]
+fn responses_of_any_status_are_in_the_rate_of_a_client() {
+    let server = Server::start();
+    let missing = url(&server, "--h1", "/?r=404");
+    let output = loadgen(&["-n", "20", "-c", "2", "--h1", &missing]);
+    let text = stdout(&output);
+    assert!(text.contains("20 done, 0 succeeded, 20 failed, 0 errored"), "{text}");
+    let row: Vec<f64> = {
+        let row = text.lines().find(|line| line.starts_with("req/s  ")).expect("a row");
+        row.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    };
+    assert!(row[0] > 0.0 && row[1] >= row[0], "{text}");
 }

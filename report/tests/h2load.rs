@@ -104,7 +104,7 @@ fn an_empty_run_is_all_zero() {
     let mut result = common::result();
     result.totals = Default::default();
     result.connections = Default::default();
-    result.client_rates.clear();
+    result.clients.clear();
     let text = render(&result, Mode::Count(5), plain(Format::V1_70));
     assert!(
         text.contains("requests: 5 total, 0 started, 0 done, 0 succeeded, 5 failed, 5 errored, 0 timeout\n")
