@@ -126,7 +126,7 @@ pub struct RunArgs {
     /// Run every phase for a moment only, at most 3 s in all; thresholds are shown but do not count
     #[arg(long, help_heading = "Plan")]
     pub smoke: bool,
-    /// Seed of everything random
+    /// Seed of everything random, instead of the plan's
     #[arg(long, value_name = "N", value_parser = values::uint, help_heading = "Plan")]
     pub seed: Option<u64>,
 

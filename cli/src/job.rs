@@ -42,7 +42,7 @@ impl Job {
             Some(path) if http2::frame_size_by_f(args).is_none() => file::job(path, args),
             _ => h2load::job(args),
         }?;
-        job.options.seed = args.seed.unwrap_or_default();
+        job.plan.script.seed = args.seed.unwrap_or(job.plan.script.seed);
         job.options.qlog = args.protocol.qlog_file_base.clone();
         Ok(job)
     }

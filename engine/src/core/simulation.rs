@@ -569,9 +569,10 @@ fn simulate_open(seed: u64) -> World {
 fn simulate_plan(seed: u64, plan: impl Fn(&mut Random, bool) -> Plan, pacing: Pacing) -> World {
     let mut random = Random(seed);
     let h2 = seed.is_multiple_of(2);
-    let plan = plan(&mut random, h2);
+    let mut plan = plan(&mut random, h2);
+    plan.script.seed = seed;
     let interval = Duration::from_millis(250);
-    let options = Options { interval, rows: Rows::Told, pacing, seed, ..Options::default() };
+    let options = Options { interval, rows: Rows::Told, pacing, ..Options::default() };
     let setup: Setup = prepare::setup(&plan, &options, &mut |_| {}).unwrap();
     let (now, wire) = (Rc::new(Cell::new(MS)), Rc::new(RefCell::new(Wire::default())));
     let network = Network {
