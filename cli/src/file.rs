@@ -23,7 +23,8 @@ pub fn job(path: &str, args: &RunArgs) -> Result<Job, Failure> {
     }
     let (options, warning) = machine::options(&args.machine)?;
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
-    Ok(Job { plan, options, front: Front::Plan, url: path.to_owned(), notes: warning.into_iter().collect() })
+    let notes = warning.into_iter().collect();
+    Ok(Job { plan, options, front: Front::Plan, url: path.to_owned(), lots: None, notes })
 }
 
 /// Reads a plan with settings applied.

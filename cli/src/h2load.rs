@@ -9,6 +9,7 @@ use crate::script::{self, Script};
 use crate::{http2, http3, input, machine, network, smoke, tls, urls};
 use bytes::Bytes;
 use proto::{Field, Framing, Scheme, Template, TemplateError, Text, Want};
+use report::h2load::Lots;
 use scenario::Plan;
 use scenario::plan::{
     Arrivals, Backlog, Connections, Curve, Family, Load, Order, Phase, Protocol, Scenario, Share, Spread,
@@ -79,7 +80,8 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         script: Default::default(),
     };
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
-    Ok(Job { plan, options, front: Front::Flags, url: without_credentials(&urls[0]), notes })
+    let lots = load.rate.map(|(rate, every)| Lots { clients: load.clients.get(), rate: rate.get(), every });
+    Ok(Job { plan, options, front: Front::Flags, url: without_credentials(&urls[0]), lots, notes })
 }
 
 /// A URL as it may be shown: the password in it became a secret header.

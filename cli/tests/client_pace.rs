@@ -341,3 +341,15 @@ fn responses_of_any_status_are_in_the_rate_of_a_client() {
     };
     assert!(row[0] > 0.0 && row[1] >= row[0], "{text}");
 }
+
+#[test]
+fn the_text_says_how_connections_are_made() {
+    let server = Server::start();
+    let said = |args: &[&str]| stdout(&loadgen(&[args, &["--h1", &server.http]].concat()));
+    let text = said(&["-n", "6", "-c", "3", "-r", "1", "--rate-period=50ms"]);
+    let line = "spawning thread #0: 3 total client(s). Up to 1 client(s) will be created every 50ms 6 total requests\n";
+    assert!(text.contains(line) && text.contains("progress: 100% of clients started\n"), "{text}");
+    for args in [&["-n", "6", "-c", "3"][..], &["-n", "6", "-c", "3", "-r", "3"]] {
+        assert!(said(args).contains("spawning thread #0: 3 total client(s). 6 total requests\n"), "{args:?}");
+    }
+}

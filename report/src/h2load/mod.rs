@@ -27,7 +27,7 @@ mod units;
 
 pub use exact::Exact;
 pub use format::Format;
-pub use live::Live;
+pub use live::{Live, Lots};
 
 use engine::stats::{Books, ErrorCount, Figures, QuicFigures, RunResult, Series};
 use proto::Kind;
