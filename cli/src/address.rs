@@ -20,6 +20,7 @@ pub struct Address {
 impl Address {
     /// Of an absolute URL or of the server inside this process.
     pub fn parse(text: &str) -> Result<Address, Failure> {
+        let text = without_fragment(text);
         if let Some((target, path)) = builtin(text) {
             return Ok(Address { target, path: path_of(path)?, authorization: None });
         }
@@ -36,8 +37,14 @@ impl Address {
     }
 }
 
+/// What is sent of a URL: h2load takes one as it stands in a browser.
+fn without_fragment(text: &str) -> &str {
+    text.split_once('#').map_or(text, |(before, _)| before)
+}
+
 /// The path of a URL whose host does not matter: every URL but the first, and each beside `--base-uri`.
 pub fn path_of(text: &str) -> Result<String, Failure> {
+    let text = without_fragment(text);
     let absolute = if text.is_empty() || text.starts_with(['/', '?']) {
         format!("http://host{text}")
     } else {
@@ -91,6 +98,22 @@ mod tests {
         assert_eq!((address.target.scheme, address.path.as_str()), (Scheme::Http, "/login?x=1"));
         assert_eq!(Address::parse("builtin+tls").unwrap().target.scheme, Scheme::Https);
         assert!(Address::parse("builtins/").is_err());
+    }
+
+    #[test]
+    fn what_follows_a_number_sign_is_not_sent() {
+        for (text, path) in [
+            ("http://host/a?b#c?d/e f", "/a?b"),
+            ("http://host#top", "/"),
+            ("http://u:p@host/#top", "/"),
+            ("builtin/a#b#c", "/a"),
+            ("builtin+tls#b", "/"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().path, path, "{text}");
+        }
+        for (text, path) in [("/a#b", "/a"), ("http://other/x?y#", "/x?y"), ("?q#b", "/?q")] {
+            assert_eq!(path_of(text).unwrap(), path, "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::persona::Persona;
 use crate::values::{self, CpuList, NoTlsProto};
 use crate::{strict, version};
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches as _, Id, Parser, Subcommand, ValueEnum};
 use scenario::plan::{ProxyVersion, TlsVersion};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -125,7 +126,7 @@ pub struct RunArgs {
     /// Run every phase for a moment only, at most 3 s in all; thresholds are shown but do not count
     #[arg(long, help_heading = "Plan")]
     pub smoke: bool,
-    /// Seed of everything random
+    /// Seed of everything random, instead of the plan's
     #[arg(long, value_name = "N", value_parser = values::uint, help_heading = "Plan")]
     pub seed: Option<u64>,
 
@@ -143,6 +144,10 @@ pub struct RunArgs {
     pub machine: MachineArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+
+    /// What of these was typed, by clap's names.
+    #[arg(skip)]
+    pub typed: Vec<Id>,
 }
 
 /// How much load.
@@ -572,14 +577,23 @@ fn parse_as_h2load(words: Vec<std::ffi::OsString>) -> Result<Cli, Stop> {
         ErrorKind::DisplayVersion => Stop::Said(version::as_h2load()),
         _ => Stop::Wrong(Failure::of_arguments(&error, &Cli::command())),
     })?;
-    Cli::from_arg_matches(&matches).map_err(|e| Stop::Wrong(Failure::of_arguments(&e, &Cli::command())))
+    of_matches(&matches)
 }
 
 fn parse_from(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Stop> {
-    Cli::try_parse_from(args).map_err(|error| match error.kind() {
+    let matches = Cli::command().try_get_matches_from(args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Said(answer(&error)),
         _ => Stop::Wrong(Failure::of_arguments(&error, &Cli::command())),
-    })
+    })?;
+    of_matches(&matches)
+}
+
+fn of_matches(matches: &ArgMatches) -> Result<Cli, Stop> {
+    let mut cli = Cli::from_arg_matches(matches)
+        .map_err(|error| Stop::Wrong(Failure::of_arguments(&error, &Cli::command())))?;
+    let typed = |id: &Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+    cli.run.typed = Cli::command().get_arguments().map(|arg| arg.get_id().clone()).filter(typed).collect();
+    Ok(cli)
 }
 
 /// Bold headings on a terminal, plain text elsewhere.

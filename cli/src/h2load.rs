@@ -9,6 +9,7 @@ use crate::script::{self, Script};
 use crate::{http2, http3, input, machine, network, smoke, tls, urls};
 use bytes::Bytes;
 use proto::{Field, Framing, Scheme, Template, TemplateError, Text, Want};
+use report::h2load::Lots;
 use scenario::Plan;
 use scenario::plan::{
     Arrivals, Backlog, Connections, Curve, Family, Load, Order, Phase, Protocol, Scenario, Share, Spread,
@@ -84,7 +85,8 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
     let url = mask_query(&without_credentials(&urls[0])).into_owned();
     let url = String::from_utf8_lossy(&plan.secrets().mask(url.as_bytes(), false)).into_owned();
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
-    Ok(Job { plan, options, front: Front::Flags, url, notes })
+    let lots = load.rate.map(|(rate, every)| Lots { clients: load.clients.get(), rate: rate.get(), every });
+    Ok(Job { plan, options, front: Front::Flags, url, lots, notes })
 }
 
 /// A URL as it may be shown: the password in it became a secret header.
@@ -375,6 +377,7 @@ fn connections(args: &RunArgs, load: &Amount, streams: NonZeroU32) -> Result<Con
         alt_svc: false,
         ramp_up,
         ramp_step,
+        own_parts: true,
         socket: network::socket(&args.connection),
         family,
         route: network::route(&args.connection)?,

@@ -5,7 +5,7 @@ use crate::error::Failure;
 use crate::{file, h2load, http2, refused};
 use engine::Options;
 use proto::Scheme;
-use report::h2load::Mode;
+use report::h2load::{Lots, Mode};
 use scenario::Plan;
 use scenario::plan::{Arrivals, Curve, Load, Protocol, Stop};
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub struct Job {
     pub front: Front,
     /// The first URL, or the plan's file.
     pub url: String,
+    /// Connections begin so many at a time.
+    pub lots: Option<Lots>,
     /// What the user should know before it begins.
     pub notes: Vec<String>,
 }
@@ -42,7 +44,7 @@ impl Job {
             Some(path) if http2::frame_size_by_f(args).is_none() => file::job(path, args),
             _ => h2load::job(args),
         }?;
-        job.options.seed = args.seed.unwrap_or_default();
+        job.plan.script.seed = args.seed.unwrap_or(job.plan.script.seed);
         job.options.qlog = args.protocol.qlog_file_base.clone();
         Ok(job)
     }

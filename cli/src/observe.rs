@@ -29,7 +29,7 @@ impl Observer {
     /// Of one job.
     pub fn new(job: &Job, args: &OutputArgs, human: Human, format: Format) -> Observer {
         let quiet = args.quiet || args.no_human;
-        let live = (job.front == Front::Flags && !quiet).then(|| Live::new(format, job.mode()));
+        let live = (job.front == Front::Flags && !quiet).then(|| Live::new(format, job.mode(), job.lots));
         let terminal = std::io::stderr().is_terminal();
         Observer {
             human,

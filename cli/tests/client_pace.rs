@@ -7,8 +7,11 @@ mod common;
 use common::plan::seen;
 use common::{Server, accepted, assert_balanced, command, json, loadgen, number, scratch, stderr, stdout};
 use serde_json::Value;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const ALL: [&str; 3] = ["--h1", "--alpn-list=h2", "--h3"];
 
@@ -204,5 +207,149 @@ fn what_makes_no_sense_is_refused_by_name() {
         let message = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{option}: {message}");
         assert!(message.contains("a value is required"), "{option}: {message}");
+    }
+}
+
+/// A server of HTTP/1.1 that counts the requests of each connection. Of every two connections the second takes its time for
+/// an answer.
+struct Uneven {
+    url: String,
+    counts: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Uneven {
+    fn new(slow: Duration) -> Uneven {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let counts = Arc::new(Mutex::new(Vec::new()));
+        let all = counts.clone();
+        // It ends with the process.
+        std::thread::spawn(move || {
+            for (index, stream) in listener.incoming().enumerate() {
+                all.lock().unwrap().push(0);
+                let (counts, wait) = (all.clone(), slow * (index as u32 % 2));
+                std::thread::spawn(move || {
+                    answer(stream.unwrap(), wait, &|| counts.lock().unwrap()[index] += 1)
+                });
+            }
+        });
+        Uneven { url, counts }
+    }
+
+    /// Requests by connection, fewest first.
+    fn counts(&self) -> Vec<u64> {
+        let mut counts = self.counts.lock().unwrap().clone();
+        counts.sort_unstable();
+        counts
+    }
+}
+
+/// Answers each request after this time, and tells of it.
+fn answer(stream: TcpStream, wait: Duration, asked: &dyn Fn()) {
+    let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+    while lines.any(|line| line.is_empty()) {
+        asked();
+        std::thread::sleep(wait);
+        if (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn every_client_makes_its_own_part_of_the_requests_however_fast_it_is_answered() {
+    let uneven = |args: &[&str]| {
+        let server = Uneven::new(Duration::from_millis(30));
+        let result = run(&[args, &["--h1", &server.url]].concat(), 0);
+        let all: u64 = server.counts().iter().sum();
+        assert_eq!(books(&result), [all, all, 0, 0], "{args:?}");
+        server.counts()
+    };
+    for (args, parts) in [
+        (&["-n", "20", "-c", "2"][..], &[10, 10][..]),
+        (&["-n", "21", "-c", "4", "-t", "2"], &[5, 5, 5, 6]),
+        (&["-n", "31", "-c", "2", "-m", "4"], &[15, 16]),
+        // More at a time than a client has.
+        (&["-n", "5", "-c", "2", "-m", "8"], &[2, 3]),
+        (&["-n", "2", "-c", "2", "-t", "2"], &[1, 1]),
+        (&["-n", "9", "-c", "2", "--rps", "100"], &[4, 5]),
+        (&["-n", "10", "-c", "2", "-r", "1", "--rate-period", "50ms"], &[5, 5]),
+    ] {
+        assert_eq!(uneven(args), parts, "{args:?}");
+    }
+    // Several connections one after the other for each client: its part goes on, a fast one takes nothing over.
+    let each = uneven(&["-n", "20", "-c", "1", "--requests-per-connection", "3"]);
+    assert_eq!(each, [2, 3, 3, 3, 3, 3, 3]);
+}
+
+#[test]
+fn with_several_urls_every_client_begins_with_the_first_and_makes_its_part() {
+    let server = Server::start();
+    let urls = ["/any/a", "/any/b", "/any/c"].map(|path| url(&server, "--h1", path));
+    run(&["-n", "8", "-c", "2", "-t", "2", "--h1", &urls[0], &urls[1], &urls[2]], 0);
+    let stats = server.stats_after(2);
+    let seen = ["a", "b", "c"].map(|p| seen(&stats, &format!("/any/{p}")));
+    assert_eq!(seen, [4, 2, 2], "four each: a, b, c, a");
+}
+
+/// Rates of the connections, lowest first.
+fn rates(result: &Value) -> Vec<f64> {
+    let mut rates =
+        Vec::from_iter(result["client_rates"].as_array().unwrap().iter().map(|r| r.as_f64().unwrap()));
+    rates.sort_unstable_by(f64::total_cmp);
+    rates
+}
+
+#[test]
+fn the_rate_of_a_client_is_over_its_own_time() {
+    let server = Server::start();
+    let fast = |args: &[&str]| {
+        let rates = rates(&run(args, 0));
+        assert!(rates[0] > 50.0, "{args:?}: {rates:?}");
+    };
+    // One lot a second: ten requests take a client no second.
+    for threads in ["1", "2"] {
+        fast(&["-n", "20", "-c", "2", "-t", threads, "-r", "1", "--rate-period=1s", "--h1", &server.http]);
+    }
+    // A client that has done its part waits for nobody.
+    let uneven = Uneven::new(Duration::from_millis(50));
+    let both = rates(&run(&["-n", "20", "-c", "2", "--h1", &uneven.url], 0));
+    assert!(both[0] <= 20.0 && both[1] > 50.0, "{both:?}");
+    // Over its connections, one after the other.
+    let one = rates(&run(
+        &["-n", "6", "--requests-per-connection=2", "--h1", &url(&server, "--h1", "/?t=50ms")],
+        0,
+    ));
+    assert!(one.len() == 1 && one[0] > 2.0 && one[0] <= 20.0, "{one:?}");
+    // To the end of the time, of the main part alone.
+    let args = ["-D", "500ms", "--warm-up-time=300ms", "-c", "2", "--rps=20", "--h1", &server.http];
+    for rate in rates(&run(&args, 0)) {
+        assert!((18.0..=22.0).contains(&rate), "{rate}");
+    }
+}
+
+#[test]
+fn responses_of_any_status_are_in_the_rate_of_a_client() {
+    let server = Server::start();
+    let missing = url(&server, "--h1", "/?r=404");
+    let output = loadgen(&["-n", "20", "-c", "2", "--h1", &missing]);
+    let text = stdout(&output);
+    assert!(text.contains("20 done, 0 succeeded, 20 failed, 0 errored"), "{text}");
+    let row: Vec<f64> = {
+        let row = text.lines().find(|line| line.starts_with("req/s  ")).expect("a row");
+        row.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    };
+    assert!(row[0] > 0.0 && row[1] >= row[0], "{text}");
+}
+
+#[test]
+fn the_text_says_how_connections_are_made() {
+    let server = Server::start();
+    let said = |args: &[&str]| stdout(&loadgen(&[args, &["--h1", &server.http]].concat()));
+    let text = said(&["-n", "6", "-c", "3", "-r", "1", "--rate-period=50ms"]);
+    let line = "spawning thread #0: 3 total client(s). Up to 1 client(s) will be created every 50ms 6 total requests\n";
+    assert!(text.contains(line) && text.contains("progress: 100% of clients started\n"), "{text}");
+    for args in [&["-n", "6", "-c", "3"][..], &["-n", "6", "-c", "3", "-r", "3"]] {
+        assert!(said(args).contains("spawning thread #0: 3 total client(s). 6 total requests\n"), "{args:?}");
     }
 }

@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::Server;
-use common::plan::{ALL, Http, head, run_alone, run_text, seen};
+use common::plan::{ALL, Http, PlanFile, head, run_alone, run_text, seen};
+use common::{Server, loadgen, scratch, stderr};
 use serde_json::Value;
 
 /// Requests that ended in a phase.
@@ -197,4 +197,43 @@ phases: [ { rate: 100/s, for: 110ms } ]";
     let busy = |r: &&Value| r.as_str().expect("text").contains("% busy");
     let reasons = result["verdict_reasons"].as_array().expect("a list");
     assert_eq!(reasons.iter().find(busy), None, "{}", result["cost"]);
+}
+
+/// Arrivals and values have one seed, wherever it is said.
+#[test]
+fn everything_random_follows_from_one_seed() {
+    let server = Server::start();
+    let rest = "seed: 1
+scenarios: { s: { steps: [ get: \"/any/{{ random_int(1, 1000000000) }}\" ] } }
+phases: [ { rate: 40/s, arrivals: poisson, iterations: 12, users_max: 1 } ]";
+    let plan = PlanFile::new("seed", &format!("{}{rest}\n", head(&server, Http::H1)));
+    // What was requested, and the time from the first request to the last, in microseconds.
+    let run = |args: &[&str]| {
+        let log = scratch("seed.log");
+        let log_file = format!("--log-file={}", log.to_str().unwrap());
+        let output = loadgen(&[&["-f", plan.path(), "--trace", "12", &log_file], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let said = stderr(&output);
+        let paths =
+            said.lines().filter_map(|line| line.split_once("GET /any/").map(|(_, path)| path.to_owned()));
+        let lines = std::fs::read_to_string(&log).unwrap();
+        std::fs::remove_file(log).unwrap();
+        let mut begun = Vec::from_iter(
+            lines.lines().map(|line| line.split('\t').next().unwrap().parse::<u64>().unwrap()),
+        );
+        begun.sort_unstable();
+        assert_eq!(begun.len(), 12);
+        (Vec::from_iter(paths), begun[11] - begun[0])
+    };
+    let (one, again) = (run(&[]), run(&["--seed", "1"]));
+    let (two, typed) = (run(&["--set", "seed=2"]), run(&["--seed", "2"]));
+    assert!(!one.0.is_empty());
+    assert_eq!((&one.0, &two.0), (&again.0, &typed.0));
+    assert_ne!(one.0, two.0);
+    // The machine may be late with some.
+    let near = |a: u64, b: u64| a.abs_diff(b) < 20_000;
+    assert!(
+        near(one.1, again.1) && near(two.1, typed.1) && !near(one.1, two.1),
+        "{one:?} {again:?} {two:?} {typed:?}"
+    );
 }

@@ -148,6 +148,19 @@ fn flags_that_contradict_a_plan() {
     let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/quickstart.yaml");
     refused(&["-f", plan, "-n", "5"], &["-n cannot be given beside a plan", "--set"]);
     refused(&["-f", plan, "http://a/"], &["a URL cannot be given beside a plan"]);
+    for (args, parts) in [
+        (&["--rps", "5"][..], &["--rps cannot be given beside a plan", "phases.NAME.rate"][..]),
+        (&["--h3"], &["--h3 cannot be given beside a plan", "--set protocol=VALUE"]),
+        (&["-T", "5"], &["-T cannot be given beside a plan", "timeouts.active"]),
+        (&["--initial-rtt=1ms"], &["--initial-rtt cannot be given beside a plan", "http3.initial_rtt"]),
+        (&["--quic-congestion=cubic"], &["--quic-congestion cannot", "http3.congestion"]),
+        (&["--histogram"], &["--histogram cannot be given beside a plan", "leave it out"]),
+        (&["--compat-output=1.70"], &["--compat-output cannot be given beside a plan", "leave it out"]),
+        (&["-i", "urls.txt"], &["-i cannot be given beside a plan", "steps"]),
+        (&["-v"], &["-v cannot be given beside a plan", "leave it out"]),
+    ] {
+        refused(&[&["-f", plan][..], args].concat(), parts);
+    }
     refused(&["-f", plan, "--set", "phases.5=1"], &["--set"]);
 }
 

@@ -44,6 +44,7 @@ fn main() {
             mix: None,
             ramp_up: Duration::ZERO,
             ramp_step: NonZeroU32::MIN,
+            own_parts: false,
             alt_svc: false,
             socket: Socket::default(),
             family: Family::Any,

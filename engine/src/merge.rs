@@ -1,17 +1,16 @@
 //! From what each core found out to the result of the run.
 
 use crate::StartError;
-use crate::core::{CoreResult, ScriptFigures, Setup};
+use crate::core::{Client, CoreResult, ScriptFigures, Setup};
 use crate::run::{CALLED_OFF, Outcome};
 use crate::spans::covered;
-use crate::stats::recorder::per_second;
 use crate::stats::{
-    CheckFigures, ConnectionFigures, Cost, Figures, Passed, PhaseFigures, RunResult, ScriptResult,
-    StepFigures, cost, environment,
+    CheckFigures, ClientFigures, ConnectionFigures, Cost, Figures, Passed, PhaseFigures, RunResult,
+    ScriptResult, StepFigures, cost, environment,
 };
 use crate::verdict::{self, CoreFacts, Evidence};
-use proto::Kind;
-use scenario::plan::{CheckTally, NamedCheck, Threshold};
+use proto::{Kind, Time};
+use scenario::plan::{CheckTally, NamedCheck, Stop, Threshold};
 use scenario::tags::Tags;
 use std::time::{Duration, SystemTime};
 
@@ -76,10 +75,7 @@ pub(crate) fn result(
         interrupted,
         elapsed,
         wall,
-        client_rates: cores
-            .iter()
-            .flat_map(|(c, _)| c.client_requests.iter().map(|&n| per_second(n, elapsed)))
-            .collect(),
+        clients: clients(setup, &cores),
         cost: total_cost(&cores),
         environment: environment::read(&cores[0].0.driver),
         batching: cores.iter().map(|(c, _)| c.batching).collect(),
@@ -227,6 +223,30 @@ fn phases_and_steps(setup: &Setup, cores: &mut [(CoreResult, Cost)]) -> Merged {
         }
     }
     (phases, steps, phase_steps)
+}
+
+/// What each connection did in the recorded phases, over the time that was its own: h2load's is from its first connect, or
+/// the end of the warm-up, to its last answer, or to the end of a run that the clock ends.
+fn clients(setup: &Setup, cores: &[(CoreResult, Cost)]) -> Vec<ClientFigures> {
+    let phases = &setup.plan.phases;
+    let spans = Vec::from_iter((0..phases.len()).map(|index| span(index, cores)));
+    let start = spans.iter().map(|(began, _)| *began).min().unwrap_or_default();
+    let recorded = spans.iter().zip(phases).filter(|(_, phase)| phase.record);
+    // Connecting is a part of it, where that comes before the first phase.
+    let recorded = Vec::from_iter(recorded.map(|(&(began, ended), phase)| {
+        let timed = matches!(phase.stop, Stop::After(_));
+        (if began == start { 0 } else { began }, ended, timed)
+    }));
+    let figures = |client: &Client| {
+        let began = client.began.map_or(u64::MAX, Time::as_nanos);
+        let last = client.ended.as_nanos();
+        let own = recorded
+            .iter()
+            .map(|&(from, to, timed)| (began.max(from), if timed { to } else { last.min(to) }));
+        let at = Duration::from_nanos;
+        ClientFigures { answered: client.answered, lasted: covered(own.map(|(from, to)| (at(from), at(to)))) }
+    };
+    cores.iter().flat_map(|(core, _)| core.clients.iter().map(figures)).collect()
 }
 
 /// How long phases went on, those that ran at a time counted once.

@@ -24,8 +24,6 @@ pub struct Options {
     pub drain: Duration,
     /// How exactly arrivals of the open model are kept.
     pub pacing: Pacing,
-    /// Seed of everything random: the same plan with the same seed has the same arrivals.
-    pub seed: u64,
     /// Append TLS secrets to the file that the environment variable `SSLKEYLOGFILE` names.
     pub key_log: bool,
     /// Write a qlog of each QUIC connection: the first part of its name, before the core's and the connection's number.
@@ -57,7 +55,6 @@ impl Default for Options {
             interval: Duration::from_secs(1),
             drain: Duration::from_secs(5),
             pacing: Pacing::Precise,
-            seed: 0,
             key_log: false,
             qlog: None,
             live: false,

@@ -76,6 +76,7 @@ fn plan(server: &origin::Origin, load: &Load) -> Plan {
             mix: None,
             ramp_up: Duration::ZERO,
             ramp_step: NonZeroU32::MIN,
+            own_parts: false,
             alt_svc: false,
             socket: Socket::default(),
             family: Family::Any,

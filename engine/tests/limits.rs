@@ -180,6 +180,32 @@ fn weighted_scenarios_get_their_share_to_the_request() {
     }
 }
 
+/// A client whose connections are lost goes on with its own part of the work on the next ones.
+#[test]
+fn every_connection_has_its_own_part_of_a_count_also_where_it_is_lost() {
+    for (threads, streams) in [(1, 1), (2, 1), (1, 4), (2, 4)] {
+        // Some connections last for one answer, some for many; some are slow.
+        let server = Hostile::new(|visit| {
+            loop {
+                visit.request()?;
+                std::thread::sleep(ms(2 * (visit.number % 3)));
+                if visit.number % 2 == 0 {
+                    return visit.say("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+                }
+                visit.answer()?;
+            }
+        });
+        let on = Load::on(server.address(), iterations(43));
+        let mut plan = Load { connections: 4, streams, users: 4 * streams, ..on }.plan();
+        plan.connections.own_parts = true;
+        let result = run_with(plan, threads, Arc::default()).unwrap();
+        assert_eq!(result.totals.books.succeeded, 43, "{threads} {streams}");
+        let mut each: Vec<u64> = result.clients.iter().map(|c| c.answered).collect();
+        each.sort_unstable();
+        assert_eq!(each, [10, 11, 11, 11], "{threads} {streams}");
+    }
+}
+
 #[test]
 fn more_threads_than_cpus_count_exactly() {
     for (protocol, share) in
@@ -192,7 +218,7 @@ fn more_threads_than_cpus_count_exactly() {
         server.settle();
         let books = result.totals.books;
         assert_eq!((books.succeeded, server.requests()), (5000, 5000), "{protocol:?} {share:?}");
-        assert_eq!(result.client_rates.len(), 7, "{protocol:?} {share:?}");
+        assert_eq!(result.clients.len(), 7, "{protocol:?} {share:?}");
     }
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use engine::stats::RunResult;
 use engine::{Event, Snapshot};
-use report::h2load::{Exact, Format, Live, Mode, Style, json, render};
+use report::h2load::{Exact, Format, Live, Lots, Mode, Style, json, render};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ fn an_http2_run_in_every_format() {
         (Format::V1_70, true, "h2-1.70", include_str!("golden/h2-1.70.txt")),
         (Format::Classic, false, "h2c-classic", include_str!("golden/h2c-classic.txt")),
     ] {
-        let mut live = Live::new(format, mode);
+        let mut live = Live::new(format, mode, None);
         let connected = Event::Connected {
             core: 0,
             tls: tls.then(common::tls_facts),
@@ -104,7 +104,7 @@ fn an_empty_run_is_all_zero() {
     let mut result = common::result();
     result.totals = Default::default();
     result.connections = Default::default();
-    result.client_rates.clear();
+    result.clients.clear();
     let text = render(&result, Mode::Count(5), plain(Format::V1_70));
     assert!(
         text.contains("requests: 5 total, 0 started, 0 done, 0 succeeded, 5 failed, 5 errored, 0 timeout\n")
@@ -145,7 +145,7 @@ fn snapshot(result: &RunResult, ended: u64) -> Event {
         phase: 0,
         books,
         open: 1,
-        connections: Default::default(),
+        connections: result.connections.clone(),
         checks: vec![],
         data_bytes: 0,
         parts: vec![],
@@ -157,7 +157,7 @@ fn snapshot(result: &RunResult, ended: u64) -> Event {
 #[test]
 fn a_run_by_count_tells_each_tenth_once() {
     let mut result = common::result();
-    let mut live = Live::new(Format::V1_70, Mode::Count(25));
+    let mut live = Live::new(Format::V1_70, Mode::Count(25), None);
     assert_eq!(live.begin(), "starting benchmark...\n");
     let start = |core| Event::CoreStarting { core, connections: 5, iterations: Some(13 - core as u64) };
     assert_eq!(live.event(&start(0)), "spawning thread #0: 5 total client(s). 13 total requests\n");
@@ -179,9 +179,41 @@ fn a_run_by_count_tells_each_tenth_once() {
     assert!(live.end(&result).ends_with("progress: 96% done\n"));
 }
 
+/// What h2load says with `-r`, in all of its formats.
+#[test]
+fn connections_in_lots_are_told_of_instead_of_requests() {
+    let begin = |rate, every, connections| {
+        let lots = Lots { clients: 3, rate, every };
+        let mut live = Live::new(Format::Classic, Mode::Count(6), Some(lots));
+        live.event(&Event::CoreStarting { core: 0, connections, iterations: Some(6) })
+    };
+    for (ms, said) in
+        [(1500, "1500ms"), (1000, "1s"), (90_000, "90s"), (60_000, "1m"), (7_200_000, "2h"), (250, "250ms")]
+    {
+        assert_eq!(
+            begin(1, Duration::from_millis(ms), 3),
+            format!(
+                "spawning thread #0: 3 total client(s). Up to 1 client(s) will be created every {said} 6 total requests\n"
+            )
+        );
+    }
+    let second = Duration::from_secs(1);
+    assert!(begin(2, second, 1).contains(". Up to 1 client(s) will"), "this thread has no more");
+    assert_eq!(begin(3, second, 3), "spawning thread #0: 3 total client(s). 6 total requests\n");
+
+    let mut result = common::result();
+    let lots = Lots { clients: 3, rate: 1, every: second };
+    let mut live = Live::new(Format::V1_70, Mode::Count(6), Some(lots));
+    result.connections.attempted = 1;
+    assert_eq!(live.event(&snapshot(&result, 2)), "progress: 33% of clients started\n");
+    // One of them was opened again.
+    result.connections.attempted = 4;
+    assert_eq!(live.end(&result), "progress: 66% of clients started\nprogress: 100% of clients started\n");
+}
+
 #[test]
 fn a_timed_run_tells_its_phases() {
-    let mut live = Live::new(Format::Classic, TIMED);
+    let mut live = Live::new(Format::Classic, TIMED, None);
     let spawn = Event::CoreStarting { core: 0, connections: 2, iterations: None };
     assert_eq!(
         live.event(&spawn),
@@ -214,7 +246,7 @@ fn a_timed_run_tells_its_phases() {
 #[test]
 fn without_a_warm_up_both_begin_at_once() {
     let mode = Mode::Timed { warm_up: Duration::ZERO, main: Duration::from_millis(500) };
-    let mut live = Live::new(Format::V1_70, mode);
+    let mut live = Live::new(Format::V1_70, mode, None);
     let spawn = live.event(&Event::CoreStarting { core: 0, connections: 1, iterations: None });
     assert!(
         spawn.ends_with("with 0s of warm-up time and 0.5s of main duration for measurements.\n"),

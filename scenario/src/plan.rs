@@ -90,7 +90,7 @@ pub struct Script {
     pub data: Vec<Source>,
     /// The checks of all programs, in the order of their tallies.
     pub checks: Vec<NamedCheck>,
-    /// What random numbers begin with.
+    /// What everything random begins with: values, rows, pauses, arrivals. The same plan with the same seed is the same run.
     pub seed: u64,
     /// What is done once, before the first phase.
     pub setup: Option<Box<Once>>,

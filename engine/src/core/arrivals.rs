@@ -120,7 +120,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             Stop::Iterations(n) => n.get(),
             Stop::After(_) | Stop::IterationsPerUser(_) => u64::MAX,
         };
-        let seed = self.setup.options.seed.wrapping_add(index as u64);
+        let seed = self.setup.plan.script.seed.wrapping_add(index as u64);
         let mut open = Open {
             schedule: Schedule::new(arrivals, lanes, began, limit, seed),
             backlog: vec![VecDeque::new(); lanes.own as usize],

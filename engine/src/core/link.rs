@@ -51,8 +51,19 @@ pub(super) struct Tidings {
     pub(super) last_end: Time,
     /// The first user whose request this connection leaves to the next one: HTTP/1.1 tells of the oldest first.
     pub(super) left_over: Option<u32>,
-    /// Requests that ended well on this link in the recorded phases, over all its connections.
-    pub(super) succeeded: u64,
+    /// Over all connections of the link.
+    pub(super) client: Client,
+}
+
+/// What a link did in the whole run: h2load's client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Client {
+    /// Complete responses of the recorded phases, whatever their status.
+    pub(crate) answered: u64,
+    /// When it first began to connect; `None`: it never did.
+    pub(crate) began: Option<Time>,
+    /// When a request of it last ended; answers of the present connection have their time with that.
+    pub(crate) ended: Time,
 }
 
 /// One link.
@@ -108,6 +119,19 @@ pub(super) struct Link {
     pub(super) unarmed: bool,
     /// Counters of this connection that are already in the record.
     pub(super) harvested: ConnStats,
+}
+
+impl Tidings {
+    /// Of the next connection of a link, which begins now.
+    pub(super) fn next(&self, now: Time) -> Tidings {
+        let client = Client { began: self.client.began.or(Some(now)), ..self.client() };
+        Tidings { opened_at: now, client, ..Tidings::default() }
+    }
+
+    /// What the link did so far.
+    pub(super) fn client(&self) -> Client {
+        Client { ended: self.client.ended.max(self.last_end), ..self.client }
+    }
 }
 
 impl Link {

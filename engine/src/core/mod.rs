@@ -58,6 +58,7 @@ use crate::trace::{Exchange, Trace};
 use crate::{Options, Pacing};
 use alternative::Alternative;
 use arrivals::Until;
+pub(crate) use link::Client;
 use link::{Link, Prepared};
 pub(crate) use prelude::PreludeSetup;
 use proto::{Field, Template, Text, Time, Want};
@@ -331,8 +332,8 @@ pub(crate) struct CoreResult {
     pub(crate) recorder: Recorder,
     /// When each phase began and ended; `None`: never begun.
     pub(crate) phases: Vec<Option<(Time, Time)>>,
-    /// Requests that ended well on each link.
-    pub(crate) client_requests: Vec<u64>,
+    /// What each link did.
+    pub(crate) clients: Vec<Client>,
     pub(crate) batching: Batching,
     pub(crate) turns: u64,
     /// Spent spinning, ns: not work.
@@ -673,7 +674,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         self.told.drain(..).for_each(&mut *tell);
         Ok(CoreResult {
             phases: self.phases,
-            client_requests: self.links[..self.pool as usize].iter().map(|l| l.tidings.succeeded).collect(),
+            clients: self.links[..self.pool as usize].iter().map(|l| l.tidings.client()).collect(),
             batching: self.batch.report(),
             turns: self.turns,
             spun: self.spun,

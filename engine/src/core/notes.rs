@@ -46,6 +46,7 @@ impl Notes<'_> {
 
     /// The same for a request whose script knows already.
     fn end_badly(&mut self, index: u32, error: Error, unseen: bool) {
+        self.tidings.client.ended = self.now;
         let user = &mut self.users[index as usize];
         user.state = State::Ended;
         let cell = self.recorder.cell(user.phase, user.step);
@@ -143,7 +144,9 @@ impl Sink for Notes<'_> {
             cell.checks_failed += u64::from(checked.1);
         }
         if !expected {
-            self.recorder.cell(user.phase, user.step).books.failed_status += 1;
+            let cell = self.recorder.cell(user.phase, user.step);
+            cell.books.failed_status += 1;
+            self.tidings.client.answered += u64::from(cell.recorded);
             self.end_badly(index, STATUS, false);
             return;
         }
@@ -163,7 +166,7 @@ impl Sink for Notes<'_> {
         if let Some(trace) = &mut self.recorder.trace {
             trace.end(index, self.now, None);
         }
-        self.tidings.succeeded += u64::from(recorded);
+        self.tidings.client.answered += u64::from(recorded);
         self.queues.in_flight -= 1;
         self.queues.ready.push(index);
     }

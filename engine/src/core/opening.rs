@@ -1,6 +1,6 @@
 //! Links come to be: connecting, tunnels, TLS, the first users of a link, and which links have room.
 
-use super::link::{Http, Link, LinkState, Tidings};
+use super::link::{Http, Link, LinkState};
 use super::traffic::TLS_BROKEN;
 use super::users::State;
 use super::{Core, Told, backoff};
@@ -52,8 +52,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             Ok(sock) => {
                 link.sock = Some(sock);
                 (link.state, link.since) = (LinkState::Connecting, now);
-                let succeeded = link.tidings.succeeded;
-                link.tidings = Tidings { opened_at: now, succeeded, ..Tidings::default() };
+                link.tidings = link.tidings.next(now);
                 if let Some(limit) = self.setup.plan.timeouts.connect {
                     self.arm_link(index, now.after(limit));
                 }

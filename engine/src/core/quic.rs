@@ -2,7 +2,7 @@
 //! connection says is the affair of `traffic`, for all versions.
 
 use super::Core;
-use super::link::{Http, LinkState, Tidings};
+use super::link::{Http, LinkState};
 use super::notes::Notes;
 use crate::clock::Clock;
 use crate::io::Driver;
@@ -69,8 +69,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         link.sock = Some(sock);
         (link.state, link.since) = (LinkState::Handshaking, now);
         link.harvested = ConnStats::default();
-        let succeeded = link.tidings.succeeded;
-        link.tidings = Tidings { opened_at: now, succeeded, ..Tidings::default() };
+        link.tidings = link.tidings.next(now);
         let name = target.tls.as_ref().map(|t| t.name.to_str()).unwrap_or_default();
         let setup = quic.of(opening);
         let patient = quic.patience(setup, self.shaking);

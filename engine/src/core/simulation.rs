@@ -478,6 +478,7 @@ fn plan(random: &mut Random, h2: bool) -> Plan {
             mix: None,
             ramp_up: Duration::from_millis(random.within(0..50)),
             ramp_step: NonZeroU32::MIN,
+            own_parts: false,
             alt_svc: false,
             socket: scenario::plan::Socket::default(),
             family: Family::Any,
@@ -569,9 +570,10 @@ fn simulate_open(seed: u64) -> World {
 fn simulate_plan(seed: u64, plan: impl Fn(&mut Random, bool) -> Plan, pacing: Pacing) -> World {
     let mut random = Random(seed);
     let h2 = seed.is_multiple_of(2);
-    let plan = plan(&mut random, h2);
+    let mut plan = plan(&mut random, h2);
+    plan.script.seed = seed;
     let interval = Duration::from_millis(250);
-    let options = Options { interval, rows: Rows::Told, pacing, seed, ..Options::default() };
+    let options = Options { interval, rows: Rows::Told, pacing, ..Options::default() };
     let setup: Setup = prepare::setup(&plan, &options, &mut |_| {}).unwrap();
     let (now, wire) = (Rc::new(Cell::new(MS)), Rc::new(RefCell::new(Wire::default())));
     let network = Network {

@@ -228,12 +228,12 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         Some(Wheel::new(track.scenarios.iter().map(of)))
     }
 
-    /// Where connections open one after the other and own their users, each has its part of a count: else the first would do
-    /// all the work.
+    /// Where connections that own their users open one after the other, each has its part of a count: else the first would do
+    /// all the work. Elsewhere the plan may want it: else the fastest would do the most.
     fn set_quotas(&mut self, stop: Stop, iterations: u64) {
         let connections = &self.setup.plan.connections;
-        let counts = matches!(stop, Stop::Iterations(_)) && !connections.ramp_up.is_zero();
-        let own = counts && connections.share == Share::PerUser;
+        let parts = connections.own_parts || !connections.ramp_up.is_zero();
+        let own = parts && connections.share == Share::PerUser && matches!(stop, Stop::Iterations(_));
         let links = u64::from(self.share.links);
         for (i, link) in (0..links).zip(&mut self.links) {
             let part = iterations / links + u64::from(i < iterations % links);

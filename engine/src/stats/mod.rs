@@ -22,9 +22,9 @@ pub use encoding::KeepEncoder;
 pub use interval::Part;
 pub use quic::QuicFigures;
 pub use result::{
-    AltSvcFigures, Batching, Bytes, CheckFigures, ConnectionFigures, Cost, Environment, ErrorCount, Figures,
-    HandshakeFigures, OnceFigures, Passed, Pauses, PhaseFigures, RunResult, ScriptResult, StepFigures,
-    TlsFacts, Verdict, VerdictLevel,
+    AltSvcFigures, Batching, Bytes, CheckFigures, ClientFigures, ConnectionFigures, Cost, Environment,
+    ErrorCount, Figures, HandshakeFigures, OnceFigures, Passed, Pauses, PhaseFigures, RunResult,
+    ScriptResult, StepFigures, TlsFacts, Verdict, VerdictLevel,
 };
 pub use series::{Packed, Series};
 pub use timeline::{Row, Timeline};

@@ -370,11 +370,6 @@ pub(crate) fn note_connection_error(figures: &mut ConnectionFigures, error: Erro
     }
 }
 
-/// Requests per second over a time that may be zero.
-pub(crate) fn per_second(count: u64, elapsed: Duration) -> f64 {
-    if elapsed.is_zero() { 0.0 } else { count as f64 / elapsed.as_secs_f64() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

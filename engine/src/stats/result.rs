@@ -28,8 +28,8 @@ pub struct RunResult {
     pub steps: Vec<StepFigures>,
     /// What the connections did.
     pub connections: ConnectionFigures,
-    /// Requests per second of each connection ("client") over the recorded time.
-    pub client_rates: Vec<f64>,
+    /// What each connection ("client") did.
+    pub clients: Vec<ClientFigures>,
     /// What the run cost the client machine.
     pub cost: Cost,
     /// Where it ran.
@@ -46,6 +46,30 @@ pub struct RunResult {
     pub setup: Option<OnceFigures>,
     /// What was done once after the last phase.
     pub teardown: Option<OnceFigures>,
+}
+
+impl RunResult {
+    /// Requests per second of each connection, over the time that it had.
+    pub fn client_rates(&self) -> Vec<f64> {
+        self.clients.iter().map(ClientFigures::rate).collect()
+    }
+}
+
+/// What one place for a connection did in recorded phases, over all connections that it had one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientFigures {
+    /// Requests with a complete response, whatever its status.
+    pub answered: u64,
+    /// From its first connect, or where that was earlier from the beginning of what is recorded, to when its last request ended;
+    /// in phases that end with their time to that end.
+    pub lasted: Duration,
+}
+
+impl ClientFigures {
+    /// Requests per second.
+    pub fn rate(&self) -> f64 {
+        if self.lasted.is_zero() { 0.0 } else { self.answered as f64 / self.lasted.as_secs_f64() }
+    }
 }
 
 /// What became of steps that are done once. They are part of no other figure.

@@ -72,7 +72,7 @@ fn write(out: &mut String, result: &RunResult, mode: Mode, exact: Option<&Exact>
     out.push(',');
     times(out, "ttfb", &result.connections.connection_first_byte)?;
     out.push(',');
-    let mut rates = result.client_rates.clone();
+    let mut rates = result.client_rates();
     rates.sort_unstable_by(f64::total_cmp);
     series(out, "request_per_second", &Row::of_values(&rates, false), Samples::of_values(&rates))?;
     if quic.connections > 0 {

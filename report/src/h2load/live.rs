@@ -4,12 +4,25 @@ use super::{Format, Mode, complete};
 use engine::Event;
 use engine::stats::{RunResult, TlsFacts};
 use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Connections that begin so many at a time: `-r`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lots {
+    /// All of them, over all threads.
+    pub clients: u32,
+    /// At a time.
+    pub rate: u32,
+    /// From one lot to the next: `--rate-period`.
+    pub every: Duration,
+}
 
 /// Says what happens in h2load's words.
 #[derive(Clone, Debug)]
 pub struct Live {
     format: Format,
     mode: Mode,
+    lots: Option<Lots>,
     clients_of_first: u32,
     connected: bool,
     warned_up: bool,
@@ -17,9 +30,9 @@ pub struct Live {
 }
 
 impl Live {
-    /// Before the first event.
-    pub fn new(format: Format, mode: Mode) -> Live {
-        Live { format, mode, clients_of_first: 0, connected: false, warned_up: false, reported: 0 }
+    /// Before the first event. `lots`: connections begin one lot after the other.
+    pub fn new(format: Format, mode: Mode, lots: Option<Lots>) -> Live {
+        Live { format, mode, lots, clients_of_first: 0, connected: false, warned_up: false, reported: 0 }
     }
 
     /// The very first line.
@@ -43,20 +56,28 @@ impl Live {
             }
             Event::PhaseBegan { core, phase } => self.phase_began(*core, *phase),
             Event::PhaseEnded { core, phase } => self.phase_ended(*core, *phase),
-            Event::Snapshot(snapshot) => self.progress(complete(&snapshot.books)),
+            Event::Snapshot(snapshot) => {
+                self.progress(complete(&snapshot.books), snapshot.connections.attempted)
+            }
             _ => String::new(),
         }
     }
 
     /// What is still to be said before the final text.
     pub fn end(&mut self, result: &RunResult) -> String {
-        self.progress(complete(&result.totals.books))
+        self.progress(complete(&result.totals.books), result.connections.attempted)
     }
 
     fn spawning(&self, core: usize, clients: u32, requests: u64) -> String {
         match self.mode {
             Mode::Count(_) => {
-                format!("spawning thread #{core}: {clients} total client(s). {requests} total requests\n")
+                let lots = self.lots.filter(|lots| lots.clients > lots.rate).map_or(String::new(), |lots| {
+                    let (rate, every) = (lots.rate.min(clients), period(lots.every));
+                    format!("Up to {rate} client(s) will be created every {every} ")
+                });
+                format!(
+                    "spawning thread #{core}: {clients} total client(s). {lots}{requests} total requests\n"
+                )
             }
             Mode::Timed { warm_up, main } => format!(
                 "spawning thread #{core}: {clients} total client(s). Timing-based test with {}s of warm-up time and {}s \
@@ -95,25 +116,43 @@ impl Live {
         }
     }
 
-    fn clients_started(&self) -> String {
-        let all = self.clients_of_first;
-        let every = (all / 10).max(1);
-        (1..=all)
-            .filter(|n| n % every == 0)
-            .map(|n| format!("progress: {}% of clients started\n", u64::from(n) * 100 / u64::from(all)))
-            .collect()
+    fn clients_started(&mut self) -> String {
+        let all = u64::from(self.clients_of_first);
+        self.tenths(all, all, "of clients started")
     }
 
-    /// h2load reports each tenth of what its first thread was given; we have the sum of all, which says the same.
-    fn progress(&mut self, done: u64) -> String {
-        let Mode::Count(total) = self.mode else { return String::new() };
-        let every = (total / 10).max(1);
+    /// h2load reports each tenth of what its first thread was given; we have the sum of all, which says the same. With `-r` it
+    /// tells of the clients.
+    fn progress(&mut self, done: u64, connected: u64) -> String {
+        match (self.mode, self.lots) {
+            (Mode::Timed { .. }, _) => String::new(),
+            (Mode::Count(_), Some(lots)) => {
+                self.tenths(connected, u64::from(lots.clients), "of clients started")
+            }
+            (Mode::Count(total), None) => self.tenths(done, total, "done"),
+        }
+    }
+
+    fn tenths(&mut self, done: u64, all: u64, what: &str) -> String {
+        let every = (all / 10).max(1);
         let mut out = String::new();
-        while self.reported + every <= done.min(total) {
+        while self.reported + every <= done.min(all) {
             self.reported += every;
-            let _ = writeln!(out, "progress: {}% done", self.reported * 100 / total);
+            let _ = writeln!(out, "progress: {}% {what}", self.reported * 100 / all);
         }
         out
+    }
+}
+
+/// As h2load says how long a period is: whole hours, minutes or seconds where it is that, else milliseconds.
+fn period(time: Duration) -> String {
+    let (seconds, ms) = (time.as_secs(), time.as_millis());
+    match () {
+        () if time.is_zero() => "0".into(),
+        () if ms % 1000 > 0 => format!("{ms}ms"),
+        () if seconds % 60 > 0 => format!("{seconds}s"),
+        () if seconds / 60 % 60 > 0 => format!("{}m", seconds / 60),
+        () => format!("{}h", seconds / 3600),
     }
 }
 

@@ -15,7 +15,7 @@
 //! - `traffic` of HTTP/2 counts header blocks as they came, compressed, and saves what decompressing them adds. HTTP/1.1
 //!   compresses nothing.
 //! - row `TTFB` is once a connection: from the start of its connect to the first byte of its first response body.
-//! - row `req/s` is of the rates of the single connections.
+//! - row `req/s` is of the rates of the single connections: complete responses of any status, each over its own time.
 
 mod exact;
 mod format;
@@ -27,7 +27,7 @@ mod units;
 
 pub use exact::Exact;
 pub use format::Format;
-pub use live::Live;
+pub use live::{Live, Lots};
 
 use engine::stats::{Books, ErrorCount, Figures, QuicFigures, RunResult, Series};
 use proto::Kind;
@@ -79,7 +79,7 @@ pub fn render(result: &RunResult, mode: Mode, style: Style<'_>) -> String {
         };
         style.format.row(&mut out, label, &row, units::duration);
     }
-    let rates = Row::of_values(&result.client_rates, style.histogram);
+    let rates = Row::of_values(&result.client_rates(), style.histogram);
     style.format.row(&mut out, rate, &rates, units::decimal);
     quic_rows(&mut out, &result.connections.quic, style);
     out

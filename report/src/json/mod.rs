@@ -75,7 +75,7 @@ pub fn object(result: &RunResult, context: &Context<'_>) -> Value {
     out.insert("setup".into(), result.setup.as_ref().map_or(Value::Null, once));
     out.insert("teardown".into(), result.teardown.as_ref().map_or(Value::Null, once));
     out.insert("connections".into(), connection_object(connections));
-    out.insert("client_rates".into(), json!(result.client_rates));
+    out.insert("client_rates".into(), json!(result.client_rates()));
     out.insert("phases".into(), result.phases.iter().map(phase).collect());
     out.insert("steps".into(), result.steps.iter().map(|s| step(s, result)).collect());
     out.insert("tags".into(), tags::by_tag(result, |_| true).iter().map(|t| tag(t, result)).collect());

@@ -74,6 +74,7 @@ pub fn plan() -> Plan {
             mix: None,
             ramp_up: Duration::ZERO,
             ramp_step: NonZeroU32::MIN,
+            own_parts: false,
             alt_svc: false,
             socket: Socket::default(),
             family: Family::Any,
@@ -279,7 +280,9 @@ pub fn result() -> RunResult {
         phase_steps: vec![],
         steps: vec![step(0), step(1)],
         connections: connections(),
-        client_rates: vec![226.06, 256.86, 230.0, 240.0],
+        clients: [22606, 25686, 23000, 24000]
+            .map(|answered| ClientFigures { answered, lasted: Duration::from_secs(100) })
+            .to_vec(),
         cost: Cost {
             waited: Duration::from_millis(12),
             spun: Duration::ZERO,

@@ -111,6 +111,9 @@ pub struct Connections {
     pub ramp_up: Duration,
     /// So many at a time.
     pub ramp_step: NonZeroU32,
+    /// Of a count of iterations each connection has its own part ([`Share::PerUser`]). Where connections open one after the
+    /// other it has that anyway.
+    pub own_parts: bool,
     /// Go where servers say that they speak HTTP/3 (RFC 7838).
     pub alt_svc: bool,
     /// `SO_RCVBUF`, `TCP_QUICKACK` and such.

@@ -244,6 +244,7 @@ pub(crate) fn connections(
         mix: None,
         ramp_up: Duration::ZERO,
         ramp_step: NonZeroU32::MIN,
+        own_parts: false,
         alt_svc: false,
         socket: Socket::default(),
         family: Family::Any,

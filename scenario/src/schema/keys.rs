@@ -75,7 +75,7 @@ pub(super) const KEYS: &[(&str, &str, Shape, &str)] = &[
     ("the plan", "variables", || map_of(value()), "Variables and their first values"),
     ("the plan", "data", || map_of(part("data")), "Where rows come from: names to data sources"),
     ("the plan", "fragments", || map_of(part("fragment")), "Steps that are used in several places"),
-    ("the plan", "seed", whole, "What random numbers begin with"),
+    ("the plan", "seed", whole, "What everything random begins with"),
     ("tls", "verify", flag, "Check the server's certificate"),
     ("tls", "insecure", flag, "The opposite of verify"),
     ("tls", "ca", text, "File of certificates (PEM) to trust, and no others"),
