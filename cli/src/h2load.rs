@@ -79,6 +79,9 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         search: None,
         script: Default::default(),
     };
+    if plan.targets.iter().all(|target| target.scheme == Scheme::Http) {
+        tls::check_unused(&plan.tls)?;
+    }
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
     let lots = load.rate.map(|(rate, every)| Lots { clients: load.clients.get(), rate: rate.get(), every });
     Ok(Job { plan, options, front: Front::Flags, url: without_credentials(&urls[0]), lots, notes })
@@ -617,6 +620,27 @@ mod tests {
         assert!(of("-f 1K http://a/").unwrap_err().contains("-f, --max-frame-size"));
         assert!(of("-f 16K").unwrap_err().contains("16K"));
         assert!(of("-f no-such-plan.yaml").unwrap_err().contains("no-such-plan.yaml"));
+    }
+
+    #[test]
+    fn unknown_names_of_tls_are_a_mistake_in_clear_too() {
+        for line in [
+            "--groups=FOO",
+            "--groups=X25519:FOO",
+            "--tls-ciphers=FOO",
+            "--tls13-ciphers=FOO",
+            "--ciphers=FOO",
+        ] {
+            let error = of(&format!("{line} http://a/")).expect_err(line);
+            assert!(
+                error.contains("FOO") && error.contains(line.split('=').next().unwrap()),
+                "{line}: {error}"
+            );
+        }
+        // Those that OpenSSL has.
+        assert_eq!(plan("--groups=P-521").protocol, Protocol::H2c);
+        assert_eq!(plan("--groups=P-521:X25519").tls.groups, ["X25519"]);
+        assert!(of("--tls-ciphers=TLS_AES_128_GCM_SHA256 http://a/").is_ok());
     }
 
     #[test]
