@@ -22,6 +22,9 @@ use std::time::Duration;
 const USER_AGENT: &str = concat!("loadgen/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Each costs a line of the cache: a GiB of them is enough.
+const MOST_USERS: u32 = 1 << 24;
+
 /// The job of a command line without a plan.
 pub fn job(args: &RunArgs) -> Result<Job, Failure> {
     let mut notes = Vec::new();
@@ -120,18 +123,16 @@ impl Amount {
             Some(lines) => load.requests.unwrap_or(lines).min(lines).saturating_mul(clients),
             None => load.requests.unwrap_or(1),
         };
-        let positive = |n: u64, what: &str| {
-            let fits = u32::try_from(n).ok().and_then(NonZeroU32::new);
-            fits.ok_or_else(|| Failure::new(what))
+        let positive = |n: u64, option: &str, what: &str| match u32::try_from(n).map(NonZeroU32::new) {
+            Ok(Some(n)) => Ok(n),
+            Ok(None) => {
+                let rule = "must be strictly greater than 0";
+                Err(Failure::new(format!("{option}: the {what} {rule}: give {option} 1 or more")))
+            }
+            Err(_) => Err(Failure::new(format!("{option}: the {what} must be at most {}", u32::MAX))),
         };
-        let clients = positive(
-            clients,
-            "-c: the number of clients must be strictly greater than 0 (and at most 4294967295): give -c 1 or more",
-        )?;
-        let streams = positive(
-            load.max_concurrent_streams.unwrap_or(1),
-            "-m: the max concurrent streams must be strictly greater than 0: give -m 1 or more",
-        )?;
+        let clients = positive(clients, "-c", "number of clients")?;
+        let streams = positive(load.max_concurrent_streams.unwrap_or(1), "-m", "max concurrent streams")?;
         if requests == 0 && duration.is_none() {
             return Err(Failure::new(
                 "-n: the number of requests must be strictly greater than 0 if timing-based test is not being run: give \
@@ -155,10 +156,18 @@ impl Amount {
         Ok(Amount { clients, streams, requests, duration, load: arrivals(args, clients, script)?, rate })
     }
 
-    /// `streams` users own one connection.
+    /// `streams` users own one connection, or as many as it has requests.
     fn phases(&self, warm_up: Option<Duration>, streams: NonZeroU32) -> Result<Vec<Phase>, Failure> {
-        let users = self.clients.checked_mul(streams).ok_or_else(|| {
-            Failure::new("-c, -m: clients times concurrent streams is above 4294967295: lower one of them")
+        let part = match self.duration {
+            None => self.requests.div_ceil(u64::from(self.clients.get())),
+            Some(_) => u64::MAX,
+        };
+        let each =
+            u32::try_from(part).ok().and_then(NonZeroU32::new).map_or(streams, |part| streams.min(part));
+        let users = self.clients.checked_mul(each).filter(|n| n.get() <= MOST_USERS).ok_or_else(|| {
+            Failure::new(format!(
+                "-c, -m: clients times concurrent streams is above {MOST_USERS}: lower one of them"
+            ))
         })?;
         let phase = |name: &str, stop, record| Phase {
             name: name.into(),
@@ -490,6 +499,9 @@ mod tests {
             (4, 8, 32)
         );
         assert_eq!(p.connections.share, Share::PerUser);
+        // More at a time than a client has requests.
+        let p = plan("-n 9 -c 2 -m 4294967295");
+        assert_eq!((p.connections.streams.get(), p.phases[0].users.get()), (u32::MAX, 10));
     }
 
     #[test]
@@ -661,6 +673,9 @@ mod tests {
             ("-t 0", &["-t", "strictly greater than 0"]),
             ("-t x", &["-t, --threads", "whole number"]),
             ("-m 0", &["-m", "strictly greater than 0"]),
+            ("-m 99999999999", &["-m: the max concurrent streams must be at most 4294967295"]),
+            ("-c 99999999999 -n 99999999999", &["-c: the number of clients must be at most 4294967295"]),
+            ("-D 1 -c 2 -m 99999999", &["-c, -m: clients times concurrent streams is above 16777216"]),
             ("-n 0", &["-n", "strictly greater than 0", "-D"]),
             ("-n 3 -c 4", &["-n, -c", "greater than or equal to the clients", "-n 4", "-c 3"]),
             ("-n 4 -c 1 -t 2", &["-c, -t", "number of threads", "-c 2", "-t 1"]),
