@@ -170,6 +170,21 @@ fn an_output_that_cannot_be_written() {
 }
 
 #[test]
+fn a_file_for_secrets_that_cannot_be_written() {
+    let run = |url: &str| {
+        let mut command = command(&["-n", "1", url]);
+        command.env("SSLKEYLOGFILE", "/no/such/dir/keys").output().expect("the binary starts")
+    };
+    let output = run("builtin+tls");
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("loadgen: error: SSLKEYLOGFILE: cannot write /no/such/dir/keys"), "{message}");
+    assert!(!stdout(&output).contains("finished in"));
+    // Where nothing is encrypted there are no secrets.
+    assert_eq!(run("builtin").status.code(), Some(0));
+}
+
+#[test]
 fn outputs_that_contradict_each_other() {
     refused(&["-o", "a.json", "-o", "b.csv", "--format", "json", "builtin"], &["--format", "-o"]);
     refused(&["-o", "-", "-o", "-", "builtin"], &["-o - and -o - both go to standard output", "a file"]);
