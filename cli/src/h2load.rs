@@ -23,6 +23,9 @@ use std::time::Duration;
 const USER_AGENT: &str = concat!("loadgen/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Each costs a line of the cache: a GiB of them is enough.
+const MOST_USERS: u32 = 1 << 24;
+
 /// The job of a command line without a plan.
 pub fn job(args: &RunArgs) -> Result<Job, Failure> {
     let mut notes = Vec::new();
@@ -81,6 +84,9 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         search: None,
         script: Default::default(),
     };
+    if plan.targets.iter().all(|target| target.scheme == Scheme::Http) {
+        tls::check_unused(&plan.tls)?;
+    }
     plan.mask_names();
     let url = mask_query(&without_credentials(&urls[0])).into_owned();
     let url = String::from_utf8_lossy(&plan.secrets().mask(url.as_bytes(), false)).into_owned();
@@ -122,18 +128,16 @@ impl Amount {
             Some(lines) => load.requests.unwrap_or(lines).min(lines).saturating_mul(clients),
             None => load.requests.unwrap_or(1),
         };
-        let positive = |n: u64, what: &str| {
-            let fits = u32::try_from(n).ok().and_then(NonZeroU32::new);
-            fits.ok_or_else(|| Failure::new(what))
+        let positive = |n: u64, option: &str, what: &str| match u32::try_from(n).map(NonZeroU32::new) {
+            Ok(Some(n)) => Ok(n),
+            Ok(None) => {
+                let rule = "must be strictly greater than 0";
+                Err(Failure::new(format!("{option}: the {what} {rule}: give {option} 1 or more")))
+            }
+            Err(_) => Err(Failure::new(format!("{option}: the {what} must be at most {}", u32::MAX))),
         };
-        let clients = positive(
-            clients,
-            "-c: the number of clients must be strictly greater than 0 (and at most 4294967295): give -c 1 or more",
-        )?;
-        let streams = positive(
-            load.max_concurrent_streams.unwrap_or(1),
-            "-m: the max concurrent streams must be strictly greater than 0: give -m 1 or more",
-        )?;
+        let clients = positive(clients, "-c", "number of clients")?;
+        let streams = positive(load.max_concurrent_streams.unwrap_or(1), "-m", "max concurrent streams")?;
         if requests == 0 && duration.is_none() {
             return Err(Failure::new(
                 "-n: the number of requests must be strictly greater than 0 if timing-based test is not being run: give \
@@ -157,10 +161,18 @@ impl Amount {
         Ok(Amount { clients, streams, requests, duration, load: arrivals(args, clients, script)?, rate })
     }
 
-    /// `streams` users own one connection.
+    /// `streams` users own one connection, or as many as it has requests.
     fn phases(&self, warm_up: Option<Duration>, streams: NonZeroU32) -> Result<Vec<Phase>, Failure> {
-        let users = self.clients.checked_mul(streams).ok_or_else(|| {
-            Failure::new("-c, -m: clients times concurrent streams is above 4294967295: lower one of them")
+        let part = match self.duration {
+            None => self.requests.div_ceil(u64::from(self.clients.get())),
+            Some(_) => u64::MAX,
+        };
+        let each =
+            u32::try_from(part).ok().and_then(NonZeroU32::new).map_or(streams, |part| streams.min(part));
+        let users = self.clients.checked_mul(each).filter(|n| n.get() <= MOST_USERS).ok_or_else(|| {
+            Failure::new(format!(
+                "-c, -m: clients times concurrent streams is above {MOST_USERS}: lower one of them"
+            ))
         })?;
         let phase = |name: &str, stop, record| Phase {
             name: name.into(),
@@ -489,6 +501,9 @@ mod tests {
             (4, 8, 32)
         );
         assert_eq!(p.connections.share, Share::PerUser);
+        // More at a time than a client has requests.
+        let p = plan("-n 9 -c 2 -m 4294967295");
+        assert_eq!((p.connections.streams.get(), p.phases[0].users.get()), (u32::MAX, 10));
     }
 
     #[test]
@@ -625,6 +640,27 @@ mod tests {
     }
 
     #[test]
+    fn unknown_names_of_tls_are_a_mistake_in_clear_too() {
+        for line in [
+            "--groups=FOO",
+            "--groups=X25519:FOO",
+            "--tls-ciphers=FOO",
+            "--tls13-ciphers=FOO",
+            "--ciphers=FOO",
+        ] {
+            let error = of(&format!("{line} http://a/")).expect_err(line);
+            assert!(
+                error.contains("FOO") && error.contains(line.split('=').next().unwrap()),
+                "{line}: {error}"
+            );
+        }
+        // Those that OpenSSL has.
+        assert_eq!(plan("--groups=P-521").protocol, Protocol::H2c);
+        assert_eq!(plan("--groups=P-521:X25519").tls.groups, ["X25519"]);
+        assert!(of("--tls-ciphers=TLS_AES_128_GCM_SHA256 http://a/").is_ok());
+    }
+
+    #[test]
     fn what_cannot_be_done_says_why() {
         let error = of("--ktls https://a/").unwrap_err();
         assert!(error.contains("--ktls: ") && error.contains("leave it out"), "{error}");
@@ -642,6 +678,9 @@ mod tests {
             ("-t 0", &["-t", "strictly greater than 0"]),
             ("-t x", &["-t, --threads", "whole number"]),
             ("-m 0", &["-m", "strictly greater than 0"]),
+            ("-m 99999999999", &["-m: the max concurrent streams must be at most 4294967295"]),
+            ("-c 99999999999 -n 99999999999", &["-c: the number of clients must be at most 4294967295"]),
+            ("-D 1 -c 2 -m 99999999", &["-c, -m: clients times concurrent streams is above 16777216"]),
             ("-n 0", &["-n", "strictly greater than 0", "-D"]),
             ("-n 3 -c 4", &["-n, -c", "greater than or equal to the clients", "-n 4", "-c 3"]),
             ("-n 4 -c 1 -t 2", &["-c, -t", "number of threads", "-c 2", "-t 1"]),

@@ -20,6 +20,7 @@ pub struct Observer {
     human: Human,
     live: Option<Live>,
     progress: Option<Progress>,
+    /// And what the plan says.
     warnings: bool,
     /// Names the steps of what is traced, and what must not be shown of it.
     traced: Option<(Plan, Secrets)>,
@@ -68,7 +69,7 @@ impl Observer {
                     output::stderr(&text);
                 }
             }
-            Event::Said(text) => {
+            Event::Said(text) if self.warnings => {
                 self.clear();
                 output::stderr(&format!("loadgen: log: {}\n", output::line(text)));
             }

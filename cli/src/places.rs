@@ -50,6 +50,23 @@ pub fn refuse_shared(args: &RunArgs, files: &[PathBuf], key_log: Option<OsString
     Ok(())
 }
 
+/// The files of outputs that are still to be made.
+pub fn missing(args: &OutputArgs, key_log: Option<OsString>) -> Vec<PathBuf> {
+    let new = |named: Named| match named.place {
+        Place::New(path) => Some(path),
+        Place::Stdout | Place::File { .. } => None,
+    };
+    outputs(args, key_log).into_iter().filter_map(new).collect()
+}
+
+/// Takes away what a run that came to nothing has made of them and left empty.
+pub fn remove_empty(made: &[PathBuf]) {
+    let empty = |path: &&PathBuf| fs::symlink_metadata(path).is_ok_and(|m| m.is_file() && m.len() == 0);
+    made.iter().filter(empty).for_each(|path| {
+        let _ = fs::remove_file(path);
+    });
+}
+
 /// An option that reads or writes, and where.
 struct Named {
     shown: String,

@@ -20,8 +20,17 @@ use report::watch::Watch;
 use report::{flat, hlog, json, junit, summary};
 use scenario::Plan;
 
-/// Runs and reports.
+/// Runs and reports. A run that fails leaves no empty file where there was none.
 pub fn run(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
+    let missing = places::missing(&args.output, std::env::var_os("SSLKEYLOGFILE"));
+    let code = report(args, persona);
+    if code.is_err() {
+        places::remove_empty(&missing);
+    }
+    code
+}
+
+fn report(args: &RunArgs, persona: Persona) -> Result<u8, Failure> {
     let mut job = Job::from_args(args)?;
     footprint::let_go();
     if job.plan.search.is_some() {

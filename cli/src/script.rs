@@ -11,7 +11,7 @@ const MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// A script: never empty, as many offsets as URLs.
 #[derive(Debug)]
 pub struct Script {
-    /// Nanoseconds from the start, never falling.
+    /// Nanoseconds from the start, never falling: what comes behind a later one is sent with it.
     pub at: Arc<[u64]>,
     /// What is requested then.
     pub urls: Vec<String>,
@@ -34,7 +34,7 @@ fn parse(text: &str) -> Result<Script, String> {
         };
         urls.push(url.to_owned());
     }
-    let at = scenario::replay_times(text.as_bytes(), 1.0).map_err(|error| error.to_string())?;
+    let at = scenario::script_times(text.as_bytes()).map_err(|error| error.to_string())?;
     match at.len() == urls.len() {
         true => Ok(Script { at: Arc::from(at), urls }),
         false => Err("comments have no place in a timing script".into()),
@@ -61,7 +61,7 @@ mod tests {
             ("5 http://a/\n", "line 1 has no tab"),
             ("5\t\n", "line 1 has no tab"),
             ("x\thttp://a/\n", "line 1 has no time"),
-            ("5\thttp://a/\n4\thttp://a/\n", "line 2"),
+            ("[10/Oct/2000:13:55:36 +0200]\thttp://a/\n", "line 1 has no time"),
             ("#5\thttp://a/\n4\thttp://a/\n", "comments"),
         ] {
             let error = parse(text).unwrap_err();

@@ -105,15 +105,22 @@ fn known(option: &str, names: Vec<String>, notes: &mut Vec<String>) -> Result<Ve
 /// h2load refuses a group that OpenSSL does not know, but its own default has one that is not here: that is left out, and said.
 fn groups(args: &TlsArgs, notes: &mut Vec<String>) -> Vec<String> {
     let names = args.groups.as_deref().map_or(vec![], |g| list(g, ':'));
-    let openssl_alone = |name: &String| {
-        !engine::knows_group(name) && OPENSSL_GROUPS.iter().any(|other| other.eq_ignore_ascii_case(name))
-    };
-    let (theirs, ours): (Vec<_>, Vec<_>) = names.iter().cloned().partition(openssl_alone);
+    let (theirs, ours): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| is_of_openssl_alone(name));
     if theirs.is_empty() || ours.is_empty() {
         return names;
     }
     notes.push(format!("--groups: this TLS library has no {}: left out", theirs.join(", ")));
     ours
+}
+
+fn is_of_openssl_alone(group: &str) -> bool {
+    !engine::knows_group(group) && OPENSSL_GROUPS.iter().any(|other| other.eq_ignore_ascii_case(group))
+}
+
+/// Names that nobody knows are a mistake also where nothing is encrypted. A group that OpenSSL has is none there: h2load runs.
+pub fn check_unused(tls: &Tls) -> Result<(), Failure> {
+    let groups = tls.groups.iter().filter(|name| !is_of_openssl_alone(name)).cloned().collect();
+    engine::check_names(&Tls { groups, ..tls.clone() }).map_err(Failure::new)
 }
 
 /// Which HTTP is spoken, and what is offered over TLS.

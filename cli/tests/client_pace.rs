@@ -141,6 +141,22 @@ fn every_client_goes_through_the_timing_script() {
 }
 
 #[test]
+fn a_line_of_a_timing_script_whose_time_has_passed_is_sent_at_once() {
+    let server = Server::start();
+    let path = scratch("passed.txt");
+    let lines =
+        [(120, "a"), (0, "b"), (60, "c")].map(|(at, name)| format!("{at}\t{}/any/{name}\n", server.http));
+    std::fs::write(&path, lines.concat()).unwrap();
+    let file = format!("--timing-script-file={}", path.to_str().unwrap());
+    let result = run(&[&file, "--h1"], 0);
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(books(&result), [3, 3, 0, 0]);
+    assert!(result["elapsed_s"].as_f64().unwrap() >= 0.12, "the first is the first: {}", result["elapsed_s"]);
+    let stats = server.stats();
+    assert_eq!(["a", "b", "c"].map(|name| seen(&stats, &format!("/any/{name}"))), [1, 1, 1], "{stats}");
+}
+
+#[test]
 fn a_timing_script_comes_from_standard_input_and_goes_to_the_base() {
     let server = Server::start();
     let mut child = command(&["--timing-script-file=-", "--h1", "-B", &server.http, "--format", "json"])

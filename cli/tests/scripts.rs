@@ -637,3 +637,15 @@ fn bytes_belong_to_the_phase_that_counted_them() {
     }
     assert!(phase("w") > 2 * phase("hh"), "{} {}", phase("w"), phase("hh"));
 }
+
+#[test]
+fn what_a_plan_logs_is_text_for_people() {
+    let server = Server::start();
+    let steps = "      - get: /\n      - log: \"here we are\"";
+    let plan = PlanFile::new("log", &plan(&server, Http::H1, "", steps, "users: 1, iterations: 2"));
+    for (args, times) in [(&[][..], 2), (&["-q"], 0), (&["--no-human"], 0), (&["-q", "--no-human"], 0)] {
+        let output = loadgen(&[&["-f", plan.path()], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(stderr(&output).matches("loadgen: log: here we are").count(), times, "{args:?}");
+    }
+}

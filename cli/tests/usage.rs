@@ -170,6 +170,55 @@ fn an_output_that_cannot_be_written() {
 }
 
 #[test]
+fn a_run_that_cannot_start_leaves_no_file() {
+    let folder = scratch("nothing");
+    std::fs::create_dir_all(&folder).expect("a scratch folder");
+    let path = |name: &str| format!("{}/{name}", folder.display());
+    std::fs::write(path("empty.json"), "").expect("a file");
+    std::fs::write(path("full.csv"), "a,b\n").expect("a file");
+    std::os::unix::fs::symlink("to-come.json", path("link.json")).expect("a link");
+    let port = closed_port();
+    for scheme in ["http", "https"] {
+        let url = format!("{scheme}://127.0.0.1:{port}/");
+        let written = [("-o", "new.json"), ("-o", "link.json"), ("-o", "empty.json"), ("-o", "full.csv")];
+        let mut command = command(&["--h1", "-n", "1", "--output-file", &path("new.h2load"), &url]);
+        for (option, name) in written {
+            command.args([option, path(name).as_str()]);
+        }
+        let output = command.env("SSLKEYLOGFILE", path("new.keys")).output().expect("the binary starts");
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains("refused"), "{}", stderr(&output));
+        let there =
+            std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        let mut there = Vec::from_iter(there.map(|name| name.into_string().expect("UTF-8")));
+        there.sort_unstable();
+        // What was there is there, with what was in it.
+        assert_eq!(there, ["empty.json", "full.csv", "link.json"]);
+        assert_eq!(std::fs::read_to_string(path("full.csv")).expect("a file"), "a,b\n");
+    }
+    // Before anything is tried they are made, and empty.
+    let (timeline, log) = (path("new.jsonl"), path("new.log"));
+    refused(&["--timeline", &timeline, "--log-file", &log, "http://no-such-host.invalid/"], &["resolve"]);
+    assert!(std::fs::metadata(timeline).is_err() && std::fs::metadata(log).is_err());
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+#[test]
+fn a_file_for_secrets_that_cannot_be_written() {
+    let run = |url: &str| {
+        let mut command = command(&["-n", "1", url]);
+        command.env("SSLKEYLOGFILE", "/no/such/dir/keys").output().expect("the binary starts")
+    };
+    let output = run("builtin+tls");
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("loadgen: error: SSLKEYLOGFILE: cannot write /no/such/dir/keys"), "{message}");
+    assert!(!stdout(&output).contains("finished in"));
+    // Where nothing is encrypted there are no secrets.
+    assert_eq!(run("builtin").status.code(), Some(0));
+}
+
+#[test]
 fn outputs_that_contradict_each_other() {
     refused(&["-o", "a.json", "-o", "b.csv", "--format", "json", "builtin"], &["--format", "-o"]);
     refused(&["-o", "-", "-o", "-", "builtin"], &["-o - and -o - both go to standard output", "a file"]);

@@ -78,6 +78,7 @@ impl TlsSetup {
             }
         };
         if key_log {
+            writable_key_log()?;
             config.key_log = Arc::new(rustls::KeyLogFile::new());
         }
         Ok(TlsSetup::of(&config, mix, &Arc::default()))
@@ -294,6 +295,18 @@ fn provider(tls: &Tls) -> Result<CryptoProvider, String> {
         })?;
     }
     Ok(provider)
+}
+
+/// The library passes over a file that it cannot write, and a run without its secrets cannot be looked into.
+fn writable_key_log() -> Result<(), String> {
+    let Some(path) = std::env::var_os("SSLKEYLOGFILE") else { return Ok(()) };
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    opened.map(drop).map_err(|error| {
+        format!(
+            "SSLKEYLOGFILE: cannot write {}: {error}: give a file in a directory that exists and is yours, or unset it",
+            path.display()
+        )
+    })
 }
 
 /// Whether the cipher suites, groups and versions that a plan names are there and leave something to offer; the error says

@@ -49,7 +49,7 @@ pub use load::{load, parse};
 pub use overrides::Overrides;
 pub use plan::Plan;
 pub use rate::{RateError, parse_rate, show_rate};
-pub use replay::{ReplayError, times as replay_times};
+pub use replay::{ReplayError, script_times};
 pub use schema::{ID as SCHEMA_ID, schema};
 pub use source::Excerpt;
 pub use target::{UrlError, UrlErrorKind};

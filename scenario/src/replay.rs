@@ -31,16 +31,35 @@ impl fmt::Display for ReplayError {
 
 impl std::error::Error for ReplayError {}
 
-/// The times of all arrivals in nanoseconds after the first (of a log) or after the start (of a script), `speed` times as
-/// fast.
-pub fn times(text: &[u8], speed: f64) -> Result<Vec<u64>, ReplayError> {
+/// The lines that count, with their numbers; at least one.
+fn lines(text: &[u8]) -> Result<Vec<(usize, &[u8])>, ReplayError> {
     let lines: Vec<(usize, &[u8])> = text
         .split(|b| *b == b'\n')
         .enumerate()
         .map(|(i, line)| (i + 1, line.trim_ascii()))
         .filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
         .collect();
-    let Some((_, first)) = lines.first() else { return Err(ReplayError::Empty) };
+    if lines.is_empty() { Err(ReplayError::Empty) } else { Ok(lines) }
+}
+
+/// The times of all lines of a timing script as h2load goes through it: in order, and at once where the time has passed.
+pub fn script_times(text: &[u8]) -> Result<Vec<u64>, ReplayError> {
+    let mut latest = 0;
+    lines(text)?
+        .into_iter()
+        .map(|(number, line)| {
+            let time = milliseconds(line).ok_or(ReplayError::NoTime(number))?;
+            latest = latest.max(time.round() as u64);
+            Ok(latest)
+        })
+        .collect()
+}
+
+/// The times of all arrivals in nanoseconds after the first (of a log) or after the start (of a script), `speed` times as
+/// fast.
+pub fn times(text: &[u8], speed: f64) -> Result<Vec<u64>, ReplayError> {
+    let lines = lines(text)?;
+    let (_, first) = lines[0];
     let script = first[0].is_ascii_digit() && milliseconds(first).is_some();
     let mut at = Vec::with_capacity(lines.len());
     for (number, line) in lines {
@@ -116,6 +135,15 @@ mod tests {
         let script = b"# offsets\n0.0\thttp://a/\n1.5\thttp://a/b\n\n1.5\n20\t/x\n";
         assert_eq!(times(script, 1.0).unwrap(), [0, 1_500_000, 1_500_000, 20_000_000]);
         assert_eq!(times(script, 2.0).unwrap(), [0, 750_000, 750_000, 10_000_000]);
+    }
+
+    #[test]
+    fn a_script_goes_on_where_a_time_has_passed() {
+        let script = b"5\thttp://a/\n2.5\tb\n\n7\tc\n0\td\n9\te\n";
+        let ms = |n: u64| n * 1_000_000;
+        assert_eq!(script_times(script).unwrap(), [ms(5), ms(5), ms(7), ms(7), ms(9)]);
+        assert_eq!(script_times(b"5\n[x\n"), Err(ReplayError::NoTime(2)));
+        assert_eq!(script_times(b"\n"), Err(ReplayError::Empty));
     }
 
     #[test]
