@@ -2,6 +2,7 @@
 //! tree; anything else takes serde_json_path on a tree.
 
 use crate::expr::value::Value;
+use crate::limits;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json_path::JsonPath;
 use std::fmt;
@@ -21,16 +22,27 @@ pub(crate) enum Segment {
     Index(usize),
 }
 
+/// Why a text is no path, or none that is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PathError {
+    /// What is wrong, as the package says it.
+    Syntax(String),
+    TooLong,
+    /// The bracket at this byte is one too many in one another.
+    TooDeep(usize),
+}
+
 /// The body is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
 
 impl Path {
-    /// Compiles a path. `Err`: what is wrong and at which byte.
-    pub fn parse(text: &str) -> Result<Path, (String, usize)> {
+    /// Compiles a path.
+    pub fn parse(text: &str) -> Result<Path, PathError> {
+        bounded(text)?;
         match JsonPath::parse(text) {
             Ok(path) => Ok(singular(text).map_or_else(|| Path::Full(Box::new(path)), Path::Singular)),
-            Err(error) => Err((error.message().to_owned(), error.position().min(text.len()))),
+            Err(error) => Err(PathError::Syntax(error.message().to_owned())),
         }
     }
 
@@ -58,6 +70,30 @@ impl Path {
             }
         }
     }
+}
+
+/// Whether the package can be given the text: it reads a filter twice for each one that is around it, and recurses.
+fn bounded(text: &str) -> Result<(), PathError> {
+    if text.len() > limits::MAX_PATH {
+        return Err(PathError::TooLong);
+    }
+    let (mut depth, mut quote, mut escaped) = (0_usize, None, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(open), byte) if open == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'[' | b'(') => depth += 1,
+            (None, b']' | b')') => depth = depth.saturating_sub(1),
+            (None, _) => {}
+        }
+        if depth > limits::MAX_PATH_DEPTH {
+            return Err(PathError::TooDeep(at));
+        }
+    }
+    Ok(())
 }
 
 /// `$`, then `.name`, `['name']` or `[3]`; `None` for everything else.
@@ -282,6 +318,34 @@ mod tests {
         assert_eq!(all("$.list[*].id"), [Value::Int(1), Value::Int(2)]);
         assert_eq!(all("$.list[?@.id > 1].n"), [Value::Text("q".into())]);
         assert_eq!(all("$..c"), [Value::Text("deep".into())]);
+    }
+
+    #[test]
+    fn a_path_is_bounded_before_it_is_read() {
+        let nested = |n: usize| format!("${}{}", "[?@".repeat(n), "]".repeat(n));
+        let most = limits::MAX_PATH_DEPTH;
+        assert!(matches!(Path::parse(&nested(most)), Ok(Path::Full(_))));
+        // Of these each level doubled the time, and thousands of them overflowed the stack.
+        for n in [most + 1, 24, 1000] {
+            assert_eq!(Path::parse(&nested(n)).unwrap_err(), PathError::TooDeep(1 + 3 * most), "{n}");
+        }
+        for deep in ["[?(", "[?!(", "[?count(@", "[", "[?length(value(@"] {
+            let text = format!("${}", deep.repeat(limits::MAX_PATH / deep.len() - 1));
+            assert!(matches!(Path::parse(&text), Err(PathError::TooDeep(_))), "{deep}");
+        }
+        assert_eq!(Path::parse(&nested(100_000)).unwrap_err(), PathError::TooLong);
+        let quoted = format!("$['{}']", "[(".repeat(100));
+        assert!(
+            Path::parse(&quoted).is_ok()
+                && Path::parse(&format!("$[?@ == \"\\\"{}\"]", "[".repeat(100))).is_ok()
+        );
+        // As much as can stand in the innermost filter.
+        let inner = "@.a[0]==1||".repeat((limits::MAX_PATH - 4 * most - 10) / 11);
+        let begin = std::time::Instant::now();
+        assert!(
+            Path::parse(&format!("${}[?{inner}@.a]{}", "[?@".repeat(most - 2), "]".repeat(most - 2))).is_ok()
+        );
+        assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::expr::text::{Escape, is_template};
 use crate::expr::value::Value;
 use crate::limits;
 use crate::place;
-use crate::program::{Check, CheckKind, Limit, Operand, Path, Selector, Test};
+use crate::program::{Check, CheckKind, Limit, Operand, Path, PathError, Selector, Test};
 use crate::reader::{Fields, Reader};
 use crate::source::quote;
 use crate::tree::{Entry, Kind, Node};
@@ -115,7 +115,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, checks: &mut Vec<Check>) -> Optio
             for (path, label, test, at) in targets(reader, entry, Default::Equals)? {
                 let compiled = match Path::parse(&path) {
                     Ok(path) => path,
-                    Err((message, _)) => return bad_path(reader, at, &path, &message),
+                    Err(error) => return bad_path(reader, at, &path, error),
                 };
                 add(format!("json {path} {label}"), CheckKind::Json(compiled, test));
             }
@@ -131,8 +131,20 @@ pub(crate) fn bad_path<T>(
     reader: &mut Reader<'_>,
     at: crate::source::Span,
     path: &str,
-    message: &str,
+    error: PathError,
 ) -> Option<T> {
+    let message = match error {
+        PathError::Syntax(message) => message,
+        PathError::TooLong => {
+            let message = format!("a JSON path has at most {} bytes", limits::MAX_PATH);
+            return reader.fail(at, message, format!("this one has {}", path.len()));
+        }
+        PathError::TooDeep(bracket) => {
+            let span = reader.part_of(path, at, bracket, bracket + 1);
+            let message = format!("the brackets of a JSON path are at most {} deep", limits::MAX_PATH_DEPTH);
+            return reader.fail(span, message, "this one is one too many");
+        }
+    };
     let label = match path.starts_with('$') {
         // The library says no more of what it could not read.
         true if message.contains("parser error") && path.contains('[') => {
@@ -141,7 +153,7 @@ pub(crate) fn bad_path<T>(
         true if message.contains("parser error") => {
             "behind `$` come `.name`, `..name` and `[...]`".to_owned()
         }
-        true => message.to_owned(),
+        true => message,
         false => format!("a path begins with `$`: did you mean {}?", quote(&format!("$.{path}"))),
     };
     reader.fail(at, format!("{} is not a JSON path", quote(path)), label)
