@@ -37,7 +37,7 @@ pub(crate) fn expression(text: &str, names: &mut dyn FnMut(&str) -> Meaning) -> 
     if text.len() > limits::MAX_EXPRESSION {
         return fail(0..text.len(), "the expression is too long", "use `set` for parts of it");
     }
-    let mut parser = Parser { text, at: 0, depth: 0, names };
+    let mut parser = Parser { text, at: 0, depth: 0, operators: 0, names };
     let expr = parser.or()?;
     match parser.peek() {
         "" => Ok(expr),
@@ -63,6 +63,7 @@ struct Parser<'a, 'n> {
     text: &'a str,
     at: usize,
     depth: u32,
+    operators: u32,
     names: &'n mut dyn FnMut(&str) -> Meaning,
 }
 
@@ -116,10 +117,23 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
+    /// One more operator: what is in a row is one in the other in the tree.
+    fn operator(&mut self) -> Result<(), ExprError> {
+        self.operators += 1;
+        match self.operators > limits::MAX_OPERATORS {
+            true => {
+                let message = format!("an expression has at most {} operators", limits::MAX_OPERATORS);
+                fail(self.at..self.at, message, "use `set` for parts of it")
+            }
+            false => Ok(()),
+        }
+    }
+
     fn or(&mut self) -> Result<Expr, ExprError> {
         self.deeper()?;
         let mut left = self.and()?;
         while self.accept(&["or", "||"]).is_some() {
+            self.operator()?;
             left = Expr::Or(Box::new(left), Box::new(self.and()?));
         }
         self.depth -= 1;
@@ -129,6 +143,7 @@ impl<'a> Parser<'a, '_> {
     fn and(&mut self) -> Result<Expr, ExprError> {
         let mut left = self.not()?;
         while self.accept(&["and", "&&"]).is_some() {
+            self.operator()?;
             left = Expr::And(Box::new(left), Box::new(self.not()?));
         }
         Ok(left)
@@ -157,6 +172,7 @@ impl<'a> Parser<'a, '_> {
     fn sum(&mut self) -> Result<Expr, ExprError> {
         let mut left = self.product()?;
         while let Some(op) = self.accept(&["+", "-"]) {
+            self.operator()?;
             let op = if op == "+" { Binary::Plus } else { Binary::Minus };
             left = Expr::Binary(op, Box::new(left), Box::new(self.product()?));
         }
@@ -166,6 +182,7 @@ impl<'a> Parser<'a, '_> {
     fn product(&mut self) -> Result<Expr, ExprError> {
         let mut left = self.unary()?;
         while let Some(op) = self.accept(&["*", "/", "%"]) {
+            self.operator()?;
             let op = match op {
                 "*" => Binary::Times,
                 "/" => Binary::Over,
@@ -436,6 +453,16 @@ pub(super) mod tests {
     fn depth_is_bounded() {
         for text in ["(".repeat(5000), "-".repeat(5000), "!".repeat(5000), "not ".repeat(1000)] {
             assert!(eval(&text).is_err());
+        }
+    }
+
+    #[test]
+    fn so_are_operators_in_a_row() {
+        for op in ["+", "-", "*", " % ", " and ", "||"] {
+            let row = |n: usize| format!("1{}", format!("{op} 1").repeat(n));
+            assert!(eval(&row(limits::MAX_OPERATORS as usize)).is_ok(), "{op}");
+            // Working these out overflowed the stack.
+            assert!(eval(&row(4000 / (op.len() + 2))).is_err_and(|e| e.contains("operators")), "{op}");
         }
     }
 }
