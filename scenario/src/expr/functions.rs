@@ -182,12 +182,13 @@ pub(super) fn call<'a>(f: Function, args: &'a [Expr], env: Env<'a>) -> Result<Va
             }
             other => other,
         },
-        Function::Int => Val::Int(float(0)? as i64),
-        Function::Round => Val::Int(float(0)?.round() as i64),
+        Function::Int => Val::Int(whole(&val(0)?, f64::trunc)?),
+        Function::Round => Val::Int(whole(&val(0)?, f64::round)?),
         Function::Min | Function::Max => {
-            let (a, b) = (val(0)?.number().ok_or(NUMBER)?, val(1)?.number().ok_or(NUMBER)?);
-            let first_is_less = a.float() < b.float();
-            if first_is_less == (f == Function::Min) { a } else { b }
+            let (a, b) = (val(0)?, val(1)?);
+            let first_is_less = a.compare(&b).ok_or(NUMBER)?.is_lt();
+            let one = if first_is_less == (f == Function::Min) { &a } else { &b };
+            one.number().ok_or(NUMBER)?.into_owned()
         }
         Function::Json => {
             let mut out = Vec::new();
@@ -196,6 +197,18 @@ pub(super) fn call<'a>(f: Function, args: &'a [Expr], env: Env<'a>) -> Result<Va
         }
         Function::Default | Function::Defined => unreachable!("handled where a missing value is no error"),
     })
+}
+
+/// A whole number of any.
+fn whole(value: &Val<'_>, of: fn(f64) -> f64) -> Result<i64, EvalError> {
+    match value.number().ok_or(NUMBER)? {
+        Val::Int(n) => Ok(n),
+        other => {
+            let x = of(other.float().ok_or(NUMBER)?);
+            // 2^63 is the first that does not fit.
+            (x.abs() < -(i64::MIN as f64)).then_some(x as i64).ok_or(super::OVERFLOW)
+        }
+    }
 }
 
 fn choice<'a>(args: &'a [Expr], env: Env<'a>) -> Result<Val<'a>, EvalError> {
@@ -237,6 +250,7 @@ impl Value {
             Value::Bool(b) => Some(Val::Bool(*b)),
             Value::Int(n) => Some(Val::Int(*n)),
             Value::Float(x) => Some(Val::Float(*x)),
+            Value::Number(digits) => Some(Val::Number(Cow::Owned(digits.as_str().to_owned()))),
             Value::Unset | Value::Text(_) | Value::List(_) => None,
         }
     }
@@ -331,6 +345,9 @@ mod tests {
             ("min(3, 2) + max('5', 4)", "7"),
             ("int('7.9')", "7"),
             ("round(2.5)", "3"),
+            ("int(9007199254740993) + round(9007199254740993)", "18014398509481986"),
+            ("max('12345678901234567890', 12345678901234567891)", "12345678901234567891"),
+            ("min(1.10, 1.2)", "1.10"),
             ("json('a\"b')", "\"a\\\"b\""),
             ("default(nothing, 'x')", "x"),
             ("defined(nothing)", "false"),
@@ -347,9 +364,15 @@ mod tests {
         ] {
             assert_eq!(eval(text).as_deref(), Ok(expected), "{text}");
         }
-        for bad in
-            ["at(list, 3)", "random_int(2, 1)", "random_text(100000000)", "base64_decode('?')", "int('x')"]
-        {
+        for bad in [
+            "at(list, 3)",
+            "random_int(2, 1)",
+            "random_text(100000000)",
+            "base64_decode('?')",
+            "int('x')",
+            "int(12345678901234567890)",
+            "round(-1e19)",
+        ] {
             assert!(eval(bad).is_err(), "{bad}");
         }
     }

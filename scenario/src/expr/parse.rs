@@ -8,6 +8,7 @@
 //! ```
 
 use super::functions::FUNCTIONS;
+use super::number::is_json;
 use super::random::Random;
 use super::value::Value;
 use super::{Binary, Env, Expr, Function};
@@ -302,6 +303,10 @@ fn number(token: &str, range: Range<usize>) -> Result<Expr, ExprError> {
         return Ok(Expr::Const(Value::Int(n)));
     }
     match token.parse::<f64>() {
+        // Such as 1.10 and what is too long keeps its digits.
+        Ok(x) if x.is_finite() && is_json(token) && x.to_string() != token => {
+            Ok(Expr::Const(Value::of_number(token)))
+        }
         Ok(x) if x.is_finite() => Ok(Expr::Const(Value::Float(x))),
         _ => fail(range, format!("{} is not a number", quote(token)), "units are not known here"),
     }
@@ -410,6 +415,18 @@ pub(super) mod tests {
             ("matches(name, '^a.a$')", "true"),
             ("env('HOST') + env('NONE', 'x')", "hx"),
             ("env.HOST", "h"),
+            ("12345678901234567890", "12345678901234567890"),
+            ("-12345678901234567890", "-12345678901234567890"),
+            ("-9223372036854775808 + 1", "-9223372036854775807"),
+            ("12345678901234567890 == '12345678901234567890'", "true"),
+            ("12345678901234567890 == 12345678901234567000", "false"),
+            ("12345678901234567891 > 12345678901234567890", "true"),
+            ("'12345678901234567891' > '12345678901234567890'", "true"),
+            ("9007199254740993 == 9007199254740992.0", "false"),
+            ("'id-' + 12345678901234567890", "id-12345678901234567890"),
+            ("1.10", "1.10"),
+            ("1.10 + 1", "2.1"),
+            ("1.10 == 1.1", "true"),
             ("1e3 + .5", "error"),
         ] {
             match expected {
@@ -442,9 +459,16 @@ pub(super) mod tests {
     #[test]
     fn run_time_faults_are_values() {
         assert_eq!(eval("nothing + 1"), Err("Unset(2)".into()));
-        for bad in
-            ["n / 0", "n % 0", "9223372036854775807 + n", "list < 3", "-name", "9223372036854775807 * n"]
-        {
+        for bad in [
+            "n / 0",
+            "n % 0",
+            "9223372036854775807 + n",
+            "list < 3",
+            "-name",
+            "9223372036854775807 * n",
+            "12345678901234567890 - n",
+            "'12345678901234567890' * n",
+        ] {
             assert!(eval(bad).is_err_and(|e| e.starts_with("Bad")), "{bad}");
         }
     }

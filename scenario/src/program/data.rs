@@ -4,9 +4,11 @@
 //! the piece it is at: a file of 5 GB takes some MB. A file that changes under the run gives an error, not a crash, which is
 //! why it is read and not mapped.
 
+use super::json_text;
 use crate::expr::random::Random;
 use crate::expr::value::Value;
 use crate::limits;
+use serde_json::value::RawValue;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
@@ -192,32 +194,47 @@ fn csv_reason(error: &csv::Error) -> String {
     }
 }
 
-/// The cells of one JSON row, in the order of the columns.
-fn json_row(row: &serde_json::Value, columns: &[String], cells: &mut Vec<Value>) {
-    match row {
-        serde_json::Value::Object(map) => {
-            cells.extend(columns.iter().map(|c| map.get(c).map_or(Value::Null, Value::from_json)));
+/// The cells of one JSON row, in the order of the columns. `None`: a text has an escape that is no character, or something is
+/// nested too deep.
+fn json_row(row: &str, columns: &[String], cells: &mut Vec<Value>) -> Option<()> {
+    let first = cells.len();
+    let mut add = |text: Option<&str>| {
+        let mut cell = Value::Null;
+        if let Some(text) = text {
+            cell.set(json_text::value(text)?);
         }
-        other => {
-            cells.push(Value::from_json(other));
-            cells.extend(columns.iter().skip(1).map(|_| Value::Null));
-        }
+        cells.push(cell);
+        Some(())
+    };
+    if row.starts_with('{') {
+        let members = json_text::members(row)?;
+        columns.iter().try_for_each(|c| add(members.get(&**c).copied()))?;
+    } else {
+        add(Some(row))?;
+        cells.resize(first + columns.len().max(1), Value::Null);
     }
+    Some(())
 }
 
-fn columns_of(row: &serde_json::Value) -> Vec<String> {
-    match row {
-        serde_json::Value::Object(map) => map.keys().cloned().collect(),
-        _ => vec!["value".to_owned()],
-    }
+fn columns_of(row: &str) -> Vec<String> {
+    json_text::names(row).unwrap_or_else(|| vec!["value".to_owned()])
 }
+
+const NO_ROW: &str = "a text has an escape that is no character, or it is nested too deep";
 
 fn json_file(file: File, columns: Option<Vec<String>>) -> Result<Table, TableError> {
-    let list: Vec<serde_json::Value> = serde_json::from_reader(BufReader::new(file))
-        .map_err(|e| format!("line {}: it is not a JSON list ({e})", e.line()))?;
-    let columns = columns.unwrap_or_else(|| list.first().map(columns_of).unwrap_or_default());
+    let text = io::read_to_string(file).map_err(|e| match e.kind() {
+        io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+        _ => reason(&e),
+    })?;
+    let list: Vec<&RawValue> =
+        serde_json::from_str(&text).map_err(|e| format!("line {}: it is not a JSON list ({e})", e.line()))?;
+    let columns =
+        columns.unwrap_or_else(|| list.first().map(|row| columns_of(row.get())).unwrap_or_default());
     let mut cells = Vec::with_capacity(list.len() * columns.len());
-    list.iter().for_each(|row| json_row(row, &columns, &mut cells));
+    for (i, row) in list.iter().enumerate() {
+        json_row(row.get(), &columns, &mut cells).ok_or_else(|| format!("row {}: {NO_ROW}", i + 1))?;
+    }
     Ok(Table::of_rows(columns, cells))
 }
 
@@ -239,11 +256,11 @@ fn lines_file(file: File, columns: Option<Vec<String>>, large: bool) -> Result<T
             continue;
         }
         if !large || columns.is_none() {
-            let row: serde_json::Value =
+            let row: &RawValue =
                 serde_json::from_str(&line).map_err(|e| format!("line {number}: it is not JSON ({e})"))?;
-            let columns = columns.get_or_insert_with(|| columns_of(&row));
+            let columns = columns.get_or_insert_with(|| columns_of(row.get()));
             if !large {
-                json_row(&row, columns, &mut cells);
+                json_row(row.get(), columns, &mut cells).ok_or_else(|| format!("line {number}: {NO_ROW}"))?;
             }
         }
         if large && rows.is_multiple_of(limits::PAGE_ROWS) {
@@ -398,7 +415,8 @@ impl Paged {
             Format::JsonLines | Format::Json => {
                 let text = std::str::from_utf8(&bytes).map_err(|_| CHANGED)?;
                 for line in text.lines().filter(|l| !l.trim().is_empty()) {
-                    json_row(&serde_json::from_str(line).map_err(|_| CHANGED)?, columns, cells);
+                    let row: &RawValue = serde_json::from_str(line).map_err(|_| CHANGED)?;
+                    json_row(row.get(), columns, cells).ok_or(NO_ROW)?;
                 }
             }
         }
@@ -476,8 +494,19 @@ mod tests {
         let mut c = cursor(table, Order::Sequential, AtEnd::Stop, (0, 1));
         c.read(1, &[(0, 0), (1, 1)], &mut vars).unwrap();
         assert_eq!(vars, [Value::Null, Value::Text("b".into())]);
+        let digits = scratch("digits.jsonl", b"{\"id\": 12345678901234567890, \"price\": 1.10}\n");
+        let mut c = cursor(
+            Table::of_file(&digits, Format::JsonLines, None).unwrap(),
+            Order::Random,
+            AtEnd::Stop,
+            (0, 1),
+        );
+        c.read(0, &[(0, 0), (1, 1)], &mut vars).unwrap();
+        assert_eq!(vars, [Value::of_number("12345678901234567890"), Value::of_number("1.10")]);
+        std::fs::remove_file(digits).unwrap();
         for (name, bytes, expected) in [
-            ("b.csv", &b"a,b\n1\n"[..], "line 2: 1 values, and there are 2 columns"),
+            ("g.json", &b"[{\"a\":1},{\"a\":\"\\ud800\"}]"[..], "row 2: a text has an escape"),
+            ("b.csv", b"a,b\n1\n", "line 2: 1 values, and there are 2 columns"),
             ("c.csv", b"a\n\xff\n", "line 2: it is not UTF-8"),
             ("d.csv", b"a\n", "it has no rows"),
             ("e.json", b"{}", "line 1: it is not a JSON list"),

@@ -1,9 +1,12 @@
 //! JSON paths (RFC 9535) on response bodies. A path that leads to one place is followed while the text is read, without a
 //! tree; anything else takes serde_json_path on a tree.
 
-use crate::expr::value::Value;
+use super::json_text;
+use crate::expr::value::Val;
 use crate::limits;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize as _;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json_path::JsonPath;
 use std::fmt;
 
@@ -47,22 +50,29 @@ impl Path {
     }
 
     /// Calls `found` with each value the path leads to, until it returns false.
-    pub fn each(&self, body: &[u8], mut found: impl FnMut(Value) -> bool) -> Result<(), NotJson> {
+    pub fn each(&self, body: &[u8], mut found: impl FnMut(Val<'_>) -> bool) -> Result<(), NotJson> {
         match self {
             Path::Singular(segments) => {
-                let mut value = None;
+                let mut text = None;
                 let mut json = serde_json::Deserializer::from_slice(body);
-                Follow { path: segments, found: &mut value }.deserialize(&mut json).map_err(|_| NotJson)?;
+                Follow { path: segments, found: &mut text }.deserialize(&mut json).map_err(|_| NotJson)?;
                 json.end().map_err(|_| NotJson)?;
-                if let Some(value) = value {
-                    found(value);
+                if let Some(text) = text {
+                    found(json_text::value(text).ok_or(NotJson)?);
                 }
                 Ok(())
             }
             Path::Full(path) => {
-                let tree: serde_json::Value = serde_json::from_slice(body).map_err(|_| NotJson)?;
-                for node in path.query(&tree).iter() {
-                    if !found(Value::from_json(node)) {
+                let body = std::str::from_utf8(body).map_err(|_| NotJson)?;
+                let tree: serde_json::Value = serde_json::from_str(body).map_err(|_| NotJson)?;
+                let nodes = path.query(&tree);
+                let address = |node: &serde_json::Value| std::ptr::from_ref(node).addr();
+                // In a tree numbers have lost their digits.
+                let mut texts = nodes.iter().map(|node| (address(node), "")).collect();
+                json_text::locate(body, &tree, &mut texts);
+                for node in nodes.iter() {
+                    let text = texts.get(&address(node)).copied().unwrap_or_default();
+                    if !found(json_text::value(text).ok_or(NotJson)?) {
                         break;
                     }
                 }
@@ -130,18 +140,18 @@ fn singular(text: &str) -> Option<Vec<Segment>> {
     Some(segments)
 }
 
-/// Goes down a path while the text is read.
-struct Follow<'p> {
+/// Goes down a path while the text is read, to the text of what it leads to.
+struct Follow<'p, 't> {
     path: &'p [Segment],
-    found: &'p mut Option<Value>,
+    found: &'p mut Option<&'t str>,
 }
 
-impl<'de> DeserializeSeed<'de> for Follow<'_> {
+impl<'de> DeserializeSeed<'de> for Follow<'_, 'de> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match self.path {
             [] => {
-                *self.found = Some(deserializer.deserialize_any(Leaf)?);
+                *self.found = Some(<&RawValue>::deserialize(deserializer)?.get());
                 Ok(())
             }
             _ => deserializer.deserialize_any(self),
@@ -155,7 +165,7 @@ macro_rules! nothing_below {
     };
 }
 
-impl<'de> Visitor<'de> for Follow<'_> {
+impl<'de> Visitor<'de> for Follow<'_, 'de> {
     type Value = ();
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
@@ -219,61 +229,21 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
-/// What the path led to.
-struct Leaf;
-
-impl<'de> Visitor<'de> for Leaf {
-    type Value = Value;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_bool<E>(self, b: bool) -> Result<Value, E> {
-        Ok(Value::Bool(b))
-    }
-    fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
-        Ok(Value::Int(n))
-    }
-    fn visit_u64<E>(self, n: u64) -> Result<Value, E> {
-        Ok(i64::try_from(n).map_or(Value::Float(n as f64), Value::Int))
-    }
-    fn visit_f64<E>(self, x: f64) -> Result<Value, E> {
-        Ok(Value::Float(x))
-    }
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element::<serde_json::Value>()? {
-            items.push(Value::from_json(&item));
-        }
-        Ok(Value::List(items))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut object = serde_json::Map::new();
-        while let Some((key, value)) = map.next_entry()? {
-            object.insert(key, value);
-        }
-        let text = serde_json::to_string(&object).map_err(A::Error::custom)?;
-        Ok(Value::Text(text))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::value::Value;
 
-    const BODY: &str = r#"{"a":{"b":[1,2.5,"x",null,true,{"c":"deep"}],"k.e y":7},"list":[{"id":1,"n":"p"},{"id":2,"n":"q"}],"big":18446744073709551615}"#;
+    const BODY: &str = r#"{"a":{"b":[1,2.5,"x",null,true,{"c":"deep"}],"k.e y":7},"list":[{"id":1,"n":"p"},{"id":2,"n":"q"}],"big":18446744073709551615,"numbers":[12345678901234567890124,1.10,-0, 1e5 ,{"x":1.0}]}"#;
 
     fn all(path: &str) -> Vec<Value> {
         let mut found = Vec::new();
         Path::parse(path)
             .unwrap()
             .each(BODY.as_bytes(), |v| {
-                found.push(v);
+                let mut value = Value::Unset;
+                value.set(v);
+                found.push(value);
                 true
             })
             .unwrap();
@@ -297,13 +267,21 @@ mod tests {
             "$.a.b.c",
             "$.a.b[9]",
             "$.a.b[2].x",
+            "$.big",
+            "$.numbers",
+            "$.numbers[0]",
+            "$.numbers[2]",
+            "$.numbers[3]",
+            "$.numbers[4]",
         ] {
             let parsed = Path::parse(path).unwrap();
             assert!(matches!(parsed, Path::Singular(_)), "{path}");
             let full = Path::Full(Box::new(JsonPath::parse(path).unwrap()));
             let mut expected = Vec::new();
             full.each(BODY.as_bytes(), |v| {
-                expected.push(v);
+                let mut value = Value::Unset;
+                value.set(v);
+                expected.push(value);
                 true
             })
             .unwrap();
@@ -318,6 +296,17 @@ mod tests {
         assert_eq!(all("$.list[*].id"), [Value::Int(1), Value::Int(2)]);
         assert_eq!(all("$.list[?@.id > 1].n"), [Value::Text("q".into())]);
         assert_eq!(all("$..c"), [Value::Text("deep".into())]);
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        let number = Value::of_number;
+        assert_eq!(all("$.big"), [number("18446744073709551615")]);
+        let several = [number("12345678901234567890124"), number("1.10"), number("-0"), number("1e5")];
+        assert_eq!(all("$.numbers[0,1,2,3]"), several);
+        assert_eq!(all("$.numbers[*].x"), [number("1.0")]);
+        assert_eq!(all("$.numbers[4]"), [Value::Text(r#"{"x":1.0}"#.into())]);
+        assert_eq!(all("$.numbers[1]"), [number("1.10")]);
     }
 
     #[test]
@@ -341,11 +330,9 @@ mod tests {
         );
         // As much as can stand in the innermost filter.
         let inner = "@.a[0]==1||".repeat((limits::MAX_PATH - 4 * most - 10) / 11);
-        let begin = std::time::Instant::now();
         assert!(
             Path::parse(&format!("${}[?{inner}@.a]{}", "[?@".repeat(most - 2), "]".repeat(most - 2))).is_ok()
         );
-        assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
     }
 
     #[test]

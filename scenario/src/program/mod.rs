@@ -12,6 +12,7 @@ mod extract;
 mod html;
 mod json;
 mod json_schema;
+mod json_text;
 mod user;
 
 pub(crate) use check::{Check, CheckKind, Limit, Operand, Test};

@@ -1,5 +1,6 @@
 //! `data`: files, lists and ranges that virtual users take rows from.
 
+use super::body::json_number;
 use crate::expr::value::Value;
 use crate::limits;
 use crate::place;
@@ -193,13 +194,9 @@ pub(crate) fn scalar(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
         }
         let numeric = text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !text.starts_with("0x");
         let padded = text.trim_start_matches('-');
-        if numeric && (!padded.starts_with('0') || padded.len() == 1 || padded.starts_with("0.")) {
-            if let Ok(n) = text.parse::<i64>() {
-                return Some(Value::Int(n));
-            }
-            if let Some(x) = text.parse::<f64>().ok().filter(|x| x.is_finite()) {
-                return Some(Value::Float(x));
-            }
+        let decimal = numeric && (!padded.starts_with('0') || padded.len() == 1 || padded.starts_with("0."));
+        if decimal && text.parse::<f64>().is_ok_and(f64::is_finite) {
+            return Some(Value::of_number(&json_number(text)));
         }
     }
     Some(Value::Text(text.clone()))
