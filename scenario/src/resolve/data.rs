@@ -129,7 +129,18 @@ fn file(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<T
         None => None,
         Some(entry) => {
             let list = reader.list(entry, "names", limits::MAX_VARIABLES)?;
-            Some(list.iter().map(|n| n.as_text().unwrap_or_default().to_owned()).collect())
+            let mut names: Vec<String> = Vec::new();
+            for node in list {
+                let Some(name) = node.as_text() else {
+                    let message = format!("the name of a column must be text, found {}", Reader::found(node));
+                    return reader.fail(node.span, message, "");
+                };
+                if names.iter().any(|other| other == name) {
+                    return reader.fail(node.span, format!("two columns are named {}", quote(name)), "");
+                }
+                names.push(name.to_owned());
+            }
+            Some(names)
         }
     };
     match Table::of_file(&reader.base_dir.join(name), format, columns) {
