@@ -11,7 +11,7 @@ use crate::limits;
 use crate::place;
 use crate::program::{Check, CheckKind, Limit, Operand, Path, PathError, Selector, Test};
 use crate::reader::{Fields, Reader};
-use crate::source::quote;
+use crate::source::{Span, quote};
 use crate::tree::{Entry, Kind, Node};
 
 /// Reads `check`: a map, or a list of maps.
@@ -91,7 +91,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, checks: &mut Vec<Check>) -> Optio
             add("protocol".into(), CheckKind::Protocol(reader.word(entry, &words)?.to_owned()));
         }
         "body_equals" | "body_includes" | "body_matches" | "body" => {
-            for (label, test) in tests(reader, &entry.value, default_test(key))? {
+            for Held { label, test, .. } in tests(reader, entry, Of::Text(default_test(key)))? {
                 let name = if key == "body" { format!("body {label}") } else { key.to_owned() };
                 add(name, CheckKind::Body(test));
             }
@@ -102,17 +102,17 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, checks: &mut Vec<Check>) -> Optio
             }
         }
         "header_equals" | "header_includes" | "header_matches" | "headers" => {
-            for (name, label, test, _) in targets(reader, entry, default_test(key))? {
+            for (name, Held { label, test, .. }, _) in targets(reader, entry, Of::Text(default_test(key)))? {
                 add(format!("header {name} {label}"), CheckKind::Header(name, test));
             }
         }
         "cookie" => {
-            for (name, label, test, _) in targets(reader, entry, Default::Equals)? {
+            for (name, Held { label, test, .. }, _) in targets(reader, entry, Of::Text(Default::Equals))? {
                 add(format!("cookie {name} {label}"), CheckKind::Cookie(name, test));
             }
         }
         "json" => {
-            for (path, label, test, at) in targets(reader, entry, Default::Equals)? {
+            for (path, Held { label, test, .. }, at) in targets(reader, entry, Of::Json)? {
                 let compiled = match Path::parse(&path) {
                     Ok(path) => path,
                     Err(error) => return bad_path(reader, at, &path, error),
@@ -127,12 +127,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, checks: &mut Vec<Check>) -> Optio
     Some(())
 }
 
-pub(crate) fn bad_path<T>(
-    reader: &mut Reader<'_>,
-    at: crate::source::Span,
-    path: &str,
-    error: PathError,
-) -> Option<T> {
+pub(crate) fn bad_path<T>(reader: &mut Reader<'_>, at: Span, path: &str, error: PathError) -> Option<T> {
     let message = match error {
         PathError::Syntax(message) => message,
         PathError::TooLong => {
@@ -160,28 +155,13 @@ pub(crate) fn bad_path<T>(
 }
 
 fn css(reader: &mut Reader<'_>, entry: &Entry, add: &mut dyn FnMut(String, CheckKind)) -> Option<()> {
-    let attribute = |node: &Node| match &node.kind {
-        Kind::Map(entries) => {
-            entries.iter().find(|e| e.key == "attribute").and_then(|e| e.value.as_text()).map(str::to_owned)
-        }
-        _ => None,
-    };
-    let by_name: Vec<Option<String>> = match &entry.value.kind {
-        Kind::Map(entries) => entries.iter().map(|e| attribute(&e.value)).collect(),
-        _ => vec![],
-    };
-    let keys: Vec<String> = match &entry.value.kind {
-        Kind::Map(entries) => entries.iter().map(|e| e.key.clone()).collect(),
-        _ => vec![],
-    };
-    for (text, label, test, at) in targets(reader, entry, Default::Equals)? {
+    for (text, Held { label, test, attribute }, at) in targets(reader, entry, Of::Css)? {
         let selector = match Selector::parse(&text) {
             Ok(selector) => selector,
             Err((message, _)) => {
                 return reader.fail(at, format!("{} is not a selector", quote(&text)), message);
             }
         };
-        let attribute = keys.iter().position(|k| *k == text).and_then(|i| by_name[i].clone());
         add(format!("css {text} {label}"), CheckKind::Css(selector, attribute, test));
     }
     Some(())
@@ -202,23 +182,48 @@ fn default_test(key: &str) -> Default {
     }
 }
 
-type Target = (String, String, Test, crate::source::Span);
+/// What is held against something, and how a value without a test is understood.
+#[derive(Clone, Copy)]
+enum Of {
+    /// A value may be null.
+    Json,
+    /// A test may say which attribute is meant.
+    Css,
+    Text(Default),
+}
+
+impl Of {
+    fn default_test(self) -> Default {
+        match self {
+            Of::Json | Of::Css => Default::Equals,
+            Of::Text(default) => default,
+        }
+    }
+}
+
+/// A test with its part of the check's name.
+struct Held {
+    label: String,
+    test: Test,
+    attribute: Option<String>,
+}
+
+type Target = (String, Held, Span);
 
 /// A name, a list of names (which must exist), or a map of names to what is expected.
-fn targets(reader: &mut Reader<'_>, entry: &Entry, default: Default) -> Option<Vec<Target>> {
+fn targets(reader: &mut Reader<'_>, entry: &Entry, of: Of) -> Option<Vec<Target>> {
     let mut all = Vec::new();
     match &entry.value.kind {
         Kind::Map(entries) if !entries.is_empty() => {
             for e in entries {
-                for (label, test) in tests(reader, &e.value, default)? {
-                    all.push((e.key.clone(), label, test, e.key_span));
-                }
+                all.extend(tests(reader, e, of)?.into_iter().map(|held| (e.key.clone(), held, e.key_span)));
             }
         }
         Kind::Map(_) => return reader.mismatch(entry, "a map of names to what is expected"),
         _ => {
             for name in texts(reader, entry)? {
-                all.push((name, "exists".to_owned(), Test::Exists, entry.value.span));
+                let held = Held { label: "exists".to_owned(), test: Test::Exists, attribute: None };
+                all.push((name, held, entry.value.span));
             }
         }
     }
@@ -249,38 +254,65 @@ fn texts(reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<String>> {
 }
 
 /// What a value is held against: a value, a list of them (each is a test), or a map of tests.
-fn tests(reader: &mut Reader<'_>, node: &Node, default: Default) -> Option<Vec<(String, Test)>> {
-    match &node.kind {
-        Kind::List(items) if !items.is_empty() && items.len() <= limits::MAX_CHECKS => {
+fn tests(reader: &mut Reader<'_>, entry: &Entry, of: Of) -> Option<Vec<Held>> {
+    match &entry.value.kind {
+        Kind::List(_) => {
             let mut all = Vec::new();
-            for item in items {
-                all.extend(tests(reader, item, default)?);
+            for item in reader.list(entry, "what is expected", limits::MAX_CHECKS)? {
+                all.extend(tests_of(reader, entry, item, of)?);
             }
             Some(all)
         }
-        Kind::Map(entries) if !entries.is_empty() => {
-            let fields = reader.map_node(node, &place::TEST)?;
-            let mut all = Vec::new();
-            for entry in fields.iter().filter(|e| e.key != "attribute") {
-                all.push(test(reader, entry)?);
-            }
-            if all.is_empty() && !fields.odd {
-                all.push(("exists".to_owned(), Test::Exists));
-            }
-            Some(all)
-        }
-        Kind::Scalar { .. } => Some(vec![match default {
-            Default::Equals => ("equals".to_owned(), Test::Equals(operand(reader, node)?)),
-            Default::Includes => ("includes".to_owned(), Test::Includes(operand(reader, node)?)),
-            Default::Matches => ("matches".to_owned(), Test::Matches(pattern(reader, node)?)),
-        }]),
-        _ => {
-            reader.fail(node.span, format!("what is expected is missing, found {}", Reader::found(node)), "")
-        }
+        _ => tests_of(reader, entry, &entry.value, of),
     }
 }
 
-fn test(reader: &mut Reader<'_>, entry: &Entry) -> Option<(String, Test)> {
+/// The same for one that is no list.
+fn tests_of(reader: &mut Reader<'_>, entry: &Entry, node: &Node, of: Of) -> Option<Vec<Held>> {
+    let plain = |(label, test)| vec![Held { label, test, attribute: None }];
+    match &node.kind {
+        Kind::Map(entries) if !entries.is_empty() => {
+            let fields = reader.map_node(node, &place::TEST)?;
+            let attribute = match (fields.get("attribute"), of) {
+                (None, _) => None,
+                (Some(entry), Of::Css) => Some(reader.text(entry)?.to_ascii_lowercase()),
+                (Some(entry), _) => return reader.fail(entry.key_span, "`attribute` goes with `css`", ""),
+            };
+            let mut all = Vec::new();
+            for entry in fields.iter().filter(|e| e.key != "attribute") {
+                let (label, test) = test(reader, entry, of)?;
+                all.push(Held { label, test, attribute: attribute.clone() });
+            }
+            if all.is_empty() && !fields.odd {
+                all.push(Held { label: "exists".to_owned(), test: Test::Exists, attribute });
+            }
+            Some(all)
+        }
+        Kind::Scalar { .. } if !node.is_null() || matches!(of, Of::Json) => {
+            Some(plain(match of.default_test() {
+                Default::Equals => ("equals".to_owned(), Test::Equals(operand(reader, node)?)),
+                Default::Includes => ("includes".to_owned(), Test::Includes(operand(reader, node)?)),
+                Default::Matches => ("matches".to_owned(), Test::Matches(pattern(reader, node)?)),
+            }))
+        }
+        _ => missing(reader, entry, node),
+    }
+}
+
+/// Notes that nothing is where something is expected.
+fn missing<T>(reader: &mut Reader<'_>, entry: &Entry, node: &Node) -> Option<T> {
+    // Nothing has no place of its own worth pointing at.
+    if node.is_null() {
+        return reader.fail(entry.key_span, "what is expected is missing", "an empty text is `''`");
+    }
+    reader.fail(node.span, format!("what is expected is missing, found {}", Reader::found(node)), "")
+}
+
+fn test(reader: &mut Reader<'_>, entry: &Entry, of: Of) -> Option<(String, Test)> {
+    let null = entry.value.is_null();
+    if null && (entry.key == "includes" || (entry.key == "equals" && !matches!(of, Of::Json))) {
+        return missing(reader, entry, &entry.value);
+    }
     let test = match entry.key.as_str() {
         "exists" => match reader.boolean(entry)? {
             true => Test::Exists,

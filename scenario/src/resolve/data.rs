@@ -94,6 +94,10 @@ fn table(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<
         let message = format!("a data source has one origin, and there is {} already", quote(&what.key));
         return reader.fail(second.key_span, message, "make it a source of its own");
     }
+    let of_files = ["format", "delimiter", "columns"].into_iter().find_map(|key| fields.get(key));
+    if let Some(odd) = of_files.filter(|_| what.key != "file") {
+        return reader.fail(odd.key_span, format!("{} goes with `file`", quote(&odd.key)), "");
+    }
     match what.key.as_str() {
         "file" => file(reader, what, fields),
         "range" => range(reader, what),

@@ -351,7 +351,7 @@ pub(super) const KEYS: &[(&str, &str, Shape, &str)] = &[
     ("check", "header_includes", tests_by_name, "Headers to what is expected"),
     ("check", "header_matches", tests_by_name, "Headers to what is expected"),
     ("check", "headers", tests_by_name, "Headers to what is expected"),
-    ("check", "json", tests_by_name, "JSON paths to what is expected"),
+    ("check", "json", tests_by_path, "JSON paths to what is expected"),
     ("check", "css", tests_by_name, "CSS selectors to what is expected"),
     ("check", "cookie", tests_by_name, "Cookies to what is expected"),
     (

@@ -147,6 +147,14 @@ pub(super) fn test() -> Value {
     json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] })
 }
 
+/// JSON paths that must lead somewhere, or a map from paths to what is expected there, which may be null.
+pub(super) fn tests_by_path() -> Value {
+    let nothing = json!({ "type": "null" });
+    let one = json!({ "anyOf": [text(), nothing, part("test")] });
+    let held = json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] });
+    json!({ "anyOf": [texts(), map_of(held)] })
+}
+
 /// Names that must exist, or a map from names to what is expected.
 pub(super) fn tests_by_name() -> Value {
     json!({ "anyOf": [texts(), map_of(test())] })

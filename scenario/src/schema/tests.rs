@@ -171,6 +171,7 @@ fn a_step_is_of_one_kind() {
         "{ repeat: 3, steps: [ get: / ] }",
         "{ if: ok, then: [ get: / ], else: [ think: 1s ] }",
         "{ post: /, json: [1, { a: null }], check: [ { status: [2xx, 304] }, { json: { $.a: { exists: false } } } ] }",
+        "{ get: /, check: { json: { $.a: null, $.b: [null, 1], $.c: { equals: null } } } }",
     ] {
         assert!(fits(good), "{good}");
     }
@@ -181,6 +182,8 @@ fn a_step_is_of_one_kind() {
         "{ repeat: 3 }",
         "{ repeat: 3, steps: [ gte: / ] }",
         "{ get: /, check: { status: ok } }",
+        "{ get: /, check: { body_includes: null } }",
+        "{ get: /, check: { header_includes: { a: null } } }",
         "get",
     ] {
         assert!(!fits(bad), "{bad}");
