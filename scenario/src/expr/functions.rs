@@ -89,6 +89,7 @@ impl Function {
 }
 
 const WHOLE: EvalError = EvalError::Bad("an argument is not a whole number");
+const NEGATIVE: EvalError = EvalError::Bad("an argument is below 0");
 const NUMBER: EvalError = EvalError::Bad("an argument is not a number");
 pub(crate) const TOO_LONG: EvalError = EvalError::Bad("a text became too long");
 
@@ -121,7 +122,10 @@ pub(super) fn call<'a>(f: Function, args: &'a [Expr], env: Env<'a>) -> Result<Va
         }
         Function::RandomChoice => choice(args, env)?,
         Function::RandomText => {
-            let n = usize::try_from(int(0)?).ok().filter(|n| *n <= limits::MAX_TEXT).ok_or(TOO_LONG)?;
+            let n = usize::try_from(int(0)?).map_err(|_| NEGATIVE)?;
+            if n > limits::MAX_TEXT {
+                return Err(TOO_LONG);
+            }
             const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
             text((0..n).map(|_| LETTERS[env.random.below(62) as usize] as char).collect::<String>())?
         }
@@ -152,8 +156,9 @@ pub(super) fn call<'a>(f: Function, args: &'a [Expr], env: Env<'a>) -> Result<Va
             other => other.into_text().chars().count() as i64,
         }),
         Function::Substring => {
-            let (whole, from) = (txt(0)?, usize::try_from(int(1)?).map_err(|_| WHOLE)?);
-            let most = if args.len() > 2 { usize::try_from(int(2)?).map_err(|_| WHOLE)? } else { usize::MAX };
+            let (whole, from) = (txt(0)?, usize::try_from(int(1)?).map_err(|_| NEGATIVE)?);
+            let most =
+                if args.len() > 2 { usize::try_from(int(2)?).map_err(|_| NEGATIVE)? } else { usize::MAX };
             text(whole.chars().skip(from).take(most).collect::<String>())?
         }
         Function::Replace => {
@@ -374,6 +379,19 @@ mod tests {
             "round(-1e19)",
         ] {
             assert!(eval(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn faults_say_what_is_wrong() {
+        for (text, expected) in [
+            ("random_text(-1)", "an argument is below 0"),
+            ("random_text(1048577)", "a text became too long"),
+            ("random_text('x')", "an argument is not a whole number"),
+            ("substring('abc', -1)", "an argument is below 0"),
+            ("substring('abc', 0, -1)", "an argument is below 0"),
+        ] {
+            assert!(eval(text).is_err_and(|e| e.contains(expected)), "{text}: {:?}", eval(text));
         }
     }
 
