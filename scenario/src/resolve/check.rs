@@ -21,8 +21,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, step: &Fields<'_>) -> Option<Vec<Che
     match &entry.value.kind {
         Kind::List(_) => {
             for node in reader.list(entry, "checks", limits::MAX_CHECKS)? {
-                let fields = reader.map_node(node, &place::CHECK)?;
+                let (fields, before) = (reader.map_node(node, &place::CHECK)?, checks.len());
                 group(reader, &fields, &mut checks)?;
+                if checks.len() == before && !fields.odd {
+                    return reader.fail(node.span, "this checks nothing", "give it `status: 200`");
+                }
             }
         }
         _ => {

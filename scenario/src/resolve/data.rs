@@ -176,6 +176,9 @@ fn rows(reader: &mut Reader<'_>, entry: &Entry) -> Option<Table> {
                 "`values` takes a plain list",
             );
         };
+        if row.is_empty() {
+            return reader.fail(node.span, "a row is a map of columns to values", "this one is empty");
+        }
         if columns.is_empty() {
             columns = row.iter().map(|e| e.key.clone()).collect();
         }
