@@ -97,7 +97,7 @@ struct Scan<'t> {
 impl<'t> Scan<'t> {
     /// The next byte that is not blank; 0 at the end.
     fn peek(&mut self) -> u8 {
-        let rest = &self.text.as_bytes()[self.at..];
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         self.at += rest.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(rest.len());
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
@@ -211,6 +211,64 @@ impl<'t> Scan<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let text = r#"[a-z"\\\n\u{1}\u{e9}\[\]{},: ]{0,8}"#;
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            any::<u64>().prop_map(serde_json::Value::from),
+            text.prop_map(serde_json::Value::from),
+        ];
+        leaf.prop_recursive(4, 30, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+                prop::collection::vec((text, inner), 0..4)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// What a tree says.
+    fn expected(json: &serde_json::Value) -> Value {
+        match json {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(b) => Value::Bool(*b),
+            serde_json::Value::Number(n) => Value::of_number(&n.to_string()),
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Array(items) => Value::List(items.iter().map(expected).collect()),
+            serde_json::Value::Object(_) => Value::Text(json.to_string()),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_says_what_its_tree_says(json in any_json(), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&json).unwrap() } else { json.to_string() };
+            let mut found = Value::Unset;
+            found.set(value(&text).unwrap());
+            prop_assert_eq!(found, expected(&json));
+            if let serde_json::Value::Object(map) = &json {
+                let members = members(&text).unwrap();
+                prop_assert_eq!(members.len(), map.len());
+                let mut wanted: HashMap<usize, &str> =
+                    map.values().map(|v| (std::ptr::from_ref(v).addr(), "")).collect();
+                locate(&text, &json, &mut wanted);
+                for (name, member) in map {
+                    prop_assert_eq!(members[&**name], wanted[&std::ptr::from_ref(member).addr()]);
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_that_is_no_json_does_no_harm(text in r#"[\[\]{}",:\\ a1é]{0,20}"#) {
+            let _ = (value(&text), members(&text), names(&text));
+            let mut wanted = HashMap::new();
+            locate(&text, &serde_json::json!([{ "a": [1] }]), &mut wanted);
+        }
+    }
 
     #[test]
     fn values_keep_their_digits() {
