@@ -94,6 +94,12 @@ pub const MAX_SNIPPET: usize = 120;
 pub const MAX_EXPRESSION: usize = 4 * 1024;
 /// Nesting of an expression: working it out recurses.
 pub const MAX_EXPRESSION_DEPTH: u32 = 50;
+/// Operators of an expression: working out what is in a row recurses, too.
+pub const MAX_OPERATORS: u32 = 300;
+/// Bytes of a JSON path.
+pub const MAX_PATH: usize = 4 * 1024;
+/// Brackets of a JSON path in one another: what is read of it doubles with each filter around it.
+pub const MAX_PATH_DEPTH: usize = 8;
 /// Bytes of a compiled regular expression.
 pub const MAX_REGEX_BYTES: usize = 1024 * 1024;
 /// Bytes of a text that an expression makes or a variable holds: thousands of users each have their own.

@@ -212,6 +212,13 @@ impl<'a> Builder<'a> {
             | ErrorKind::TabAtBlockScalarStart
             | ErrorKind::TabInPlainScalar => "YAML is indented by spaces, never by tabs",
             ErrorKind::UnknownAnchor => "no `&` with this name comes before it",
+            // With a byte order mark it is not UTF-8 and does not come so far.
+            ErrorKind::UnexpectedCharacter { character: '\0' } if local < 2 => {
+                "this looks like UTF-16; save the file as UTF-8"
+            }
+            ErrorKind::UnexpectedCharacter { character } if !character.is_ascii_graphic() => {
+                "YAML holds no such character; in double quotes there are escapes such as `\\x01`"
+            }
             ErrorKind::UnexpectedCharacter { .. } => "a value that begins with this needs quotes",
             ErrorKind::MappingValueNotAllowed => {
                 "text with `: ` in it needs quotes; or is this line indented too deep?"

@@ -336,6 +336,46 @@ fn every_extractor() {
 }
 
 #[test]
+fn numbers_go_out_as_they_came_and_are_compared_to_the_last_digit() {
+    let checks = "check: [ { json: { $.id: 12345678901234567890, $.j: 12345678901234567890124, $.p: 1.1 } }, \
+                  { json: { $.id: { compare: '> 12345678901234567889' }, '$[?@ == 1.1]': 1.10, $.t: \"{{ n * 2.0 }}\" } } ]";
+    let mut a = actor(
+        "variables: { n: 2 }",
+        &format!(
+            "\n      - get: /\n        extract: {{ id: {{ json: $.id }}, p: {{ json: '$.*', pick: 2 }}, o: {{ json: $.o }} }}\
+             \n      - post: /out\n        json: {{ id: \"{{{{id}}}}\", p: \"{{{{p}}}}\", o: \"{{{{o}}}}\", n: \"{{{{-id}}}}\" }}\n        {checks}"
+        ),
+    );
+    a.request();
+    a.ok(r#"{"id": 12345678901234567890, "j": 1, "p": 1.10, "o": {"x": [1.0, 2e3]}}"#);
+    let sent = a.request();
+    assert!(
+        sent.ends_with(
+            r#"{"id":12345678901234567890,"p":1.10,"o":"{\"x\":[1.0,2e3]}","n":-12345678901234567890}"#
+        ),
+        "{sent}"
+    );
+    let right = r#"{"id":12345678901234567890,"j":12345678901234567890124,"p":1.10,"t":4.00}"#;
+    let verdict = a.respond(200, &[], right.as_bytes());
+    assert_eq!(verdict.failed, 0);
+    let mut b = actor("variables: { n: 2 }", &format!("\n      - get: /\n        {checks}"));
+    b.request();
+    let wrong =
+        r#"{"id":12345678901234567000,"j":12345678901234568000000,"p":1.1000000000000000000001,"t":4.00}"#;
+    let verdict = b.respond(200, &[], wrong.as_bytes());
+    assert_eq!((verdict.passed, verdict.failed), (1, 5));
+}
+
+#[test]
+fn large_numbers_are_not_calculated_with() {
+    let mut a =
+        actor("", "\n      - get: /\n        extract: { id: { json: $.id } }\n      - get: '/{{ id + 1 }}'");
+    a.request();
+    a.ok(r#"{"id":12345678901234567890}"#);
+    assert_eq!(a.reason(), "a number has too many digits to be calculated with");
+}
+
+#[test]
 fn what_goes_wrong_has_a_name_and_ends_the_iteration() {
     let fails = |top: &str, step: &str, status: u16, fields: &[(&str, &[u8])], body: &[u8]| {
         let mut a = actor(top, step);

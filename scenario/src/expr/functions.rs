@@ -89,6 +89,7 @@ impl Function {
 }
 
 const WHOLE: EvalError = EvalError::Bad("an argument is not a whole number");
+const NEGATIVE: EvalError = EvalError::Bad("an argument is below 0");
 const NUMBER: EvalError = EvalError::Bad("an argument is not a number");
 pub(crate) const TOO_LONG: EvalError = EvalError::Bad("a text became too long");
 
@@ -121,7 +122,10 @@ pub(super) fn call<'a>(f: Function, args: &'a [Expr], env: Env<'a>) -> Result<Va
         }
         Function::RandomChoice => choice(args, env)?,
         Function::RandomText => {
-            let n = usize::try_from(int(0)?).ok().filter(|n| *n <= limits::MAX_TEXT).ok_or(TOO_LONG)?;
+            let n = usize::try_from(int(0)?).map_err(|_| NEGATIVE)?;
+            if n > limits::MAX_TEXT {
+                return Err(TOO_LONG);
+            }
             const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
             text((0..n).map(|_| LETTERS[env.random.below(62) as usize] as char).collect::<String>())?
         }
@@ -152,8 +156,9 @@ pub(super) fn call<'a>(f: Function, args: &'a [Expr], env: Env<'a>) -> Result<Va
             other => other.into_text().chars().count() as i64,
         }),
         Function::Substring => {
-            let (whole, from) = (txt(0)?, usize::try_from(int(1)?).map_err(|_| WHOLE)?);
-            let most = if args.len() > 2 { usize::try_from(int(2)?).map_err(|_| WHOLE)? } else { usize::MAX };
+            let (whole, from) = (txt(0)?, usize::try_from(int(1)?).map_err(|_| NEGATIVE)?);
+            let most =
+                if args.len() > 2 { usize::try_from(int(2)?).map_err(|_| NEGATIVE)? } else { usize::MAX };
             text(whole.chars().skip(from).take(most).collect::<String>())?
         }
         Function::Replace => {
@@ -182,12 +187,13 @@ pub(super) fn call<'a>(f: Function, args: &'a [Expr], env: Env<'a>) -> Result<Va
             }
             other => other,
         },
-        Function::Int => Val::Int(float(0)? as i64),
-        Function::Round => Val::Int(float(0)?.round() as i64),
+        Function::Int => Val::Int(whole(&val(0)?, f64::trunc)?),
+        Function::Round => Val::Int(whole(&val(0)?, f64::round)?),
         Function::Min | Function::Max => {
-            let (a, b) = (val(0)?.number().ok_or(NUMBER)?, val(1)?.number().ok_or(NUMBER)?);
-            let first_is_less = a.float() < b.float();
-            if first_is_less == (f == Function::Min) { a } else { b }
+            let (a, b) = (val(0)?, val(1)?);
+            let first_is_less = a.compare(&b).ok_or(NUMBER)?.is_lt();
+            let one = if first_is_less == (f == Function::Min) { &a } else { &b };
+            one.number().ok_or(NUMBER)?.into_owned()
         }
         Function::Json => {
             let mut out = Vec::new();
@@ -196,6 +202,18 @@ pub(super) fn call<'a>(f: Function, args: &'a [Expr], env: Env<'a>) -> Result<Va
         }
         Function::Default | Function::Defined => unreachable!("handled where a missing value is no error"),
     })
+}
+
+/// A whole number of any.
+fn whole(value: &Val<'_>, of: fn(f64) -> f64) -> Result<i64, EvalError> {
+    match value.number().ok_or(NUMBER)? {
+        Val::Int(n) => Ok(n),
+        other => {
+            let x = of(other.float().ok_or(NUMBER)?);
+            // 2^63 is the first that does not fit.
+            (x.abs() < -(i64::MIN as f64)).then_some(x as i64).ok_or(super::OVERFLOW)
+        }
+    }
 }
 
 fn choice<'a>(args: &'a [Expr], env: Env<'a>) -> Result<Val<'a>, EvalError> {
@@ -237,6 +255,7 @@ impl Value {
             Value::Bool(b) => Some(Val::Bool(*b)),
             Value::Int(n) => Some(Val::Int(*n)),
             Value::Float(x) => Some(Val::Float(*x)),
+            Value::Number(digits) => Some(Val::Number(Cow::Owned(digits.as_str().to_owned()))),
             Value::Unset | Value::Text(_) | Value::List(_) => None,
         }
     }
@@ -331,6 +350,9 @@ mod tests {
             ("min(3, 2) + max('5', 4)", "7"),
             ("int('7.9')", "7"),
             ("round(2.5)", "3"),
+            ("int(9007199254740993) + round(9007199254740993)", "18014398509481986"),
+            ("max('12345678901234567890', 12345678901234567891)", "12345678901234567891"),
+            ("min(1.10, 1.2)", "1.10"),
             ("json('a\"b')", "\"a\\\"b\""),
             ("default(nothing, 'x')", "x"),
             ("defined(nothing)", "false"),
@@ -347,10 +369,29 @@ mod tests {
         ] {
             assert_eq!(eval(text).as_deref(), Ok(expected), "{text}");
         }
-        for bad in
-            ["at(list, 3)", "random_int(2, 1)", "random_text(100000000)", "base64_decode('?')", "int('x')"]
-        {
+        for bad in [
+            "at(list, 3)",
+            "random_int(2, 1)",
+            "random_text(100000000)",
+            "base64_decode('?')",
+            "int('x')",
+            "int(12345678901234567890)",
+            "round(-1e19)",
+        ] {
             assert!(eval(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn faults_say_what_is_wrong() {
+        for (text, expected) in [
+            ("random_text(-1)", "an argument is below 0"),
+            ("random_text(1048577)", "a text became too long"),
+            ("random_text('x')", "an argument is not a whole number"),
+            ("substring('abc', -1)", "an argument is below 0"),
+            ("substring('abc', 0, -1)", "an argument is below 0"),
+        ] {
+            assert!(eval(text).is_err_and(|e| e.contains(expected)), "{text}: {:?}", eval(text));
         }
     }
 

@@ -5,6 +5,7 @@
 //! random numbers come in as [`Env`].
 
 pub(crate) mod functions;
+pub(crate) mod number;
 pub(crate) mod parse;
 pub(crate) mod random;
 pub(crate) mod text;
@@ -120,6 +121,11 @@ impl Expr {
             Expr::Minus(e) => match e.eval(env)?.number() {
                 Some(Val::Int(n)) => Val::Int(n.checked_neg().ok_or(OVERFLOW)?),
                 Some(Val::Float(x)) => Val::Float(-x),
+                Some(Val::Number(text)) => Val::of_number(&match text.strip_prefix('-') {
+                    Some(positive) => positive.to_owned(),
+                    None => format!("-{text}"),
+                })
+                .into_owned(),
                 _ => return Err(NOT_NUMBER),
             },
             Expr::And(a, b) => Val::Bool(a.eval(env)?.truth() && b.eval(env)?.truth()),
@@ -157,16 +163,14 @@ impl Expr {
 
 const NOT_NUMBER: EvalError = EvalError::Bad("a value that is not a number was calculated with");
 const OVERFLOW: EvalError = EvalError::Bad("a number became too large");
+const TOO_LARGE: EvalError = EvalError::Bad("a number has too many digits to be calculated with");
 
 pub(crate) fn binary(op: Binary, a: &Val<'_>, b: &Val<'_>) -> Result<Val<'static>, EvalError> {
     use std::cmp::Ordering;
     let order = |test: fn(Ordering) -> bool| {
         let ordering = match (a, b) {
             (Val::Text(x), Val::Text(y)) if a.number().is_none() || b.number().is_none() => Some(x.cmp(y)),
-            _ => match (a.int(), b.int()) {
-                (Some(x), Some(y)) => Some(x.cmp(&y)),
-                _ => a.float().zip(b.float()).and_then(|(x, y)| x.partial_cmp(&y)),
-            },
+            _ => a.compare(b),
         };
         ordering.map(|o| Val::Bool(test(o))).ok_or(EvalError::Bad("two values cannot be compared by size"))
     };
@@ -201,6 +205,9 @@ fn calculate(op: Binary, a: &Val<'_>, b: &Val<'_>) -> Result<Val<'static>, EvalE
             _ => return Ok(Val::Float(*a as f64 / *b as f64)),
         };
         return whole.map(Val::Int).ok_or(OVERFLOW);
+    }
+    if a.is_large() || b.is_large() {
+        return Err(TOO_LARGE);
     }
     let (a, b) = (a.float().ok_or(NOT_NUMBER)?, b.float().ok_or(NOT_NUMBER)?);
     let x = match op {

@@ -8,6 +8,7 @@
 //! ```
 
 use super::functions::FUNCTIONS;
+use super::number::is_json;
 use super::random::Random;
 use super::value::Value;
 use super::{Binary, Env, Expr, Function};
@@ -37,7 +38,7 @@ pub(crate) fn expression(text: &str, names: &mut dyn FnMut(&str) -> Meaning) -> 
     if text.len() > limits::MAX_EXPRESSION {
         return fail(0..text.len(), "the expression is too long", "use `set` for parts of it");
     }
-    let mut parser = Parser { text, at: 0, depth: 0, names };
+    let mut parser = Parser { text, at: 0, depth: 0, operators: 0, names };
     let expr = parser.or()?;
     match parser.peek() {
         "" => Ok(expr),
@@ -63,6 +64,7 @@ struct Parser<'a, 'n> {
     text: &'a str,
     at: usize,
     depth: u32,
+    operators: u32,
     names: &'n mut dyn FnMut(&str) -> Meaning,
 }
 
@@ -116,10 +118,23 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
+    /// One more operator: what is in a row is one in the other in the tree.
+    fn operator(&mut self) -> Result<(), ExprError> {
+        self.operators += 1;
+        match self.operators > limits::MAX_OPERATORS {
+            true => {
+                let message = format!("an expression has at most {} operators", limits::MAX_OPERATORS);
+                fail(self.at..self.at, message, "use `set` for parts of it")
+            }
+            false => Ok(()),
+        }
+    }
+
     fn or(&mut self) -> Result<Expr, ExprError> {
         self.deeper()?;
         let mut left = self.and()?;
         while self.accept(&["or", "||"]).is_some() {
+            self.operator()?;
             left = Expr::Or(Box::new(left), Box::new(self.and()?));
         }
         self.depth -= 1;
@@ -129,6 +144,7 @@ impl<'a> Parser<'a, '_> {
     fn and(&mut self) -> Result<Expr, ExprError> {
         let mut left = self.not()?;
         while self.accept(&["and", "&&"]).is_some() {
+            self.operator()?;
             left = Expr::And(Box::new(left), Box::new(self.not()?));
         }
         Ok(left)
@@ -157,6 +173,7 @@ impl<'a> Parser<'a, '_> {
     fn sum(&mut self) -> Result<Expr, ExprError> {
         let mut left = self.product()?;
         while let Some(op) = self.accept(&["+", "-"]) {
+            self.operator()?;
             let op = if op == "+" { Binary::Plus } else { Binary::Minus };
             left = Expr::Binary(op, Box::new(left), Box::new(self.product()?));
         }
@@ -166,6 +183,7 @@ impl<'a> Parser<'a, '_> {
     fn product(&mut self) -> Result<Expr, ExprError> {
         let mut left = self.unary()?;
         while let Some(op) = self.accept(&["*", "/", "%"]) {
+            self.operator()?;
             let op = match op {
                 "*" => Binary::Times,
                 "/" => Binary::Over,
@@ -285,6 +303,10 @@ fn number(token: &str, range: Range<usize>) -> Result<Expr, ExprError> {
         return Ok(Expr::Const(Value::Int(n)));
     }
     match token.parse::<f64>() {
+        // Such as 1.10 and what is too long keeps its digits.
+        Ok(x) if x.is_finite() && is_json(token) && x.to_string() != token => {
+            Ok(Expr::Const(Value::of_number(token)))
+        }
         Ok(x) if x.is_finite() => Ok(Expr::Const(Value::Float(x))),
         _ => fail(range, format!("{} is not a number", quote(token)), "units are not known here"),
     }
@@ -393,6 +415,18 @@ pub(super) mod tests {
             ("matches(name, '^a.a$')", "true"),
             ("env('HOST') + env('NONE', 'x')", "hx"),
             ("env.HOST", "h"),
+            ("12345678901234567890", "12345678901234567890"),
+            ("-12345678901234567890", "-12345678901234567890"),
+            ("-9223372036854775808 + 1", "-9223372036854775807"),
+            ("12345678901234567890 == '12345678901234567890'", "true"),
+            ("12345678901234567890 == 12345678901234567000", "false"),
+            ("12345678901234567891 > 12345678901234567890", "true"),
+            ("'12345678901234567891' > '12345678901234567890'", "true"),
+            ("9007199254740993 == 9007199254740992.0", "false"),
+            ("'id-' + 12345678901234567890", "id-12345678901234567890"),
+            ("1.10", "1.10"),
+            ("1.10 + 1", "2.1"),
+            ("1.10 == 1.1", "true"),
             ("1e3 + .5", "error"),
         ] {
             match expected {
@@ -425,9 +459,16 @@ pub(super) mod tests {
     #[test]
     fn run_time_faults_are_values() {
         assert_eq!(eval("nothing + 1"), Err("Unset(2)".into()));
-        for bad in
-            ["n / 0", "n % 0", "9223372036854775807 + n", "list < 3", "-name", "9223372036854775807 * n"]
-        {
+        for bad in [
+            "n / 0",
+            "n % 0",
+            "9223372036854775807 + n",
+            "list < 3",
+            "-name",
+            "9223372036854775807 * n",
+            "12345678901234567890 - n",
+            "'12345678901234567890' * n",
+        ] {
             assert!(eval(bad).is_err_and(|e| e.starts_with("Bad")), "{bad}");
         }
     }
@@ -436,6 +477,16 @@ pub(super) mod tests {
     fn depth_is_bounded() {
         for text in ["(".repeat(5000), "-".repeat(5000), "!".repeat(5000), "not ".repeat(1000)] {
             assert!(eval(&text).is_err());
+        }
+    }
+
+    #[test]
+    fn so_are_operators_in_a_row() {
+        for op in ["+", "-", "*", " % ", " and ", "||"] {
+            let row = |n: usize| format!("1{}", format!("{op} 1").repeat(n));
+            assert!(eval(&row(limits::MAX_OPERATORS as usize)).is_ok(), "{op}");
+            // Working these out overflowed the stack.
+            assert!(eval(&row(4000 / (op.len() + 2))).is_err_and(|e| e.contains("operators")), "{op}");
         }
     }
 }

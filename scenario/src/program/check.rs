@@ -129,6 +129,11 @@ impl Test {
             (Test::Equals(Operand::Value(expected)), _) => {
                 Ok(value.equals(&expected.get().unwrap_or(Val::Null)))
             }
+            // Numbers by value here, too: what is calculated has no zeros at its end.
+            (Test::Equals(operand), Val::Int(_) | Val::Float(_) | Val::Number(_)) => {
+                let expected = operand.bytes(env)?;
+                Ok(value.equals(&Val::Text(String::from_utf8_lossy(&expected))))
+            }
             (Test::Compare(op, expr), _) => {
                 crate::expr::binary(*op, value, &expr.eval(env)?).map(|holds| holds.truth())
             }

@@ -4,9 +4,13 @@
 //! the piece it is at: a file of 5 GB takes some MB. A file that changes under the run gives an error, not a crash, which is
 //! why it is read and not mapped.
 
+use super::json_text;
 use crate::expr::random::Random;
 use crate::expr::value::Value;
 use crate::limits;
+use crate::source::quote;
+use serde_json::value::RawValue;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
@@ -180,17 +184,33 @@ fn csv_file(
     columns: Option<Vec<String>>,
     large: bool,
 ) -> Result<Table, TableError> {
-    let mut reader = csv_reader(&file, delimiter, columns.is_none());
+    let quotes = Quotes { input: &file, delimiter, line: 1, state: Quoting::First(0), fault: None };
+    let mut reader = csv_reader(quotes, delimiter, columns.is_none());
     let columns = match columns {
         Some(columns) => columns,
         None => {
             let names = reader.headers().map_err(|e| csv_reason(&e))?;
-            names.iter().map(|n| n.trim_start_matches('\u{feff}').trim().to_owned()).collect()
+            let line = names.position().map_or(0, csv::Position::line);
+            let names: Vec<String> =
+                names.iter().map(|n| n.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+            if let Some(name) = twice(&names) {
+                return Err(format!("line {line}: two columns are named {}", quote(name)));
+            }
+            names
         }
     };
     let (mut cells, mut pages, mut rows, mut end) = (Vec::new(), Vec::new(), 0_u64, 0);
     let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|e| csv_reason(&e))? {
+    loop {
+        let read = reader.read_record(&mut record).map_err(|e| csv_reason(&e));
+        // It reads ahead: what comes behind the record is no fault of it.
+        let line = if matches!(read, Ok(false)) { u64::MAX } else { reader.position().line() };
+        if let Some((line, fault)) = reader.get_ref().fault.filter(|fault| fault.0 < line) {
+            return Err(format!("line {line}: {fault}"));
+        }
+        if !read? {
+            break;
+        }
         if record.len() != columns.len() {
             let line = record.position().map_or(0, csv::Position::line);
             return Err(format!(
@@ -215,6 +235,70 @@ fn csv_file(
     Ok(Table { columns, rows, cells })
 }
 
+/// The first name that is there twice; what has none cannot be referred to.
+fn twice(columns: &[String]) -> Option<&str> {
+    let mut seen = HashSet::new();
+    columns.iter().map(String::as_str).find(|name| !name.is_empty() && !seen.insert(*name))
+}
+
+/// What passes through, with an eye on its quotes: the package takes any for one, and with an open one the rest of the file for a
+/// value.
+struct Quotes<R> {
+    input: R,
+    delimiter: u8,
+    line: u64,
+    state: Quoting,
+    /// The first fault, and its line.
+    fault: Option<(u64, &'static str)>,
+}
+
+/// Where a byte stands.
+#[derive(Clone, Copy)]
+enum Quoting {
+    /// In front of everything, behind so many bytes of a byte order mark.
+    First(u8),
+    /// Where a value begins.
+    Start,
+    Plain,
+    /// In quotes that were opened on this line.
+    Inside(u64),
+    /// Behind a quote, which closes unless it is one of two.
+    Behind(u64),
+}
+
+impl<R: io::Read> io::Read for Quotes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        if let (0, false, Quoting::Inside(line)) = (n, buffer.is_empty(), self.state) {
+            self.fault.get_or_insert((line, "its quote is never closed"));
+        }
+        buffer[..n].iter().for_each(|byte| self.byte(*byte));
+        Ok(n)
+    }
+}
+
+impl<R> Quotes<R> {
+    fn byte(&mut self, byte: u8) {
+        self.state = match (self.state, byte) {
+            (Quoting::Inside(line), b'"') => Quoting::Behind(line),
+            (Quoting::Inside(line), _) => Quoting::Inside(line),
+            (Quoting::Behind(line), b'"') => Quoting::Inside(line),
+            (_, b'\n' | b'\r') => Quoting::Start,
+            (_, byte) if byte == self.delimiter => Quoting::Start,
+            (Quoting::Behind(_), _) => {
+                self.fault.get_or_insert((self.line, "a quote closes here in the middle of a value"));
+                Quoting::Plain
+            }
+            (Quoting::Start | Quoting::First(0 | 3), b'"') => Quoting::Inside(self.line),
+            (Quoting::First(n @ 0..3), byte) if byte == b"\xef\xbb\xbf"[usize::from(n)] => {
+                Quoting::First(n + 1)
+            }
+            _ => Quoting::Plain,
+        };
+        self.line += u64::from(byte == b'\n');
+    }
+}
+
 fn csv_reason(error: &csv::Error) -> String {
     let line = error.position().map(|p| format!("line {}: ", p.line())).unwrap_or_default();
     match error.kind() {
@@ -227,32 +311,47 @@ fn csv_reason(error: &csv::Error) -> String {
     }
 }
 
-/// The cells of one JSON row, in the order of the columns.
-fn json_row(row: &serde_json::Value, columns: &[String], cells: &mut Vec<Value>) {
-    match row {
-        serde_json::Value::Object(map) => {
-            cells.extend(columns.iter().map(|c| map.get(c).map_or(Value::Null, Value::from_json)));
+/// The cells of one JSON row, in the order of the columns. `None`: a text has an escape that is no character, or something is
+/// nested too deep.
+fn json_row(row: &str, columns: &[String], cells: &mut Vec<Value>) -> Option<()> {
+    let first = cells.len();
+    let mut add = |text: Option<&str>| {
+        let mut cell = Value::Null;
+        if let Some(text) = text {
+            cell.set(json_text::value(text)?);
         }
-        other => {
-            cells.push(Value::from_json(other));
-            cells.extend(columns.iter().skip(1).map(|_| Value::Null));
-        }
+        cells.push(cell);
+        Some(())
+    };
+    if row.starts_with('{') {
+        let members = json_text::members(row)?;
+        columns.iter().try_for_each(|c| add(members.get(&**c).copied()))?;
+    } else {
+        add(Some(row))?;
+        cells.resize(first + columns.len().max(1), Value::Null);
     }
+    Some(())
 }
 
-fn columns_of(row: &serde_json::Value) -> Vec<String> {
-    match row {
-        serde_json::Value::Object(map) => map.keys().cloned().collect(),
-        _ => vec!["value".to_owned()],
-    }
+fn columns_of(row: &str) -> Vec<String> {
+    json_text::names(row).unwrap_or_else(|| vec!["value".to_owned()])
 }
+
+const NO_ROW: &str = "a text has an escape that is no character, or it is nested too deep";
 
 fn json_file(file: File, columns: Option<Vec<String>>) -> Result<Table, TableError> {
-    let list: Vec<serde_json::Value> = serde_json::from_reader(BufReader::new(file))
-        .map_err(|e| format!("line {}: it is not a JSON list ({e})", e.line()))?;
-    let columns = columns.unwrap_or_else(|| list.first().map(columns_of).unwrap_or_default());
+    let text = io::read_to_string(file).map_err(|e| match e.kind() {
+        io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+        _ => reason(&e),
+    })?;
+    let list: Vec<&RawValue> =
+        serde_json::from_str(&text).map_err(|e| format!("line {}: it is not a JSON list ({e})", e.line()))?;
+    let columns =
+        columns.unwrap_or_else(|| list.first().map(|row| columns_of(row.get())).unwrap_or_default());
     let mut cells = Vec::with_capacity(list.len() * columns.len());
-    list.iter().for_each(|row| json_row(row, &columns, &mut cells));
+    for (i, row) in list.iter().enumerate() {
+        json_row(row.get(), &columns, &mut cells).ok_or_else(|| format!("row {}: {NO_ROW}", i + 1))?;
+    }
     Ok(Table::of_rows(columns, cells))
 }
 
@@ -274,11 +373,11 @@ fn lines_file(file: File, columns: Option<Vec<String>>, large: bool) -> Result<T
             continue;
         }
         if !large || columns.is_none() {
-            let row: serde_json::Value =
+            let row: &RawValue =
                 serde_json::from_str(&line).map_err(|e| format!("line {number}: it is not JSON ({e})"))?;
-            let columns = columns.get_or_insert_with(|| columns_of(&row));
+            let columns = columns.get_or_insert_with(|| columns_of(row.get()));
             if !large {
-                json_row(&row, columns, &mut cells);
+                json_row(row.get(), columns, &mut cells).ok_or_else(|| format!("line {number}: {NO_ROW}"))?;
             }
         }
         if large && rows.is_multiple_of(limits::PAGE_ROWS) {
@@ -433,7 +532,8 @@ impl Paged {
             Format::JsonLines | Format::Json => {
                 let text = std::str::from_utf8(&bytes).map_err(|_| CHANGED)?;
                 for line in text.lines().filter(|l| !l.trim().is_empty()) {
-                    json_row(&serde_json::from_str(line).map_err(|_| CHANGED)?, columns, cells);
+                    let row: &RawValue = serde_json::from_str(line).map_err(|_| CHANGED)?;
+                    json_row(row.get(), columns, cells).ok_or(NO_ROW)?;
                 }
             }
         }
@@ -511,8 +611,35 @@ mod tests {
         let mut c = cursor(table, Order::Sequential, AtEnd::Stop, (0, 1));
         c.read(1, &[(0, 0), (1, 1)], &mut vars).unwrap();
         assert_eq!(vars, [Value::Null, Value::Text("b".into())]);
+        let quotes = scratch(
+            "quotes.csv",
+            b"\xef\xbb\xbf\"a\";\"b\";;\r\n\"x\r\ny\";\"\";\"\"\"\";z\"z\r\n5\" tv;;;\"end\"",
+        );
+        let table = Table::of_file(&quotes, Format::Csv { delimiter: b';' }, None).unwrap();
+        assert_eq!(
+            (table.columns.clone(), table.rows()),
+            (["a", "b", "", ""].map(str::to_owned).to_vec(), 2)
+        );
+        std::fs::remove_file(quotes).unwrap();
+        let digits = scratch("digits.jsonl", b"{\"id\": 12345678901234567890, \"price\": 1.10}\n");
+        let mut c = cursor(
+            Table::of_file(&digits, Format::JsonLines, None).unwrap(),
+            Order::Random,
+            AtEnd::Stop,
+            (0, 1),
+        );
+        c.read(0, &[(0, 0), (1, 1)], &mut vars).unwrap();
+        assert_eq!(vars, [Value::of_number("12345678901234567890"), Value::of_number("1.10")]);
+        std::fs::remove_file(digits).unwrap();
         for (name, bytes, expected) in [
-            ("b.csv", &b"a,b\n1\n"[..], "line 2: 1 values, and there are 2 columns"),
+            ("g.json", &b"[{\"a\":1},{\"a\":\"\\ud800\"}]"[..], "row 2: a text has an escape"),
+            ("b.csv", b"a,b\n1\n", "line 2: 1 values, and there are 2 columns"),
+            ("open.csv", b"a\nx\n\"y\nz\nz\n", "line 3: its quote is never closed"),
+            ("open2.csv", b"a,b\n\"y,2\nz,3\n", "line 2: its quote is never closed"),
+            ("open-names.csv", b"\xef\xbb\xbf\"a,b\n1,2\n", "line 1: its quote is never closed"),
+            ("middle.csv", b"a\n\"y\n\"z\"\n", "line 3: a quote closes here in the middle"),
+            ("twice.csv", b"a,b, a\n1,2,3\n", "line 1: two columns are named `a`"),
+            ("short.csv", b"a,b\n1\n\"x\"y,2\n", "line 2: 1 values"),
             ("c.csv", b"a\n\xff\n", "line 2: it is not UTF-8"),
             ("d.csv", b"a\n", "it has no rows"),
             ("e.json", b"{}", "line 1: it is not a JSON list"),

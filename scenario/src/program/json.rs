@@ -1,8 +1,12 @@
 //! JSON paths (RFC 9535) on response bodies. A path that leads to one place is followed while the text is read, without a
 //! tree; anything else takes serde_json_path on a tree.
 
-use crate::expr::value::Value;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use super::json_text;
+use crate::expr::value::Val;
+use crate::limits;
+use serde::Deserialize as _;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json_path::JsonPath;
 use std::fmt;
 
@@ -21,36 +25,54 @@ pub(crate) enum Segment {
     Index(usize),
 }
 
+/// Why a text is no path, or none that is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PathError {
+    /// What is wrong, as the package says it.
+    Syntax(String),
+    TooLong,
+    /// The bracket at this byte is one too many in one another.
+    TooDeep(usize),
+}
+
 /// The body is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
 
 impl Path {
-    /// Compiles a path. `Err`: what is wrong and at which byte.
-    pub fn parse(text: &str) -> Result<Path, (String, usize)> {
+    /// Compiles a path.
+    pub fn parse(text: &str) -> Result<Path, PathError> {
+        bounded(text)?;
         match JsonPath::parse(text) {
             Ok(path) => Ok(singular(text).map_or_else(|| Path::Full(Box::new(path)), Path::Singular)),
-            Err(error) => Err((error.message().to_owned(), error.position().min(text.len()))),
+            Err(error) => Err(PathError::Syntax(error.message().to_owned())),
         }
     }
 
     /// Calls `found` with each value the path leads to, until it returns false.
-    pub fn each(&self, body: &[u8], mut found: impl FnMut(Value) -> bool) -> Result<(), NotJson> {
+    pub fn each(&self, body: &[u8], mut found: impl FnMut(Val<'_>) -> bool) -> Result<(), NotJson> {
         match self {
             Path::Singular(segments) => {
-                let mut value = None;
+                let mut text = None;
                 let mut json = serde_json::Deserializer::from_slice(body);
-                Follow { path: segments, found: &mut value }.deserialize(&mut json).map_err(|_| NotJson)?;
+                Follow { path: segments, found: &mut text }.deserialize(&mut json).map_err(|_| NotJson)?;
                 json.end().map_err(|_| NotJson)?;
-                if let Some(value) = value {
-                    found(value);
+                if let Some(text) = text {
+                    found(json_text::value(text).ok_or(NotJson)?);
                 }
                 Ok(())
             }
             Path::Full(path) => {
-                let tree: serde_json::Value = serde_json::from_slice(body).map_err(|_| NotJson)?;
-                for node in path.query(&tree).iter() {
-                    if !found(Value::from_json(node)) {
+                let body = std::str::from_utf8(body).map_err(|_| NotJson)?;
+                let tree: serde_json::Value = serde_json::from_str(body).map_err(|_| NotJson)?;
+                let nodes = path.query(&tree);
+                let address = |node: &serde_json::Value| std::ptr::from_ref(node).addr();
+                // In a tree numbers have lost their digits.
+                let mut texts = nodes.iter().map(|node| (address(node), "")).collect();
+                json_text::locate(body, &tree, &mut texts);
+                for node in nodes.iter() {
+                    let text = texts.get(&address(node)).copied().unwrap_or_default();
+                    if !found(json_text::value(text).ok_or(NotJson)?) {
                         break;
                     }
                 }
@@ -58,6 +80,30 @@ impl Path {
             }
         }
     }
+}
+
+/// Whether the package can be given the text: it reads a filter twice for each one that is around it, and recurses.
+fn bounded(text: &str) -> Result<(), PathError> {
+    if text.len() > limits::MAX_PATH {
+        return Err(PathError::TooLong);
+    }
+    let (mut depth, mut quote, mut escaped) = (0_usize, None, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(open), byte) if open == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'[' | b'(') => depth += 1,
+            (None, b']' | b')') => depth = depth.saturating_sub(1),
+            (None, _) => {}
+        }
+        if depth > limits::MAX_PATH_DEPTH {
+            return Err(PathError::TooDeep(at));
+        }
+    }
+    Ok(())
 }
 
 /// `$`, then `.name`, `['name']` or `[3]`; `None` for everything else.
@@ -94,18 +140,18 @@ fn singular(text: &str) -> Option<Vec<Segment>> {
     Some(segments)
 }
 
-/// Goes down a path while the text is read.
-struct Follow<'p> {
+/// Goes down a path while the text is read, to the text of what it leads to.
+struct Follow<'p, 't> {
     path: &'p [Segment],
-    found: &'p mut Option<Value>,
+    found: &'p mut Option<&'t str>,
 }
 
-impl<'de> DeserializeSeed<'de> for Follow<'_> {
+impl<'de> DeserializeSeed<'de> for Follow<'_, 'de> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match self.path {
             [] => {
-                *self.found = Some(deserializer.deserialize_any(Leaf)?);
+                *self.found = Some(<&RawValue>::deserialize(deserializer)?.get());
                 Ok(())
             }
             _ => deserializer.deserialize_any(self),
@@ -119,7 +165,7 @@ macro_rules! nothing_below {
     };
 }
 
-impl<'de> Visitor<'de> for Follow<'_> {
+impl<'de> Visitor<'de> for Follow<'_, 'de> {
     type Value = ();
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
@@ -183,61 +229,21 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
-/// What the path led to.
-struct Leaf;
-
-impl<'de> Visitor<'de> for Leaf {
-    type Value = Value;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_bool<E>(self, b: bool) -> Result<Value, E> {
-        Ok(Value::Bool(b))
-    }
-    fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
-        Ok(Value::Int(n))
-    }
-    fn visit_u64<E>(self, n: u64) -> Result<Value, E> {
-        Ok(i64::try_from(n).map_or(Value::Float(n as f64), Value::Int))
-    }
-    fn visit_f64<E>(self, x: f64) -> Result<Value, E> {
-        Ok(Value::Float(x))
-    }
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element::<serde_json::Value>()? {
-            items.push(Value::from_json(&item));
-        }
-        Ok(Value::List(items))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut object = serde_json::Map::new();
-        while let Some((key, value)) = map.next_entry()? {
-            object.insert(key, value);
-        }
-        let text = serde_json::to_string(&object).map_err(A::Error::custom)?;
-        Ok(Value::Text(text))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::value::Value;
 
-    const BODY: &str = r#"{"a":{"b":[1,2.5,"x",null,true,{"c":"deep"}],"k.e y":7},"list":[{"id":1,"n":"p"},{"id":2,"n":"q"}],"big":18446744073709551615}"#;
+    const BODY: &str = r#"{"a":{"b":[1,2.5,"x",null,true,{"c":"deep"}],"k.e y":7},"list":[{"id":1,"n":"p"},{"id":2,"n":"q"}],"big":18446744073709551615,"numbers":[12345678901234567890124,1.10,-0, 1e5 ,{"x":1.0}]}"#;
 
     fn all(path: &str) -> Vec<Value> {
         let mut found = Vec::new();
         Path::parse(path)
             .unwrap()
             .each(BODY.as_bytes(), |v| {
-                found.push(v);
+                let mut value = Value::Unset;
+                value.set(v);
+                found.push(value);
                 true
             })
             .unwrap();
@@ -261,13 +267,21 @@ mod tests {
             "$.a.b.c",
             "$.a.b[9]",
             "$.a.b[2].x",
+            "$.big",
+            "$.numbers",
+            "$.numbers[0]",
+            "$.numbers[2]",
+            "$.numbers[3]",
+            "$.numbers[4]",
         ] {
             let parsed = Path::parse(path).unwrap();
             assert!(matches!(parsed, Path::Singular(_)), "{path}");
             let full = Path::Full(Box::new(JsonPath::parse(path).unwrap()));
             let mut expected = Vec::new();
             full.each(BODY.as_bytes(), |v| {
-                expected.push(v);
+                let mut value = Value::Unset;
+                value.set(v);
+                expected.push(value);
                 true
             })
             .unwrap();
@@ -282,6 +296,43 @@ mod tests {
         assert_eq!(all("$.list[*].id"), [Value::Int(1), Value::Int(2)]);
         assert_eq!(all("$.list[?@.id > 1].n"), [Value::Text("q".into())]);
         assert_eq!(all("$..c"), [Value::Text("deep".into())]);
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        let number = Value::of_number;
+        assert_eq!(all("$.big"), [number("18446744073709551615")]);
+        let several = [number("12345678901234567890124"), number("1.10"), number("-0"), number("1e5")];
+        assert_eq!(all("$.numbers[0,1,2,3]"), several);
+        assert_eq!(all("$.numbers[*].x"), [number("1.0")]);
+        assert_eq!(all("$.numbers[4]"), [Value::Text(r#"{"x":1.0}"#.into())]);
+        assert_eq!(all("$.numbers[1]"), [number("1.10")]);
+    }
+
+    #[test]
+    fn a_path_is_bounded_before_it_is_read() {
+        let nested = |n: usize| format!("${}{}", "[?@".repeat(n), "]".repeat(n));
+        let most = limits::MAX_PATH_DEPTH;
+        assert!(matches!(Path::parse(&nested(most)), Ok(Path::Full(_))));
+        // Of these each level doubled the time, and thousands of them overflowed the stack.
+        for n in [most + 1, 24, 1000] {
+            assert_eq!(Path::parse(&nested(n)).unwrap_err(), PathError::TooDeep(1 + 3 * most), "{n}");
+        }
+        for deep in ["[?(", "[?!(", "[?count(@", "[", "[?length(value(@"] {
+            let text = format!("${}", deep.repeat(limits::MAX_PATH / deep.len() - 1));
+            assert!(matches!(Path::parse(&text), Err(PathError::TooDeep(_))), "{deep}");
+        }
+        assert_eq!(Path::parse(&nested(100_000)).unwrap_err(), PathError::TooLong);
+        let quoted = format!("$['{}']", "[(".repeat(100));
+        assert!(
+            Path::parse(&quoted).is_ok()
+                && Path::parse(&format!("$[?@ == \"\\\"{}\"]", "[".repeat(100))).is_ok()
+        );
+        // As much as can stand in the innermost filter.
+        let inner = "@.a[0]==1||".repeat((limits::MAX_PATH - 4 * most - 10) / 11);
+        assert!(
+            Path::parse(&format!("${}[?{inner}@.a]{}", "[?@".repeat(most - 2), "]".repeat(most - 2))).is_ok()
+        );
     }
 
     #[test]

@@ -12,13 +12,14 @@ mod extract;
 mod html;
 mod json;
 mod json_schema;
+mod json_text;
 mod past;
 mod user;
 
 pub(crate) use check::{Check, CheckKind, Limit, Operand, Test};
 pub(crate) use extract::{Extract, From, Pick};
 pub(crate) use html::Selector;
-pub(crate) use json::Path;
+pub(crate) use json::{Path, PathError};
 pub(crate) use json_schema::{Schema, Wrong};
 pub use user::{Action, Done, Flight, Hop, Reason, Tally, User, Verdict, World, tallies};
 

@@ -342,7 +342,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// A YAML number as JSON writes it: no `+`, no leading zeros, digits on both sides of the point.
-fn json_number(text: &str) -> String {
+pub(super) fn json_number(text: &str) -> String {
     let (sign, text) = match text.strip_prefix(['-', '+']) {
         Some(rest) => (if text.starts_with('-') { "-" } else { "" }, rest),
         None => ("", text),

@@ -9,9 +9,9 @@ use crate::expr::text::{Escape, is_template};
 use crate::expr::value::Value;
 use crate::limits;
 use crate::place;
-use crate::program::{Check, CheckKind, Limit, Operand, Path, Selector, Test};
+use crate::program::{Check, CheckKind, Limit, Operand, Path, PathError, Selector, Test};
 use crate::reader::{Fields, Reader};
-use crate::source::quote;
+use crate::source::{Span, quote};
 use crate::tree::{Entry, Kind, Node};
 
 /// Reads `check`: a map, or a list of maps.
@@ -21,8 +21,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, step: &Fields<'_>) -> Option<Vec<Che
     match &entry.value.kind {
         Kind::List(_) => {
             for node in reader.list(entry, "checks", limits::MAX_CHECKS)? {
-                let fields = reader.map_node(node, &place::CHECK)?;
+                let (fields, before) = (reader.map_node(node, &place::CHECK)?, checks.len());
                 group(reader, &fields, &mut checks)?;
+                if checks.len() == before && !fields.odd {
+                    return reader.fail(node.span, "this checks nothing", "give it `status: 200`");
+                }
             }
         }
         _ => {
@@ -91,7 +94,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, checks: &mut Vec<Check>) -> Optio
             add("protocol".into(), CheckKind::Protocol(reader.word(entry, &words)?.to_owned()));
         }
         "body_equals" | "body_includes" | "body_matches" | "body" => {
-            for (label, test) in tests(reader, &entry.value, default_test(key))? {
+            for Held { label, test, .. } in tests(reader, entry, Of::Text(default_test(key)))? {
                 let name = if key == "body" { format!("body {label}") } else { key.to_owned() };
                 add(name, CheckKind::Body(test));
             }
@@ -102,20 +105,20 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, checks: &mut Vec<Check>) -> Optio
             }
         }
         "header_equals" | "header_includes" | "header_matches" | "headers" => {
-            for (name, label, test, _) in targets(reader, entry, default_test(key))? {
+            for (name, Held { label, test, .. }, _) in targets(reader, entry, Of::Text(default_test(key)))? {
                 add(format!("header {name} {label}"), CheckKind::Header(name, test));
             }
         }
         "cookie" => {
-            for (name, label, test, _) in targets(reader, entry, Default::Equals)? {
+            for (name, Held { label, test, .. }, _) in targets(reader, entry, Of::Text(Default::Equals))? {
                 add(format!("cookie {name} {label}"), CheckKind::Cookie(name, test));
             }
         }
         "json" => {
-            for (path, label, test, at) in targets(reader, entry, Default::Equals)? {
+            for (path, Held { label, test, .. }, at) in targets(reader, entry, Of::Json)? {
                 let compiled = match Path::parse(&path) {
                     Ok(path) => path,
-                    Err((message, _)) => return bad_path(reader, at, &path, &message),
+                    Err(error) => return bad_path(reader, at, &path, error),
                 };
                 add(format!("json {path} {label}"), CheckKind::Json(compiled, test));
             }
@@ -127,12 +130,19 @@ fn one(reader: &mut Reader<'_>, entry: &Entry, checks: &mut Vec<Check>) -> Optio
     Some(())
 }
 
-pub(crate) fn bad_path<T>(
-    reader: &mut Reader<'_>,
-    at: crate::source::Span,
-    path: &str,
-    message: &str,
-) -> Option<T> {
+pub(crate) fn bad_path<T>(reader: &mut Reader<'_>, at: Span, path: &str, error: PathError) -> Option<T> {
+    let message = match error {
+        PathError::Syntax(message) => message,
+        PathError::TooLong => {
+            let message = format!("a JSON path has at most {} bytes", limits::MAX_PATH);
+            return reader.fail(at, message, format!("this one has {}", path.len()));
+        }
+        PathError::TooDeep(bracket) => {
+            let span = reader.part_of(path, at, bracket, bracket + 1);
+            let message = format!("the brackets of a JSON path are at most {} deep", limits::MAX_PATH_DEPTH);
+            return reader.fail(span, message, "this one is one too many");
+        }
+    };
     let label = match path.starts_with('$') {
         // The library says no more of what it could not read.
         true if message.contains("parser error") && path.contains('[') => {
@@ -141,35 +151,20 @@ pub(crate) fn bad_path<T>(
         true if message.contains("parser error") => {
             "behind `$` come `.name`, `..name` and `[...]`".to_owned()
         }
-        true => message.to_owned(),
+        true => message,
         false => format!("a path begins with `$`: did you mean {}?", quote(&format!("$.{path}"))),
     };
     reader.fail(at, format!("{} is not a JSON path", quote(path)), label)
 }
 
 fn css(reader: &mut Reader<'_>, entry: &Entry, add: &mut dyn FnMut(String, CheckKind)) -> Option<()> {
-    let attribute = |node: &Node| match &node.kind {
-        Kind::Map(entries) => {
-            entries.iter().find(|e| e.key == "attribute").and_then(|e| e.value.as_text()).map(str::to_owned)
-        }
-        _ => None,
-    };
-    let by_name: Vec<Option<String>> = match &entry.value.kind {
-        Kind::Map(entries) => entries.iter().map(|e| attribute(&e.value)).collect(),
-        _ => vec![],
-    };
-    let keys: Vec<String> = match &entry.value.kind {
-        Kind::Map(entries) => entries.iter().map(|e| e.key.clone()).collect(),
-        _ => vec![],
-    };
-    for (text, label, test, at) in targets(reader, entry, Default::Equals)? {
+    for (text, Held { label, test, attribute }, at) in targets(reader, entry, Of::Css)? {
         let selector = match Selector::parse(&text) {
             Ok(selector) => selector,
             Err((message, _)) => {
                 return reader.fail(at, format!("{} is not a selector", quote(&text)), message);
             }
         };
-        let attribute = keys.iter().position(|k| *k == text).and_then(|i| by_name[i].clone());
         add(format!("css {text} {label}"), CheckKind::Css(selector, attribute, test));
     }
     Some(())
@@ -190,23 +185,48 @@ fn default_test(key: &str) -> Default {
     }
 }
 
-type Target = (String, String, Test, crate::source::Span);
+/// What is held against something, and how a value without a test is understood.
+#[derive(Clone, Copy)]
+enum Of {
+    /// A value may be null.
+    Json,
+    /// A test may say which attribute is meant.
+    Css,
+    Text(Default),
+}
+
+impl Of {
+    fn default_test(self) -> Default {
+        match self {
+            Of::Json | Of::Css => Default::Equals,
+            Of::Text(default) => default,
+        }
+    }
+}
+
+/// A test with its part of the check's name.
+struct Held {
+    label: String,
+    test: Test,
+    attribute: Option<String>,
+}
+
+type Target = (String, Held, Span);
 
 /// A name, a list of names (which must exist), or a map of names to what is expected.
-fn targets(reader: &mut Reader<'_>, entry: &Entry, default: Default) -> Option<Vec<Target>> {
+fn targets(reader: &mut Reader<'_>, entry: &Entry, of: Of) -> Option<Vec<Target>> {
     let mut all = Vec::new();
     match &entry.value.kind {
         Kind::Map(entries) if !entries.is_empty() => {
             for e in entries {
-                for (label, test) in tests(reader, &e.value, default)? {
-                    all.push((e.key.clone(), label, test, e.key_span));
-                }
+                all.extend(tests(reader, e, of)?.into_iter().map(|held| (e.key.clone(), held, e.key_span)));
             }
         }
         Kind::Map(_) => return reader.mismatch(entry, "a map of names to what is expected"),
         _ => {
             for name in texts(reader, entry)? {
-                all.push((name, "exists".to_owned(), Test::Exists, entry.value.span));
+                let held = Held { label: "exists".to_owned(), test: Test::Exists, attribute: None };
+                all.push((name, held, entry.value.span));
             }
         }
     }
@@ -237,44 +257,71 @@ fn texts(reader: &mut Reader<'_>, entry: &Entry) -> Option<Vec<String>> {
 }
 
 /// What a value is held against: a value, a list of them (each is a test), or a map of tests.
-fn tests(reader: &mut Reader<'_>, node: &Node, default: Default) -> Option<Vec<(String, Test)>> {
-    match &node.kind {
-        Kind::List(items) if !items.is_empty() && items.len() <= limits::MAX_CHECKS => {
+fn tests(reader: &mut Reader<'_>, entry: &Entry, of: Of) -> Option<Vec<Held>> {
+    match &entry.value.kind {
+        Kind::List(_) => {
             let mut all = Vec::new();
-            for item in items {
-                all.extend(tests(reader, item, default)?);
+            for item in reader.list(entry, "what is expected", limits::MAX_CHECKS)? {
+                all.extend(tests_of(reader, entry, item, of)?);
             }
             Some(all)
         }
+        _ => tests_of(reader, entry, &entry.value, of),
+    }
+}
+
+/// The same for one that is no list.
+fn tests_of(reader: &mut Reader<'_>, entry: &Entry, node: &Node, of: Of) -> Option<Vec<Held>> {
+    let plain = |(label, test)| vec![Held { label, test, attribute: None }];
+    match &node.kind {
         Kind::Map(entries) if !entries.is_empty() => {
             let fields = reader.map_node(node, &place::TEST)?;
+            let attribute = match (fields.get("attribute"), of) {
+                (None, _) => None,
+                (Some(entry), Of::Css) => Some(reader.text(entry)?.to_ascii_lowercase()),
+                (Some(entry), _) => return reader.fail(entry.key_span, "`attribute` goes with `css`", ""),
+            };
             let mut all = Vec::new();
             for entry in fields.iter().filter(|e| e.key != "attribute") {
-                all.push(test(reader, entry)?);
+                let (label, test) = test(reader, entry, of)?;
+                all.push(Held { label, test, attribute: attribute.clone() });
             }
             let absent =
-                fields.get("exists").filter(|_| all.iter().any(|(_, test)| matches!(test, Test::Absent)));
+                fields.get("exists").filter(|_| all.iter().any(|held| matches!(held.test, Test::Absent)));
             if let Some(entry) = absent.filter(|_| all.len() > 1) {
                 let label = "what is not there is nothing else: leave it out, or make it a check of its own";
                 return reader.fail(entry.value.span, "these tests never pass together", label);
             }
             if all.is_empty() && !fields.odd {
-                all.push(("exists".to_owned(), Test::Exists));
+                all.push(Held { label: "exists".to_owned(), test: Test::Exists, attribute });
             }
             Some(all)
         }
-        Kind::Scalar { .. } => Some(vec![match default {
-            Default::Equals => ("equals".to_owned(), Test::Equals(operand(reader, node)?)),
-            Default::Includes => ("includes".to_owned(), Test::Includes(operand(reader, node)?)),
-            Default::Matches => ("matches".to_owned(), Test::Matches(pattern(reader, node)?)),
-        }]),
-        _ => {
-            reader.fail(node.span, format!("what is expected is missing, found {}", Reader::found(node)), "")
+        Kind::Scalar { .. } if !node.is_null() || matches!(of, Of::Json) => {
+            Some(plain(match of.default_test() {
+                Default::Equals => ("equals".to_owned(), Test::Equals(operand(reader, node)?)),
+                Default::Includes => ("includes".to_owned(), Test::Includes(operand(reader, node)?)),
+                Default::Matches => ("matches".to_owned(), Test::Matches(pattern(reader, node)?)),
+            }))
         }
+        _ => missing(reader, entry, node),
     }
 }
 
-fn test(reader: &mut Reader<'_>, entry: &Entry) -> Option<(String, Test)> {
+/// Notes that nothing is where something is expected.
+fn missing<T>(reader: &mut Reader<'_>, entry: &Entry, node: &Node) -> Option<T> {
+    // Nothing has no place of its own worth pointing at.
+    if node.is_null() {
+        return reader.fail(entry.key_span, "what is expected is missing", "an empty text is `''`");
+    }
+    reader.fail(node.span, format!("what is expected is missing, found {}", Reader::found(node)), "")
+}
+
+fn test(reader: &mut Reader<'_>, entry: &Entry, of: Of) -> Option<(String, Test)> {
+    let null = entry.value.is_null();
+    if null && (entry.key == "includes" || (entry.key == "equals" && !matches!(of, Of::Json))) {
+        return missing(reader, entry, &entry.value);
+    }
     let test = match entry.key.as_str() {
         "exists" => match reader.boolean(entry)? {
             true => Test::Exists,

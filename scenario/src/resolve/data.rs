@@ -1,5 +1,6 @@
 //! `data`: files, lists and ranges that virtual users take rows from.
 
+use super::body::json_number;
 use crate::expr::value::Value;
 use crate::limits;
 use crate::place;
@@ -93,6 +94,10 @@ fn table(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<
         let message = format!("a data source has one origin, and there is {} already", quote(&what.key));
         return reader.fail(second.key_span, message, "make it a source of its own");
     }
+    let of_files = ["format", "delimiter", "columns"].into_iter().find_map(|key| fields.get(key));
+    if let Some(odd) = of_files.filter(|_| what.key != "file") {
+        return reader.fail(odd.key_span, format!("{} goes with `file`", quote(&odd.key)), "");
+    }
     match what.key.as_str() {
         "file" => file(reader, what, fields),
         "range" => range(reader, what),
@@ -128,7 +133,18 @@ fn file(reader: &mut Reader<'_>, entry: &Entry, fields: &Fields<'_>) -> Option<T
         None => None,
         Some(entry) => {
             let list = reader.list(entry, "names", limits::MAX_VARIABLES)?;
-            Some(list.iter().map(|n| n.as_text().unwrap_or_default().to_owned()).collect())
+            let mut names: Vec<String> = Vec::new();
+            for node in list {
+                let Some(name) = node.as_text() else {
+                    let message = format!("the name of a column must be text, found {}", Reader::found(node));
+                    return reader.fail(node.span, message, "");
+                };
+                if names.iter().any(|other| other == name) {
+                    return reader.fail(node.span, format!("two columns are named {}", quote(name)), "");
+                }
+                names.push(name.to_owned());
+            }
+            Some(names)
         }
     };
     let path = reader.base_dir.join(name);
@@ -164,6 +180,9 @@ fn rows(reader: &mut Reader<'_>, entry: &Entry) -> Option<Table> {
                 "`values` takes a plain list",
             );
         };
+        if row.is_empty() {
+            return reader.fail(node.span, "a row is a map of columns to values", "this one is empty");
+        }
         if columns.is_empty() {
             columns = row.iter().map(|e| e.key.clone()).collect();
         }
@@ -197,13 +216,9 @@ pub(crate) fn scalar(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
         }
         let numeric = text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !text.starts_with("0x");
         let padded = text.trim_start_matches('-');
-        if numeric && (!padded.starts_with('0') || padded.len() == 1 || padded.starts_with("0.")) {
-            if let Ok(n) = text.parse::<i64>() {
-                return Some(Value::Int(n));
-            }
-            if let Some(x) = text.parse::<f64>().ok().filter(|x| x.is_finite()) {
-                return Some(Value::Float(x));
-            }
+        let decimal = numeric && (!padded.starts_with('0') || padded.len() == 1 || padded.starts_with("0."));
+        if decimal && text.parse::<f64>().is_ok_and(f64::is_finite) {
+            return Some(Value::of_number(&json_number(text)));
         }
     }
     Some(Value::Text(text.clone()))

@@ -86,7 +86,7 @@ fn from(reader: &mut Reader<'_>, what: &Entry, fields: &Fields<'_>) -> Option<Fr
     Some(match what.key.as_str() {
         "json" => match Path::parse(text) {
             Ok(path) => From::Json(path),
-            Err((message, _)) => return bad_path(reader, what.value.span, text, &message),
+            Err(error) => return bad_path(reader, what.value.span, text, error),
         },
         "header" => From::Header(text.to_owned()),
         "cookie" => From::Cookie(text.to_owned()),

@@ -486,12 +486,17 @@ impl<'t> Flow<'t> {
         fragment: &Fields<'_>,
         with: Option<&Entry>,
     ) -> Option<()> {
-        let wanted: Vec<&str> = match fragment.get("parameters") {
-            None => vec![],
-            Some(entry) => {
-                reader.list(entry, "names", limits::MAX_LIST)?.iter().filter_map(|n| n.as_text()).collect()
+        let mut wanted: Vec<&str> = Vec::new();
+        if let Some(entry) = fragment.get("parameters") {
+            for node in reader.list(entry, "names", limits::MAX_LIST)? {
+                let Some(name) = node.as_text() else {
+                    let message =
+                        format!("the name of a parameter must be text, found {}", Reader::found(node));
+                    return reader.fail(node.span, message, "");
+                };
+                wanted.push(name);
             }
-        };
+        }
         let given: &[Entry] = match with {
             None => &[],
             Some(entry) => reader.named(entry, "parameters to values")?,

@@ -259,6 +259,8 @@ fn name(
 }
 
 fn stop(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Stop> {
+    // A schedule gives no user a number of iterations of its own.
+    let open = ["rate", "replay", "handshakes"].into_iter().any(|key| fields.get(key).is_some());
     let mut given =
         ["for", "iterations", "iterations_per_user"].into_iter().filter_map(|key| fields.get(key));
     let Some(entry) = given.next() else {
@@ -267,7 +269,10 @@ fn stop(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Stop> {
             false => reader.fail(
                 fields.span,
                 "the phase has no end",
-                "give it `for: 30s`, `iterations: 1000` or `iterations_per_user: 10`",
+                match open {
+                    true => "give it `for: 30s` or `iterations: 1000`",
+                    false => "give it `for: 30s`, `iterations: 1000` or `iterations_per_user: 10`",
+                },
             ),
         };
     };
@@ -276,7 +281,10 @@ fn stop(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Stop> {
         return reader.fail(
             second.key_span,
             message,
-            "give one of `for`, `iterations` and `iterations_per_user`",
+            match open {
+                true => "give one of `for` and `iterations`",
+                false => "give one of `for`, `iterations` and `iterations_per_user`",
+            },
         );
     }
     if entry.key == "for" {

@@ -9,7 +9,7 @@ mod shape;
 
 use crate::place::{self, Place};
 use serde_json::{Map, Value, json};
-use shape::part;
+use shape::{one_of, part};
 
 /// What a program that finds the schema by its name goes by.
 pub const ID: &str = "https://loadgen.dev/schema/plan-1.json";
@@ -18,7 +18,11 @@ pub const ID: &str = "https://loadgen.dev/schema/plan-1.json";
 pub fn schema() -> Value {
     let mut definitions = Map::new();
     for (name, place) in PARTS {
-        definitions.insert((*name).to_owned(), object(place));
+        let mut part = object(place);
+        if let (Value::Object(part), Value::Object(also)) = (&mut part, also(name)) {
+            part.extend(also);
+        }
+        definitions.insert((*name).to_owned(), part);
     }
     definitions.insert("step".into(), step());
     definitions.insert("steps".into(), json!({ "type": "array", "minItems": 1, "items": part("step") }));
@@ -77,6 +81,26 @@ const PARTS: &[(&str, &Place)] = &[
     ("search", &place::SEARCH),
 ];
 
+/// Which keys of a part there must be, where it is not one key always.
+fn also(part: &str) -> Value {
+    match part {
+        "auth" => one_of(place::AUTH.keys),
+        "extract" => one_of(place::EXTRACT_FROM),
+        "part" => one_of(&["value", "file"]),
+        "data" => one_of(&["file", "rows", "values", "range"]),
+        "pause" => {
+            json!({ "oneOf": [{ "required": ["normal", "deviation"] }, { "required": ["exponential"] }] })
+        }
+        "meeting" => json!({ "required": ["users"] }),
+        "test" | "check" => json!({ "minProperties": 1 }),
+        "phase" => json!({ "allOf": [
+            one_of(&["users", "rate", "replay", "handshakes"]),
+            one_of(&["for", "iterations", "iterations_per_user"]),
+        ] }),
+        _ => json!({}),
+    }
+}
+
 /// A map with the keys of a place and no others.
 fn object(place: &Place) -> Value {
     let mut properties = Map::new();
@@ -104,7 +128,9 @@ fn property(place: &str, key: &str) -> Value {
 
 /// A step is what its first key of `place::FLOW` says, else a request: as the parser takes it. The keys of all kinds are offered.
 fn step() -> Value {
-    let request = object(&place::STEP);
+    let mut request = object(&place::STEP);
+    let ways: Vec<&str> = place::METHODS.iter().copied().chain(["request"]).collect();
+    request["oneOf"] = one_of(&ways)["oneOf"].take();
     let mut all: Map<String, Value> = Map::new();
     let kinds = place::FLOW.iter().map(|(_, place)| place).chain([&place::STEP]);
     for place in kinds {

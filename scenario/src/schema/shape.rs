@@ -69,7 +69,7 @@ pub(super) fn load() -> Value {
 }
 
 pub(super) fn share() -> Value {
-    json!({ "anyOf": [{ "type": "number" }, like(r"\d+(\.\d+)?\s*%")] })
+    json!({ "anyOf": [{ "type": "number", "minimum": 0, "maximum": 1 }, like(r"\d+(\.\d+)?\s*%")] })
 }
 
 /// Of a window of 2^N - 1 bytes.
@@ -100,7 +100,43 @@ pub(super) fn words(list: &[&str]) -> Value {
 
 /// One text or a list of them.
 pub(super) fn texts() -> Value {
-    json!({ "anyOf": [text(), { "type": "array", "items": text() }] })
+    json!({ "anyOf": [text(), list_of_texts()] })
+}
+
+/// Text that is not empty.
+pub(super) fn name() -> Value {
+    json!({ "type": ["string", "number", "boolean"], "pattern": r"\S" })
+}
+
+/// How often: a number, or an expression.
+pub(super) fn rounds() -> Value {
+    json!({ "anyOf": [count(), { "type": "string" }] })
+}
+
+/// A number, or what one is compared with.
+pub(super) fn size() -> Value {
+    json!({ "anyOf": [whole(), like(r"(<=|>=|==|!=|<|>)?\s*\d+")] })
+}
+
+/// A time limit of a check.
+pub(super) fn longest() -> Value {
+    like(&format!(r"(<=|>=|==|!=|<|>)?\s*{TIME}"))
+}
+
+/// How arrivals are spread.
+pub(super) fn arrivals() -> Value {
+    json!({ "type": "string", "pattern": r"^(even|poisson|burst\(.*\))$" })
+}
+
+/// Which of several.
+pub(super) fn pick() -> Value {
+    let words = json!({ "enum": ["first", "last", "random", "all", "count"] });
+    json!({ "anyOf": [words, whole(), { "type": "string", "pattern": r"^\d+$" }] })
+}
+
+/// Whole numbers from one to another.
+pub(super) fn range() -> Value {
+    like(r"[-+]?\d+\s*\.\.\s*[-+]?\d+")
 }
 
 pub(super) fn list_of_texts() -> Value {
@@ -112,9 +148,14 @@ pub(super) fn map_of(value: Value) -> Value {
     json!({ "type": "object", "minProperties": 1, "additionalProperties": value })
 }
 
-/// Headers, form fields, queries.
+/// Form fields and queries: of an empty list nothing is sent.
+pub(super) fn pairs() -> Value {
+    map_of(json!({ "anyOf": [text(), { "type": "array", "items": text() }] }))
+}
+
+/// Headers.
 pub(super) fn fields() -> Value {
-    json!({ "type": "object", "additionalProperties": texts() })
+    map_of(texts())
 }
 
 /// Tags: a constant for each name.
@@ -123,7 +164,7 @@ pub(super) fn tags() -> Value {
         "type": "object",
         "minProperties": 1,
         "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_.-]*$" },
-        "additionalProperties": text(),
+        "additionalProperties": name(),
     })
 }
 
@@ -147,6 +188,14 @@ pub(super) fn test() -> Value {
     json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] })
 }
 
+/// JSON paths that must lead somewhere, or a map from paths to what is expected there, which may be null.
+pub(super) fn tests_by_path() -> Value {
+    let nothing = json!({ "type": "null" });
+    let one = json!({ "anyOf": [text(), nothing, part("test")] });
+    let held = json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] });
+    json!({ "anyOf": [texts(), map_of(held)] })
+}
+
 /// Names that must exist, or a map from names to what is expected.
 pub(super) fn tests_by_name() -> Value {
     json!({ "anyOf": [texts(), map_of(test())] })
@@ -154,7 +203,22 @@ pub(super) fn tests_by_name() -> Value {
 
 /// A variable's value: a scalar, a template, or a list of scalars.
 pub(super) fn value() -> Value {
-    json!({ "type": ["string", "number", "boolean", "null", "array"] })
+    json!({ "anyOf": [scalar(), { "type": "array", "items": scalar() }] })
+}
+
+/// A value that is neither a map nor a list.
+pub(super) fn scalar() -> Value {
+    json!({ "type": ["string", "number", "boolean", "null"] })
+}
+
+/// Values or rows of data.
+pub(super) fn list_of_values(value: Value) -> Value {
+    json!({ "type": "array", "minItems": 1, "items": value })
+}
+
+/// A map that has exactly one of these keys.
+pub(super) fn one_of(keys: &[&str]) -> Value {
+    json!({ "oneOf": keys.iter().map(|key| json!({ "required": [key] })).collect::<Vec<_>>() })
 }
 
 pub(super) fn status() -> Value {

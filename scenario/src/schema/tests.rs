@@ -4,9 +4,11 @@
 mod common;
 
 use super::*;
+use crate::overrides::Overrides;
 use crate::parse::{self, Input};
 use crate::tree::{Kind, Node};
 use jsonschema::Validator;
+use std::collections::HashSet;
 
 fn validator() -> Validator {
     jsonschema::draft7::new(&schema()).expect("a schema")
@@ -171,6 +173,7 @@ fn a_step_is_of_one_kind() {
         "{ repeat: 3, steps: [ get: / ] }",
         "{ if: ok, then: [ get: / ], else: [ think: 1s ] }",
         "{ post: /, json: [1, { a: null }], check: [ { status: [2xx, 304] }, { json: { $.a: { exists: false } } } ] }",
+        "{ get: /, check: { json: { $.a: null, $.b: [null, 1], $.c: { equals: null } } } }",
     ] {
         assert!(fits(good), "{good}");
     }
@@ -181,8 +184,112 @@ fn a_step_is_of_one_kind() {
         "{ repeat: 3 }",
         "{ repeat: 3, steps: [ gte: / ] }",
         "{ get: /, check: { status: ok } }",
+        "{ get: /, check: { body_includes: null } }",
+        "{ get: /, check: { header_includes: { a: null } } }",
         "get",
     ] {
         assert!(!fits(bad), "{bad}");
     }
+}
+
+/// What a value of a plan is replaced by.
+const OTHERS: &[&str] = &[
+    "~",
+    "true",
+    "7",
+    "-7",
+    "1.5",
+    "mutated",
+    "''",
+    "[]",
+    "[mutated]",
+    "[[7]]",
+    "[{}]",
+    "[~]",
+    "{}",
+    "{ mutated: 7 }",
+    "{ mutated: ~ }",
+];
+
+/// The values of a plan with the keys that lead to them.
+fn each_value<'n>(node: &'n Node, path: &str, visit: &mut impl FnMut(&'n Node, &str)) {
+    visit(node, path);
+    match &node.kind {
+        Kind::Scalar { .. } => {}
+        Kind::List(items) => items.iter().for_each(|item| each_value(item, &format!("{path}[]"), visit)),
+        Kind::Map(entries) => {
+            entries.iter().for_each(|e| each_value(&e.value, &format!("{path}.{}", e.key), visit));
+        }
+    }
+}
+
+/// What only the parser can know: the words inside of a text, and what is or is not there besides.
+const ONLY_THE_PARSER: &[&str] = &[
+    "is neither a path nor a URL",
+    "the path is empty",
+    "is not a method",
+    "is not a target",
+    "is not a JSON path",
+    "is not a JSON Schema",
+    "is not a selector",
+    "is not a figure of the result",
+    "not a threshold",
+    "is not a source address",
+    "the pattern has no group",
+    "the expression ends too early",
+    "is not a number",
+    "a rate needs to say per what",
+    "must be a share from 0.1% to 50%",
+    "`dscp` cannot be",
+    "cannot read",
+    "cannot include",
+    "is not a file",
+    "does not end with .csv",
+    "there is no ",
+    "no step ",
+    "has no column",
+    "unknown parameter",
+    // A path of JSON may lead to null, and the tests of a path are those of all others.
+    "what is expected is missing",
+];
+
+/// Values of the plans are replaced by others, one at a time. What the schema refuses is no plan; what it takes is one, but for
+/// what only the parser can know.
+#[test]
+fn the_schema_and_the_parser_agree_on_plans_with_another_value() {
+    let validator = validator();
+    let (mut seen, mut tried, mut wrong) = (HashSet::new(), 0, Vec::new());
+    for path in common::files("../configs", "yaml") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut problems = crate::error::Problems::default();
+        let root = parse::document(Input { source: 0, offset: 0, text: &text }, &mut problems).unwrap();
+        let mut places = Vec::new();
+        each_value(&root, "", &mut |node, keys| {
+            // Most plans say the same in the same places.
+            let place: Vec<&str> = keys.rsplit('.').take(2).collect();
+            if seen.insert(place.join(".")) {
+                places.push((node.span, keys.to_owned()));
+            }
+        });
+        for ((span, keys), other) in places.iter().flat_map(|place| OTHERS.iter().map(move |o| (place, o))) {
+            let end = span.start + text[span.start..span.end].trim_end().len();
+            let mutated = format!("{}{other}{}", &text[..span.start], &text[end..]);
+            let Some(plan) = json_of(&mutated) else { continue };
+            tried += 1;
+            let parsed = crate::parse(&mutated, "plan.yaml", path.parent().unwrap(), &Overrides::default());
+            match (validator.is_valid(&plan), parsed) {
+                (true, Ok(_)) | (false, Err(_)) => {}
+                (false, Ok(_)) => wrong.push(format!("{keys}: {other} is refused by the schema alone")),
+                (true, Err(errors)) => {
+                    let errors = errors.to_string();
+                    let first = errors.lines().next().unwrap_or_default();
+                    if !ONLY_THE_PARSER.iter().any(|known| first.contains(known)) {
+                        wrong.push(format!("{keys}: {other} is refused by the parser alone, {first}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(tried > 4000, "{tried}");
 }

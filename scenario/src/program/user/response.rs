@@ -319,7 +319,6 @@ impl User {
                 let (mut any, mut outcome) = (false, Ok(false));
                 let read = path.each(body, |value| {
                     any = true;
-                    let value = value.get().unwrap_or(Val::Null);
                     outcome = test.holds(&value, env);
                     outcome == Ok(false)
                 });
@@ -563,9 +562,7 @@ fn find(
     picker: &mut Picker<'_>,
 ) -> Result<(), &'static str> {
     match from {
-        From::Json(path) => path
-            .each(body, |value| picker.offer(value.get().unwrap_or(Val::Null)))
-            .map_err(|_| "the body is not JSON"),
+        From::Json(path) => path.each(body, |value| picker.offer(value)).map_err(|_| "the body is not JSON"),
         From::Regex(pattern, group) => {
             find_pattern(pattern, *group, body, locations, picker);
             Ok(())
@@ -587,7 +584,7 @@ fn find(
 fn hide(value: &Value, secrets: &mut Secrets) {
     match value {
         Value::List(list) => list.iter().for_each(|value| hide(value, secrets)),
-        Value::Text(_) | Value::Int(_) | Value::Float(_) => {
+        Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Number(_) => {
             let text = value.get().map(Val::into_text).unwrap_or_default();
             secrets.add(text.as_bytes());
         }
