@@ -34,10 +34,12 @@ fn count_mode_is_exact() {
         let case = format!("c{connections} m{streams} t{threads} {share:?}: {:?}", result.totals.errors);
         assert_eq!(result.totals.books.succeeded, 1000, "{case}");
         assert_eq!(server.stats().requests, 1000, "{case}");
-        assert_eq!(result.connections.opened, u64::from(connections), "{case}");
+        // All may be done before the last connection is open.
+        let opened = result.connections.opened;
+        assert!((1..=u64::from(connections)).contains(&opened), "{opened} {case}");
         assert_eq!(result.connections.application_protocol, Some("h3"), "{case}");
         let quic = &result.connections.quic;
-        assert_eq!(quic.connections, u64::from(connections), "{case}");
+        assert_eq!(quic.connections, opened, "{case}");
         assert!(
             quic.datagrams_sent > 0 && quic.datagrams_received > 0 && quic.rtt_min.max_ns() > 0,
             "{quic:?}"
