@@ -50,7 +50,8 @@ pub const BACKOFF_MAX: Duration = Duration::from_millis(250);
 pub const ALT_SVC: usize = 2048;
 /// How long no alternative service of a target is tried after one came to nothing: what browsers begin with.
 pub const ALT_SVC_SHUNNED: Duration = Duration::from_secs(300);
-/// A run that counts iterations ends when no connection could be opened for this long: the server is gone.
+/// A run that counts iterations ends when no connection could be opened for this long: the server is gone. A connection that
+/// has a part of the count to itself, and could not be opened for this long while others can, fails what is left of it.
 pub const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// What a handshake that is under way already adds to the round-trip time that the next one over QUIC assumes. Three times the

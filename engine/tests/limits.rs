@@ -206,6 +206,25 @@ fn every_connection_has_its_own_part_of_a_count_also_where_it_is_lost() {
     }
 }
 
+/// A server that takes one connection only: what the others would have made does not keep the run for an hour.
+#[test]
+fn a_connection_that_never_opens_gives_up_its_part() {
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let server = Hostile::new(move |visit| match first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+        true => visit.serve(),
+        false => visit.reset(),
+    });
+    let on = Load::on(server.address(), iterations(20_000));
+    let mut plan = Load { connections: 2, streams: 1, users: 2, ..on }.plan();
+    plan.connections.own_parts = true;
+    let result = run(plan);
+    server.settle();
+    let (books, took) = (result.totals.books, result.wall);
+    assert_eq!((books.started, books.succeeded, books.failed), (20_000, 10_000, 10_000));
+    assert_eq!(server.requests(), 10_000);
+    assert!(took > Duration::from_secs(10) && took < Duration::from_secs(15), "{took:?}");
+}
+
 #[test]
 fn more_threads_than_cpus_count_exactly() {
     for (protocol, share) in

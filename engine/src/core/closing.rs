@@ -45,7 +45,9 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             link.failures = 0;
         }
         let pause = if barren { backoff(link.failures) } else { Duration::ZERO };
-        link.failures += u32::from(barren);
+        if barren {
+            link.note_failure(now);
+        }
         let farewell = match (graceful, by_us) {
             (false, _) if !said => Farewell::Abort,
             (false, _) => Farewell::Finish,

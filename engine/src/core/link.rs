@@ -90,6 +90,8 @@ pub(super) struct Link {
     pub(super) shaking: bool,
     /// Attempts to open it that failed in a row.
     pub(super) failures: u32,
+    /// When the first of them was.
+    pub(super) failing_since: Time,
     /// Which way to the target comes next.
     pub(super) next_way: u32,
     /// Requests this connection may still take.
@@ -135,6 +137,14 @@ impl Tidings {
 }
 
 impl Link {
+    /// An attempt failed, or what it opened served nothing.
+    pub(super) fn note_failure(&mut self, now: Time) {
+        if self.failures == 0 {
+            self.failing_since = now;
+        }
+        self.failures += 1;
+    }
+
     pub(super) fn new(target: u16, reopen_at: Time, first_way: u32) -> Link {
         Link {
             state: LinkState::Down,
@@ -151,6 +161,7 @@ impl Link {
             timer_at: Time::NEVER,
             shaking: false,
             failures: 0,
+            failing_since: Time::NEVER,
             next_way: first_way,
             budget: u64::MAX,
             quota: u64::MAX,

@@ -416,6 +416,8 @@ pub(crate) struct Core<'a, D, C> {
     meeting: bool,
     /// Since when no connection could be opened.
     down_since: Option<Time>,
+    /// A user goes on that waits for nothing: the next turn does not either.
+    at_once: bool,
     bytes: Bytes,
     turns: u64,
     /// The present turn napped: there is time to gather requests of a multiplexed connection.
@@ -504,6 +506,7 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
             unsent: Vec::new(),
             meeting: false,
             down_since: None,
+            at_once: false,
             bytes: Bytes::default(),
             turns: 0,
             napping: false,
@@ -699,7 +702,10 @@ impl<'a, D: Driver, C: Clock> Core<'a, D, C> {
         } else {
             limits::TICK
         });
-        let deadline = deadline.min(self.timers.next()).min(self.tracks_deadline()).min(tick);
+        let deadline = match std::mem::take(&mut self.at_once) {
+            true => before,
+            false => deadline.min(self.timers.next()).min(self.tracks_deadline()).min(tick),
+        };
         let in_flight = self.queues.in_flight as u32;
         let mut now = match self.until_arrival(before, self.setup.options.pacing == Pacing::Precise) {
             Some(until) => self.wait_for_arrival(before, deadline, until)?,

@@ -15,7 +15,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-const NO_CONNECTION: Error = Error::network(Kind::Connect, "no connection could be opened");
+pub(super) const NO_CONNECTION: Error = Error::network(Kind::Connect, "no connection could be opened");
 
 impl<D: Driver, C: Clock> Core<'_, D, C> {
     /// Opens a link now, or arms its timer for the time it may be.
@@ -370,7 +370,7 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         }
         let link = &mut self.links[index as usize];
         let pause = backoff(link.failures);
-        link.failures += 1;
+        link.note_failure(now);
         self.reset(index, now, now.after(pause), farewell);
         if self.is_apart(index) {
             return; // nobody waits for it but the arrival, which has had its try

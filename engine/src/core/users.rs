@@ -1,12 +1,14 @@
 //! Virtual users: what each does next, and the phases that say how many there are and until when.
 
 use super::link::{Link, LinkState};
+use super::opening::NO_CONNECTION;
 use super::tracks::Stage;
 use super::wheel::Wheel;
 use super::{Core, Setup, StepSetup};
 use crate::clock::Clock;
 use crate::core::notes::Notes;
 use crate::io::Driver;
+use crate::limits;
 use crate::pacing::Lanes;
 use crate::timers::Owner;
 use proto::{Error, Kind, Time, Token};
@@ -474,6 +476,10 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
         if let Some(link) = link {
             return self.submit(index, link, now);
         }
+        if self.is_hopeless(index, now) {
+            self.at_once = true;
+            return self.fail_user(index, NO_CONNECTION, now);
+        }
         let before = std::mem::replace(&mut self.users[index as usize].state, State::Waiting);
         if self.pooling() {
             self.queues.waiting[usize::from(target)].push(index, before == State::Again);
@@ -490,6 +496,16 @@ impl<D: Driver, C: Clock> Core<'_, D, C> {
             l.waiting += 1;
             self.want_link(link, now);
         }
+    }
+
+    /// Whether a user with a part of a count of its own need not wait for its connection any more: it has failed for so long that
+    /// the part would never end. The other connections may well be there.
+    fn is_hopeless(&self, index: u32, now: Time) -> bool {
+        if self.pooling() || self.links[(index % self.share.links) as usize].quota == u64::MAX {
+            return false;
+        }
+        let link = &self.links[self.home(index, self.users[index as usize].target) as usize];
+        link.failures > 0 && now.since(link.failing_since) > limits::GIVE_UP
     }
 
     fn submit(&mut self, index: u32, link: u32, now: Time) {
