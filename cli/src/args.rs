@@ -516,7 +516,7 @@ pub enum MachineFormat {
     Json,
     /// One flat line a run, the fields of loadgen-rs
     Jsonl,
-    /// The same in columns
+    /// The same in columns, without counts by status and histograms
     Csv,
     /// The time series as an HdrHistogram log
     Hlog,
