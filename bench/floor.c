@@ -1,4 +1,4 @@
-// The least that any client can do for a response whose body nobody looks at: what `--discard-body` is to be held against.
+// About the least that a client can do for a response whose body nobody looks at: what `--discard-body` is to be held against.
 //
 //     cc -O2 -o floor bench/floor.c && taskset -c 1 ./floor PORT BYTES [CONNECTIONS [SECONDS [WAIT_US [CALLS]]]]
 //
