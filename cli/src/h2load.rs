@@ -88,8 +88,7 @@ pub fn job(args: &RunArgs) -> Result<Job, Failure> {
         tls::check_unused(&plan.tls)?;
     }
     plan.mask_names();
-    let url = mask_query(&without_credentials(&urls[0])).into_owned();
-    let url = String::from_utf8_lossy(&plan.secrets().mask(url.as_bytes(), false)).into_owned();
+    let url = plan.secrets().mask_whole(&mask_query(&without_credentials(&urls[0])));
     let plan = if args.smoke { smoke::shrink(plan) } else { plan };
     let lots = load.rate.map(|(rate, every)| Lots { clients: load.clients.get(), rate: rate.get(), every });
     Ok(Job { plan, options, front: Front::Flags, url, lots, notes })

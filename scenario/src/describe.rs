@@ -20,7 +20,7 @@ pub fn describe(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write_plan(&mut out, plan);
-    String::from_utf8_lossy(&plan.secrets().mask(out.as_bytes(), false)).into_owned()
+    plan.secrets().mask_whole(&out)
 }
 
 fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {

@@ -245,6 +245,16 @@ impl Secrets {
         };
         String::from_utf8_lossy(&self.mask(start.as_bytes(), true)).into_owned() + rest
     }
+
+    /// The same for a whole text.
+    pub fn mask_whole(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.mask(text.as_bytes(), false)).into_owned()
+    }
+
+    /// The same for one that is whole unless it ends in `...`.
+    pub fn mask_shown(&self, text: &str) -> String {
+        if text.ends_with("...") { self.mask_text(text) } else { self.mask_whole(text) }
+    }
 }
 
 /// Without the encoding of a query.
@@ -342,7 +352,7 @@ mod tests {
             ("<p>pa ss&quot;w&#x2F;ö</p> <p>pa ss&#34;w/ö</p>", "<p>***</p> <p>***</p>"),
             ("nothing, 100 % of it + \\ & more", "nothing, 100 % of it + \\ & more"),
         ] {
-            assert_eq!(String::from_utf8_lossy(&secrets.mask(from.as_bytes(), false)), to);
+            assert_eq!(secrets.mask_whole(from), to);
         }
     }
 
@@ -370,7 +380,7 @@ mod tests {
         let masked = |name: &str, value: &str, text: &str| {
             let mut secrets = Secrets::default();
             secrets.add_field(name, value.as_bytes());
-            String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()
+            secrets.mask_whole(text)
         };
         assert_eq!(masked("Authorization", "Bearer abcdef", "you sent abcdef"), "you sent ***");
         assert_eq!(masked("authorization", "Basic bWU6c2VzYW1l", "bWU6c2VzYW1l me sesame"), "*** me ***");

@@ -215,8 +215,7 @@ fn acts(acts: &[Act], scenario: &Scenario, secrets: &Secrets) -> Value {
 fn shown(value: &Shown, secrets: &Secrets) -> Value {
     match value {
         // What is long has been cut, possibly within a secret.
-        Shown::Text(text) | Shown::Yaml(text) if text.ends_with("...") => json!(secrets.mask_text(text)),
-        Shown::Text(text) | Shown::Yaml(text) => json!(masked(text, secrets)),
+        Shown::Text(text) | Shown::Yaml(text) => json!(secrets.mask_shown(text)),
         Shown::Number(n) => json!(n),
         Shown::Pairs(all) => pairs(all, secrets),
     }
@@ -226,10 +225,6 @@ fn pairs(pairs: &[(String, Shown)], secrets: &Secrets) -> Value {
     pairs.iter().map(|(name, value)| (name.clone(), shown(value, secrets))).collect::<Map<_, _>>().into()
 }
 
-fn masked(text: &str, secrets: &Secrets) -> String {
-    String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()
-}
-
 /// What a step's templates are, if it may have some.
 fn exchange(scenario: &Scenario, step: usize) -> Option<&Exchange> {
     scenario.program.as_ref().map(|program| &program.exchanges()[step])
@@ -237,13 +232,13 @@ fn exchange(scenario: &Scenario, step: usize) -> Option<&Exchange> {
 
 fn step(step: &Step, exchange: Option<&Exchange>, plan: &Plan, secrets: &Secrets) -> Value {
     let template = &step.template;
-    let shown = |text: &Text| masked(&written(text, exchange), secrets);
+    let shown = |text: &Text| secrets.mask_whole(&written(text, exchange));
     let headers: Vec<Value> = template.fields().iter().map(|field| header(field, shown)).collect();
     // Statuses are told as they are; of the other checks a name says it.
     let mut checks: Vec<String> =
         step.checks.iter().map(|Check::Status(set)| format!("status {set}")).collect();
     let names = exchange.into_iter().flat_map(Exchange::check_names);
-    checks.extend(names.filter(|name| *name != STATUS_CHECK).map(|name| masked(name, secrets)));
+    checks.extend(names.filter(|name| *name != STATUS_CHECK).map(|name| secrets.mask_whole(name)));
     let target = &plan.targets[step.target];
     json!({
         "name": step.name,

@@ -46,11 +46,7 @@ impl Plan {
 
 /// A name may have been cut, with `...` in the place of the rest.
 fn masked(text: &str, secrets: &Secrets) -> String {
-    let text = mask_query(text);
-    match text.ends_with("...") {
-        true => secrets.mask_text(&text),
-        false => String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned(),
-    }
+    secrets.mask_shown(&mask_query(text))
 }
 
 /// What a text says of steps by the names that they have now.
@@ -59,7 +55,7 @@ fn speaking(text: &str, renamed: &Renamed, secrets: &Secrets) -> String {
     // The longest first: it may begin with another. Which of two scenarios has it makes no difference for what is masked.
     names.sort_by_key(|((scenario, old), _)| (std::cmp::Reverse(old.len()), old.clone(), scenario.clone()));
     let text = names.into_iter().fold(text.to_owned(), |text, ((_, old), new)| text.replace(&old[..], new));
-    String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()
+    secrets.mask_whole(&text)
 }
 
 fn mask(scenario: &mut Scenario, secrets: &Secrets, renamed: &mut Renamed) {

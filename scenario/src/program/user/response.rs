@@ -474,7 +474,7 @@ impl User {
     /// A text that the plan makes for people, without what nobody is to see.
     pub fn masked(&self, program: &Program, world: &World, text: &str) -> String {
         let secrets = self.lasting_secrets(&program.hidden, world);
-        String::from_utf8_lossy(&secrets.mask(text.as_bytes(), false)).into_owned()
+        secrets.mask_whole(text)
     }
 
     /// What the extractors of a step have found, for whoever looks at single requests.
