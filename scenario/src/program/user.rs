@@ -217,8 +217,6 @@ pub struct Flight {
     truncated: bool,
     coding: Coding,
     status: u16,
-    passed: u32,
-    missed: u32,
     /// What came of the checks so far, until the response is complete.
     judged: Vec<response::Judged>,
     target: u16,

@@ -38,8 +38,7 @@ impl User {
         tally: Tally,
     ) {
         let exchange = &program.exchanges[self.flight.step as usize];
-        (self.flight.status, self.flight.passed, self.flight.missed, self.flight.truncated) =
-            (status, 0, 0, false);
+        (self.flight.status, self.flight.truncated) = (status, false);
         (self.flight.coding, self.flight.hop) = (Coding::Identity, None);
         self.flight.judged.clear();
         if exchange.want.fields {
@@ -217,17 +216,17 @@ impl User {
             });
         }
         self.vars[RESPONSE_MS] = Value::Float(done.response as f64 / 1e6);
-        self.vars[OK] = Value::Bool(expected && self.flight.missed == 0);
+        let (passed, failed) = self.count_checks(program, world, done.tally);
+        self.vars[OK] = Value::Bool(expected && failed == 0);
         if !expected && program.on_error == OnError::EndIteration {
             let status = self.flight.status;
             self.broken
                 .get_or_insert_with(|| format!("{}: the status {status} was not expected", exchange.name));
         }
-        self.count_checks(program, world, done.tally);
         self.note_extracts(exchange, world);
         world.give_back(std::mem::take(&mut self.flight.body));
         self.flight.payload = Bytes::new();
-        Verdict { expected, passed: self.flight.passed, failed: self.flight.missed }
+        Verdict { expected, passed, failed }
     }
 
     /// The request failed without a complete response.
@@ -394,8 +393,6 @@ impl User {
     ) {
         let exchange = &program.exchanges[self.flight.step as usize];
         let passed = outcome == Ok(true);
-        self.flight.passed += u32::from(passed);
-        self.flight.missed += u32::from(!passed);
         let at = to.map(|first| first + exchange.first_check as usize + index);
         let sampled = at.is_some_and(|at| world.checks[at].samples.len() < limits::MAX_SAMPLES);
         let found = (!passed && (sampled || world.notes.is_some())).then(|| match outcome {
@@ -406,12 +403,15 @@ impl User {
         self.flight.judged.push(Judged { index, passed, found });
     }
 
-    /// Counts the checks of a complete response. What was found instead shows nothing that extractors have found in it either.
-    fn count_checks(&mut self, program: &Program, world: &mut World, to: Tally) {
+    /// Counts the checks of a complete response; returns how many passed and how many failed. What was found instead shows nothing
+    /// that extractors have found in it either.
+    fn count_checks(&mut self, program: &Program, world: &mut World, to: Tally) -> (u32, u32) {
         let exchange = &program.exchanges[self.flight.step as usize];
         let mut judged = std::mem::take(&mut self.flight.judged);
         let any = judged.iter().any(|j| j.found.is_some());
         let secrets = any.then(|| self.secrets(program, world));
+        let passed = judged.iter().filter(|j| j.passed).count() as u32;
+        let failed = judged.len() as u32 - passed;
         for Judged { index, passed, found } in judged.drain(..) {
             let found = found.zip(secrets.as_ref()).map(|(found, secrets)| secrets.mask_text(&found));
             if let Some(notes) = &mut world.notes {
@@ -430,6 +430,7 @@ impl User {
             }
         }
         self.flight.judged = judged;
+        (passed, failed)
     }
 
     /// What nobody is to see of the present request, its response and the user.
